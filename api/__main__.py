@@ -1,0 +1,123 @@
+"""`python -m api`: reads the environment, opens the search, and serves it until it is told to stop."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.settings import ApiSettings
+from retrieval.errors import VidsearchError
+from retrieval.settings import SettingsError
+
+BAD_SETTINGS = 2
+CANNOT_SEARCH = 3
+GRACE_SECONDS = 8
+"""How long requests in flight may take to finish once the service is told to stop."""
+
+_EPILOG = """\
+environment:
+  HOST             address to listen on (127.0.0.1; 0.0.0.0 for every network)
+  PORT             port to listen on (8080)
+  INDEX_DIR        where the index is (.data/index)
+  MODEL_DIR        where the exported model is (.data/model)
+  SEARCH_CACHE     how many answers are kept, 0 for none (1024)
+  ENCODER_THREADS  how many queries are embedded at once (one a processor)
+
+examples:
+  python -m api
+  HOST=0.0.0.0 PORT=80 python -m api
+  INDEX_DIR=/srv/index SEARCH_CACHE=0 python -m api
+
+exit codes:
+  0  stopped as it was told to (SIGTERM or Ctrl-C)
+  1  the address cannot be listened on
+  2  a setting or an option cannot be used
+  3  the model is missing or damaged, or the index was built with another one
+"""
+
+
+class AnnouncingServer(uvicorn.Server):
+    """A server that says where it listens, once it does, and leaves the process alone when it stops."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then print one line."""
+        await super().startup(sockets)
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        address = f"http://{host}:{self.config.port}"
+        sys.stdout.write(
+            f"vidsearch listens on {address}. Try: curl '{address}/v1/search?query=your+question'\n"
+        )
+        sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM or Ctrl-C.
+
+        uvicorn's own way raises the signal again at the end, which kills the process before the index is
+        closed.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+async def serve(settings: ApiSettings) -> None:
+    """Open the search, then the port; close them in reverse. Raises VidsearchError."""
+    app = create_app(settings)
+    # Outside uvicorn, so that what cannot be opened is an error here and not a traceback in its log.
+    async with app.lifespan():
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        await AnnouncingServer(config).serve()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the service and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m api",
+        description="Serves video search over HTTP, with its documentation at /schema.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        uvloop.run(serve(ApiSettings.from_environment(os.environ)))
+    except SettingsError as error:
+        return _refuse(error, BAD_SETTINGS)
+    except VidsearchError as error:
+        return _refuse(error, CANNOT_SEARCH)
+    return 0
+
+
+def _refuse(error: VidsearchError, code: int) -> int:
+    sys.stderr.write(f"{' '.join(str(error).split())}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

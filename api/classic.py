@@ -1,0 +1,101 @@
+"""The three routes of the tutorial this product grew from, so that its clients need no change."""
+
+from typing import Annotated
+
+from litestar import get, route
+from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import QueryParameter, SkipValidation
+
+from api import __version__
+from api.documentation import TEXT_EXAMPLE, operation_id
+from api.parameters import check_query
+from api.problems import NEEDS_INDEX, TAKES_QUERY, described
+from api.query_string import check_query_string
+from api.schemas import ClassicAnswer, HealthCheck, Info
+from api.shapes import shape_counts, shape_model
+from retrieval.errors import IndexUnavailableError, OverloadedError
+from retrieval.manifest import Manifest
+from retrieval.search import Searcher
+
+NAME = "vidsearch"
+DESCRIPTION = "Searches a catalogue of videos in plain language, and finds the moments in them."
+
+
+@route(
+    "/",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    operation_id=operation_id("getRoot"),
+    tags=["classic"],
+    summary="Say that the service is up",
+    responses=described(),
+)
+async def root() -> HealthCheck:
+    """Say that the service is up."""
+    return HealthCheck(health_check="OK")
+
+
+@get(
+    "/info",
+    operation_id="getInfo",
+    summary="What this service is",
+    tags=["classic"],
+    responses=described(OverloadedError),
+)
+async def info(searcher: NamedDependency[SkipValidation[Searcher]]) -> Info:
+    """Say what this service is and what its index holds; null where there is no index yet."""
+    manifest = await _manifest(searcher)
+    return Info(
+        name=NAME,
+        description=DESCRIPTION,
+        version=__version__,
+        model=shape_model(manifest) if manifest else None,
+        distance=manifest.distance if manifest else None,
+        index_version=manifest.index_version if manifest else None,
+        counts=shape_counts(manifest) if manifest else None,
+    )
+
+
+@get(
+    "/search",
+    operation_id="searchClassic",
+    summary="Find videos, as the tutorial does",
+    tags=["classic"],
+    guards=[check_query_string],
+    responses={
+        200: ResponseSpec(
+            ClassicAnswer,
+            generate_examples=False,
+            description="Titles and ids by column, nearest first.",
+            examples=[
+                Example(
+                    value={
+                        "title": ["What is a transformer?", "Attention"],
+                        "video_id": ["tLf2bGhmWsI", "b2"],
+                    }
+                )
+            ],
+        ),
+        **described(*TAKES_QUERY, *NEEDS_INDEX),
+    },
+)
+async def classic_search(
+    searcher: NamedDependency[SkipValidation[Searcher]],
+    text: Annotated[
+        str, QueryParameter(name="query", description="What to look for.", examples=[TEXT_EXAMPLE])
+    ],
+) -> ClassicAnswer:
+    """Find at most 5 videos near the query, whole transcripts compared, as the tutorial does."""
+    videos = await searcher.classic(check_query(text))
+    return ClassicAnswer(
+        title=[video.title_as_given for video in videos], video_id=[video.video_id for video in videos]
+    )
+
+
+async def _manifest(searcher: Searcher) -> Manifest | None:
+    try:
+        return await searcher.manifest()
+    except IndexUnavailableError:
+        return None

@@ -1,0 +1,95 @@
+"""OpenAPI at `/schema`, with a page that needs no network: its script and style come from a package."""
+
+from collections.abc import Callable
+from typing import Any
+
+import openapi_ui_bundles
+from litestar import Response, Router
+from litestar.enums import MediaType
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Example
+from litestar.static_files import create_static_files_router
+from litestar.types import Method
+
+from api import __version__
+
+PATH = "/schema"
+ASSETS = "/schema/assets"
+
+TEXT_EXAMPLE = Example(summary="A question", value="how does a transformer pay attention")
+SEARCH_EXAMPLE = Example(
+    summary="One video, one moment",
+    value={
+        "query": "how does a transformer pay attention",
+        "mode": "hybrid",
+        "index_version": "20240531T120000Z-1",
+        "took_ms": 3.1,
+        "videos": [
+            {
+                "video_id": "tLf2bGhmWsI",
+                "title": "Transformers, explained",
+                "url": "https://youtu.be/tLf2bGhmWsI",
+                "channel": "A channel",
+                "published_at": "2024-05-31T12:00:00Z",
+                "thumbnail_url": None,
+                "distance": 27.3,
+                "moments": [
+                    {
+                        "start": 12.3,
+                        "end": 45.6,
+                        "text": "Attention lets every word look at every other word ...",
+                        "url": "https://youtu.be/tLf2bGhmWsI?t=12",
+                        "distance": 27.3,
+                    }
+                ],
+            }
+        ],
+    },
+)
+
+
+def operation_id(name: str) -> Callable[[HTTPRouteHandler, Method, Any], str]:
+    """Name the operations of a handler that answers GET and HEAD alike."""
+    return lambda _handler, method, _path: name if method == "GET" else name.replace("get", "head", 1)
+
+
+def describe_api() -> OpenAPIConfig:
+    """Build the configuration of the OpenAPI pages."""
+    return OpenAPIConfig(
+        title="vidsearch",
+        version=__version__,
+        description="Finds the right videos, and the right moments in them. Every error is "
+        "`application/problem+json` with a stable `code`; so are an unknown path (404 `not-found`) and a "
+        "method that a route does not have (405 `method-not-allowed`, with an `Allow` header).",
+        use_handler_docstrings=True,
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path="/",
+                js_url=f"{ASSETS}/swagger-ui-bundle.js",
+                css_url=f"{ASSETS}/swagger-ui.css",
+                standalone_preset_js_url=f"{ASSETS}/swagger-ui-standalone-preset.js",
+                favicon=f"<link rel='icon' type='image/png' href='{ASSETS}/favicon-32x32.png'>",
+            ),
+            JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON),
+        ],
+        openapi_router=Router(
+            PATH, route_handlers=[], include_in_schema=False, after_request=_without_its_own_404
+        ),
+    )
+
+
+def serve_assets() -> Router:
+    """Serve the page's script and style."""
+    return create_static_files_router(
+        ASSETS, [openapi_ui_bundles.swagger_ui.static_path], include_in_schema=False
+    )
+
+
+async def _without_its_own_404(response: Response[Any]) -> Response[Any]:
+    # Litestar answers an unknown page under its schema path with HTML; here every 404 looks the same.
+    if response.status_code == NotFoundException.status_code:
+        raise NotFoundException
+    return response

@@ -1,0 +1,207 @@
+"""Every error as `application/problem+json` (RFC 9457), decided in one table."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    TooManyRequestsException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+
+from api.errors import (
+    EmptyQueryError,
+    InvalidParameterError,
+    MalformedBodyError,
+    QueryTooLongError,
+    UnknownParameterError,
+    UnsupportedBodyError,
+)
+from api.parameters import plain_rule
+from api.query_string import rule_of
+from api.schemas import LONGEST_QUERY, Problem
+from retrieval.errors import (
+    CursorError,
+    IncompatibleIndexError,
+    IndexUnavailableError,
+    OverloadedError,
+    VideoNotFoundError,
+)
+
+PROBLEM_JSON = "application/problem+json"
+INTERNAL_ERROR = 500
+
+# The errors that many routes have in common, for `described`.
+NEEDS_INDEX = (IndexUnavailableError, OverloadedError)
+TAKES_PARAMETERS = (InvalidParameterError, UnknownParameterError)
+TAKES_QUERY = (*TAKES_PARAMETERS, EmptyQueryError, QueryTooLongError)
+
+_logger = logging.getLogger(__name__)
+
+
+class ProblemKind(msgspec.Struct, frozen=True):
+    """What an error becomes. `detail` None sends the error's own text, of which `example` is one.
+
+    `retry_after` is seconds.
+    """
+
+    status: int
+    code: str
+    title: str
+    detail: str | None = None
+    retry_after: int | None = None
+    example: str = ""
+
+    def told(self, detail: str = "") -> Problem:
+        """Build the body that is sent."""
+        return Problem(
+            type=f"urn:problem-type:vidsearch:{self.code}",
+            title=self.title,
+            status=self.status,
+            detail=self.detail or detail,
+            code=self.code,
+        )
+
+
+_INVALID = ProblemKind(400, "invalid-parameter", "Invalid parameter", example="limit: expected `int` <= 50.")
+_UNAVAILABLE = ProblemKind(
+    503,
+    "index-unavailable",
+    "The index is unavailable",
+    "There is no index to search, or it does not answer. Build one: python -m ingest sync SOURCE",
+    retry_after=5,
+)
+_UNEXPECTED = ProblemKind(
+    INTERNAL_ERROR, "internal-error", "Internal error", "Something went wrong here; the log says what."
+)
+
+# An error is what the first row on its class's ancestor line says. Only texts written for the public are
+# sent: errors from other rooms may name files and hosts, so their rows say it in fixed words.
+PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
+    InvalidParameterError: _INVALID,
+    ValidationException: _INVALID,
+    CursorError: msgspec.structs.replace(_INVALID, detail="cursor: is not one that this service gave out."),
+    UnknownParameterError: ProblemKind(
+        400,
+        "unknown-parameter",
+        "Unknown parameter",
+        example=str(UnknownParameterError("q", ["query"])),
+    ),
+    EmptyQueryError: ProblemKind(400, "empty-query", "Empty query", example=str(EmptyQueryError("query"))),
+    QueryTooLongError: ProblemKind(
+        400, "query-too-long", "Query too long", example=str(QueryTooLongError("query", LONGEST_QUERY))
+    ),
+    ClientException: ProblemKind(
+        400, "malformed-request", "Malformed request", "The request is not well-formed HTTP."
+    ),
+    MalformedBodyError: ProblemKind(
+        400, "malformed-request", "Malformed request", example=str(MalformedBodyError())
+    ),
+    NotFoundException: ProblemKind(404, "not-found", "Not found", "No such route. GET /schema lists them."),
+    VideoNotFoundError: ProblemKind(
+        404, "video-not-found", "Video not found", "No video of that id is in the index."
+    ),
+    MethodNotAllowedException: ProblemKind(
+        405, "method-not-allowed", "Method not allowed", "The Allow header says which methods this route has."
+    ),
+    RequestEntityTooLarge: ProblemKind(
+        413, "body-too-large", "Body too large", "The body is longer than a full batch of queries can be."
+    ),
+    UnsupportedBodyError: ProblemKind(
+        415, "unsupported-media-type", "Unsupported media type", example=str(UnsupportedBodyError())
+    ),
+    TooManyRequestsException: ProblemKind(
+        429,
+        "overloaded",
+        "Too many requests",
+        "Too many requests from here. Try again shortly.",
+        retry_after=1,
+    ),
+    OverloadedError: ProblemKind(
+        503, "overloaded", "Overloaded", "Too many queries are waiting. Try again shortly.", retry_after=1
+    ),
+    IndexUnavailableError: _UNAVAILABLE,
+    IncompatibleIndexError: msgspec.structs.replace(
+        _UNAVAILABLE,
+        detail="The index does not fit this service's model or version. "
+        "Build it again: python -m ingest sync SOURCE",
+    ),
+    BaseException: _UNEXPECTED,
+}
+
+
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer an error, whatever it is, and log what nobody expected."""
+    cause = _first_cause(error)
+    kind = kind_of(type(cause))
+    if kind is _UNEXPECTED:
+        # The route's template, not the address: that one holds query text and video ids.
+        route = request.scope.get("path_template", "no route")
+        _logger.error("Unexpected error in %s %s", request.method, route, exc_info=cause)
+    elif kind.status >= INTERNAL_ERROR:
+        _logger.warning("%s: %s", kind.code, cause)
+    detail = _named_rules(request, cause) if isinstance(cause, ValidationException) else str(cause)
+    return Response(
+        msgspec.json.encode(kind.told(detail)),
+        media_type=PROBLEM_JSON,
+        status_code=kind.status,
+        headers=_headers(kind, cause),
+    )
+
+
+def kind_of(error: type[BaseException]) -> ProblemKind:
+    """Look a class of errors up in the table."""
+    return next(PROBLEMS[cls] for cls in error.__mro__ if cls in PROBLEMS)
+
+
+def described(*errors: type[Exception]) -> dict[int, ResponseSpec]:
+    """Describe for OpenAPI the errors that a route answers with: these, and the two that any route can."""
+    by_status: dict[int, list[ProblemKind]] = {}
+    for error in (*errors, ClientException, Exception):
+        kind = kind_of(error)
+        by_status.setdefault(kind.status, []).append(kind)
+    return {status: _described(kinds) for status, kinds in by_status.items()}
+
+
+def _described(kinds: Sequence[ProblemKind]) -> ResponseSpec:
+    retry = ", with `Retry-After`" if kinds[0].retry_after else ""
+    return ResponseSpec(
+        Problem,
+        generate_examples=False,
+        description=" or ".join(f"{kind.title} (`{kind.code}`{retry})" for kind in kinds),
+        media_type=PROBLEM_JSON,
+        # An example's id would be written into the document, where OpenAPI does not allow it.
+        examples=[
+            Example(summary=kind.code, value=msgspec.to_builtins(kind.told(kind.example))) for kind in kinds
+        ],
+    )
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    # A batch runs its searches as a task group, which wraps what one of them raised.
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _headers(kind: ProblemKind, error: BaseException) -> dict[str, str]:
+    headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    allow = (error.headers or {}).get("allow") if isinstance(error, HTTPException) else None
+    return headers | ({"Allow": allow} if allow else {})
+
+
+def _named_rules(request: Request[Any, Any, Any], error: ValidationException) -> str:
+    # Litestar's own text holds the whole address. Its list of faults goes by the handler's argument names.
+    faults: Iterable[Any] = error.extra if isinstance(error.extra, list) else []
+    names = rule_of(request.route_handler).names
+    told = [f"{names.get(fault['key'], fault['key'])}: {plain_rule(fault['message'])}" for fault in faults]
+    return " ".join(told) or "A parameter is not valid."

@@ -1,0 +1,174 @@
+"""The command line of the batch job: `python -m ingest`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from rich.console import Console
+
+from ingest.errors import ExportError, IngestError, SourceError
+from ingest.report import Report, reporting
+from ingest.run_lock import run_lock
+from retrieval.errors import VidsearchError
+from retrieval.generations import Generations
+from retrieval.settings import SearchSettings
+
+_DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
+
+_EPILOG = """\
+examples:
+  python -m ingest sync talks.parquet
+  python -m ingest sync talks.csv captions/ --prune --report report.jsonl
+  python -m ingest sync talks.jsonl --dry-run
+  python -m ingest rollback
+
+exit codes:
+  0  done, or nothing to do
+  1  done, and some rows were rejected (they are listed; the rest is live)
+  2  the command line is wrong
+  3  a source cannot be read; nothing was changed
+  4  the run failed or was refused; the live index is as it was
+
+environment: INDEX_DIR (.data/index), MODEL_DIR (.data/model)
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = _parser().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        settings = SearchSettings.from_environment(os.environ)
+        code: int = args.run(args, settings, console)
+    except SourceError as e:
+        return _fail(e, _UNREADABLE)
+    except (IngestError, ExportError, VidsearchError) as e:
+        return _fail(e, _REFUSED)
+    except KeyboardInterrupt:
+        return _fail("Stopped. The live index is as it was.", _REFUSED)
+    return code
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ingest",
+        description="Bring a catalogue of videos into the search index.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    sync = commands.add_parser("sync", help="make the index hold what the sources hold")
+    sync.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="parquet, csv or jsonl file, or a folder of caption files")
+    sync.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    sync.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
+    sync.add_argument("--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line")
+    sync.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to embed (cpu)")
+    sync.set_defaults(run=_sync)
+
+    status = commands.add_parser("status", help="show the live version and the one before")
+    status.set_defaults(run=_status)
+
+    rollback = commands.add_parser("rollback", help="make the previous version live again")
+    rollback.set_defaults(run=_rollback)
+
+    export = commands.add_parser("export-model", help="export the model that searches are served with")
+    export.add_argument("--model", metavar="FOLDER_OR_NAME", help="a sentence-transformers model (the pinned package)")
+    export.set_defaults(run=_export_model)
+    return parser
+
+
+def _sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    return asyncio.run(_sync_async(args, settings, console))
+
+
+async def _sync_async(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    from ingest.encoders import load_model  # noqa: PLC0415 - `--help` must not wait for the model's library.
+    from ingest.pipeline import SyncJob, describe_plan, plan_sync, run_sync  # noqa: PLC0415
+
+    job = SyncJob(sources=tuple(args.sources), index_dir=settings.index_dir, prune=args.prune)
+    with run_lock(job.index_dir), reporting(args.report) as report:
+        model = load_model(settings.model_dir, device=args.device)
+        try:
+            start, plan = plan_sync(job, model, report)
+        finally:
+            _tell_problems(report, console)
+        for line in describe_plan(plan, start):
+            console.print(line, markup=False)
+        if args.dry_run:
+            console.print("Nothing was changed: this was a dry run.")
+        elif plan.changes_nothing and start.why_not_kept is None:
+            console.print("Nothing to do: the index holds all of this already.")
+        else:
+            manifest = await run_sync(job, model, start, plan, report, console)
+            console.print(
+                f"Live: version {manifest.index_version} with {manifest.counts.videos} videos and "
+                f"{manifest.counts.passages} passages.",
+                markup=False,
+            )
+        if report.truncated:
+            console.print(
+                f"{len(report.truncated)} videos have a passage longer than the model reads: "
+                + ", ".join(report.truncated[:3]),
+                markup=False,
+            )
+        return _SOME_REJECTED if report.rejected else _DONE
+
+
+def _tell_problems(report: Report, console: Console) -> None:
+    for problem in report.first_problems:
+        console.print(f"{problem.severity}: {problem}", markup=False)
+    told = sum(count for reason, count in report.reasons.items() if not reason.startswith("note"))
+    if told > len(report.first_problems):
+        console.print(f"... and {told - len(report.first_problems)} more; --report FILE lists them all.")
+    for reason, count in sorted(report.reasons.items()):
+        console.print(f"{reason}: {count}", markup=False)
+
+
+def _status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    generations = Generations(settings.index_dir)
+    pointer = generations.pointer()
+    if pointer is None:
+        console.print(f"There is no index in {settings.index_dir}. Build one: python -m ingest sync SOURCE")
+        return _DONE
+    for label, name in (("live", pointer.live), ("previous", pointer.previous)):
+        if name is None:
+            console.print(f"{label}: none")
+            continue
+        manifest = generations.manifest(name)
+        counts = manifest.counts
+        console.print(
+            f"{label}: {name}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
+            f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
+            f"{counts.passages} passages",
+            markup=False,
+        )
+    return _DONE
+
+
+def _rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    with run_lock(settings.index_dir):
+        pointer = Generations(settings.index_dir).roll_back()
+    console.print(f"Live: version {pointer.live}. The version {pointer.previous} is kept.", markup=False)
+    return _DONE
+
+
+def _export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    console.print("Exporting the model and proving it against sentence-transformers (about 30 s)")
+    export_model = import_module("ingest.export_onnx").export_model
+    exported = export_model(settings.model_dir, args.model)
+    console.print(f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.", markup=False)
+    return _DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What of a video is embedded and what is only shown, and the hashes that tell whether either changed. Pure."""
+
+import hashlib
+
+import msgspec
+
+from retrieval.display_text import clean_for_display
+from retrieval.index import StoredVideo
+from retrieval.links import watch_url
+from retrieval.manifest import SCHEMA_VERSION, ModelIdentity, PassageSettings
+from retrieval.video import NO_TRANSCRIPT, Video, VideoRecord
+
+
+def embedded_transcript(video: Video) -> str:
+    """Say which text the transcript half of a video's vector is the embedding of."""
+    return NO_TRANSCRIPT if video.transcript is None else video.transcript
+
+
+def record_of(video: Video) -> VideoRecord:
+    """Say what the index will show of a video."""
+    return VideoRecord(
+        video_id=video.video_id,
+        title=clean_for_display(video.title),
+        title_as_given=video.title,
+        published_at=video.published_at,
+        url=watch_url(video.video_id, video.url),
+        channel=video.channel,
+        language=video.language,
+        duration=video.duration,
+        thumbnail_url=video.thumbnail_url,
+        tags=video.tags,
+        has_transcript=video.transcript is not None,
+    )
+
+
+def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -> StoredVideo:
+    """Hash a video: once over all that its embeddings and passages are made from, once over the rest."""
+    made_from = (SCHEMA_VERSION, model, settings, video.title, video.transcript, video.cues)
+    return StoredVideo(content_hash=_hash(made_from), record_hash=_hash(record_of(video)))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()

@@ -1,0 +1,192 @@
+"""`ingest export-model`: from a sentence-transformers model to the graph that the product serves.
+
+The graph is fp32 and holds everything from word pieces to unit-length embeddings, mean pooling included. It
+takes packed rows (see retrieval.onnx_encoder). It is written beside the export in use, proved against
+`SentenceTransformer.encode`, and only then named by `model.json`: a failure at any point leaves what was
+there.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Normalize, Pooling
+
+from ingest.errors import ExportError
+from ingest.proof_texts import proof_texts
+from ingest.weights import PINNED_MODEL, pinned_weights, weights_checksum
+from retrieval.errors import ModelUnavailableError
+from retrieval.exported_model import DESCRIPTION_FILE, ExportedFile, ExportedModel, sha256_of
+from retrieval.manifest import ModelIdentity
+from retrieval.onnx_encoder import OnnxEncoder
+
+MAX_DIFFERENCE = 1e-5
+"""The largest absolute difference of any coordinate that the proof allows."""
+
+_OPSET = 18
+
+
+def export_model(target: Path, model: str | None = None) -> ExportedModel:
+    """Export a model into `target` and return its description.
+
+    `model` is the folder or hub name of a sentence-transformers model; None means the pinned package, whose
+    checksum is verified. Raises ExportError, and then `target` serves what it served before.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as scratch:
+        folder, name = _locate(model, Path(scratch))
+        reference = _load(folder)
+        exported = _write(reference, folder, name, Path(scratch))
+        difference = _prove(reference, Path(scratch), proof_texts())
+        exported = msgspec.structs.replace(
+            exported, proof=f"max abs difference {difference:.1e} from SentenceTransformer.encode"
+        )
+        return _put_in_place(exported, Path(scratch), target)
+
+
+def _locate(model: str | None, scratch: Path) -> tuple[Path, str]:
+    """Find the folder of the weights and the name that the manifest will give the model."""
+    if model is None:
+        return pinned_weights(), PINNED_MODEL
+    if Path(model).is_dir():
+        return Path(model), Path(model).resolve().name
+    try:
+        SentenceTransformer(model, device="cpu").save(str(scratch / "hub"))
+    except Exception as e:  # The hub client raises types of its own for each way of failing.
+        raise ExportError(
+            f"{model!r} is neither a folder nor a model that could be fetched from the hub: {e}"
+        ) from e
+    return scratch / "hub", model
+
+
+def _load(folder: Path) -> SentenceTransformer:
+    """Load the reference, and refuse a model whose shape the graph does not reproduce."""
+    try:
+        reference = SentenceTransformer(
+            str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"}, local_files_only=True
+        )
+    except Exception as e:  # Truncated weights, missing files and wrong JSON each raise another type.
+        raise ExportError(f"The model in {folder} cannot be loaded: {e}. Nothing was exported.") from e
+    kinds = [type(module).__name__ for module in reference]
+    bert = getattr(reference[0], "auto_model", None)
+    pooling = reference[1] if len(kinds) > 1 else None
+    if (
+        kinds[1:] != [Pooling.__name__, Normalize.__name__]
+        or getattr(pooling, "pooling_mode", None) != "mean"
+        or type(bert).__name__ != "BertModel"
+    ):
+        raise ExportError(
+            f"The model in {folder} is made of {', '.join(kinds)} over {type(bert).__name__}. Only BERT with "
+            "mean pooling and normalisation can be exported."
+        )
+    return reference.eval()
+
+
+class _PackedEncoder(torch.nn.Module):
+    """The reference's modules, reading packed rows."""
+
+    def __init__(self, bert: torch.nn.Module) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, owners: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """Embed rows of pieces; `owners` says whose each piece is, `labels` which owners to pool."""
+        same_text = owners.unsqueeze(2) == owners.unsqueeze(1)
+        bias = torch.where(same_text, 0.0, torch.finfo(torch.float32).min).unsqueeze(1)
+        hidden = self.bert.embeddings(  # type: ignore[operator]
+            input_ids=input_ids, position_ids=position_ids, token_type_ids=torch.zeros_like(input_ids)
+        )
+        hidden = self.bert.encoder(hidden, attention_mask=bias).last_hidden_state  # type: ignore[operator]
+        members = (owners.unsqueeze(1) == labels.reshape(1, -1, 1)).to(hidden.dtype)
+        means = members @ hidden / members.sum(2, keepdim=True).clamp(min=1e-9)
+        return torch.nn.functional.normalize(means, p=2.0, dim=2)
+
+
+def _write(reference: SentenceTransformer, folder: Path, name: str, scratch: Path) -> ExportedModel:
+    """Write the graph, the tokenizer and their description into the scratch folder."""
+    graph, tokenizer = scratch / "graph.onnx", scratch / "tokenizer.json"
+    _trace(_PackedEncoder(reference[0].auto_model), graph)
+    reference.tokenizer.save_pretrained(scratch / "tokenizer")
+    (scratch / "tokenizer" / "tokenizer.json").replace(tokenizer)
+    dimension = reference.get_embedding_dimension()
+    exported = ExportedModel(
+        identity=ModelIdentity(name=name, weights_sha256=weights_checksum(folder), dimension=dimension),
+        max_pieces=reference.max_seq_length,
+        graph=ExportedFile(graph.name, sha256_of(graph)),
+        tokenizer=ExportedFile(tokenizer.name, sha256_of(tokenizer)),
+        proof="none yet",
+    )
+    (scratch / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(exported))
+    return exported
+
+
+def _trace(encoder: _PackedEncoder, graph: Path) -> None:
+    ids = torch.arange(1000, 1018).reshape(2, 9)
+    owners = torch.tensor([[1, 1, 1, 2, 2, 2, 2, 0, 0], [1, 1, 1, 1, 2, 2, 3, 3, 3]])
+    rows = {0: torch.export.Dim("rows"), 1: torch.export.Dim("pieces")}
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # The exporter warns of its own deprecated internals.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It misses torchvision, which nothing needs.
+        torch.onnx.export(
+            encoder,
+            (ids, torch.arange(9).repeat(2, 1), owners, torch.arange(1, 4)),
+            str(graph),
+            input_names=["input_ids", "position_ids", "owners", "labels"],
+            output_names=["sentence_embeddings"],
+            dynamic_shapes=(rows, rows, rows, {0: torch.export.Dim("texts")}),
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def _prove(reference: SentenceTransformer, scratch: Path, texts: Sequence[str]) -> float:
+    """Compare both of the encoder's ways with the reference; return the largest difference found."""
+    expected = reference.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    try:
+        encoder = OnnxEncoder(scratch, threads=os.cpu_count() or 1)
+    except ModelUnavailableError as e:
+        raise ExportError(f"The exported graph cannot be used: {e}") from e
+    difference = max(
+        float(np.abs(encode(texts) - expected).max())
+        for encode in (encoder.encode_queries, encoder.encode_documents)
+    )
+    # Not a number fails the comparison too.
+    if not difference <= MAX_DIFFERENCE:
+        raise ExportError(
+            f"The exported graph is not the model: over {len(texts)} texts its embeddings differ by up to "
+            f"{difference:.1e}, and {MAX_DIFFERENCE:.0e} is allowed. The export in use was left in place."
+        )
+    return difference
+
+
+def _put_in_place(exported: ExportedModel, scratch: Path, target: Path) -> ExportedModel:
+    """Move the files beside the export in use, then switch to them by one rename, then tidy up."""
+    graph = ExportedFile(f"graph-{exported.graph.sha256[:12]}.onnx", exported.graph.sha256)
+    tokenizer = ExportedFile(f"tokenizer-{exported.tokenizer.sha256[:12]}.json", exported.tokenizer.sha256)
+    for file, new in ((exported.graph, graph), (exported.tokenizer, tokenizer)):
+        (scratch / file.name).replace(target / new.name)
+    description = msgspec.structs.replace(exported, graph=graph, tokenizer=tokenizer)
+    fresh = scratch / "switch"
+    with fresh.open("wb") as file_:
+        file_.write(msgspec.json.format(msgspec.json.encode(description)))
+        file_.flush()
+        os.fsync(file_.fileno())
+    fresh.replace(target / DESCRIPTION_FILE)
+    kept = {DESCRIPTION_FILE, graph.name, tokenizer.name, scratch.name}
+    for left_over in target.iterdir():
+        if left_over.is_file() and left_over.name not in kept:
+            left_over.unlink()
+    return description

@@ -1,0 +1,198 @@
+"""`ingest sync`: from sources to a live version, or to a clear reason why not.
+
+The sources are read twice: once to plan, hashing every row, and once to embed what the plan names. Memory
+thus holds hashes for all videos, and texts and vectors for a few hundred at a time.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from ingest.catalogue import read_catalogue
+from ingest.content import record_of, stored_form
+from ingest.embedding import CutVideo, Embedder
+from ingest.errors import IngestError
+from ingest.model import Model
+from ingest.plan import EMBEDDED, Action, Plan, decide, make_plan
+from ingest.progress import shown_step
+from ingest.proof_texts import SAMPLE_CATALOGUE
+from ingest.publish import check_counts, publish
+from ingest.report import Report
+from retrieval.edge_writer import EdgeWriter, read_stored
+from retrieval.errors import IncompatibleIndexError
+from retrieval.generations import Generations
+from retrieval.index import StoredVideo
+from retrieval.manifest import Manifest, ModelIdentity, PassageSettings, check_servable
+from retrieval.video import Video
+
+_RECORDS_A_BATCH = 500
+
+
+class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run was asked to do."""
+
+    sources: tuple[Path, ...]
+    index_dir: Path
+    prune: bool
+    settings: PassageSettings = PassageSettings()
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether this is the catalogue that ships with the product, and nothing else."""
+        return all(source.resolve() == SAMPLE_CATALOGUE for source in self.sources)
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What a run starts from: the live version if its points can be kept, and what it holds."""
+
+    base: str | None
+    stored: Mapping[str, StoredVideo]
+    why_not_kept: str | None = None
+
+
+def plan_sync(job: SyncJob, model: Model, report: Report) -> tuple[Start, Plan]:
+    """Read the sources once and decide what to do with every video.
+
+    Raises SourceError where a source cannot be read, IngestError where no row of them is good.
+    """
+    start = _start(job, model)
+    source: dict[str, StoredVideo] = {}
+    rows = 0
+    for row in read_catalogue(job.sources):
+        rows += 1
+        if row.video is None:
+            report.row(row, None)
+            continue
+        stored = stored_form(row.video, model.identity, job.settings)
+        source[row.video.video_id] = stored
+        report.row(row, decide(stored, start.stored.get(row.video.video_id)))
+    if not source:
+        raise IngestError(
+            f"None of the {rows} rows gives a video. Nothing was changed; see the reasons above."
+            if rows
+            else "The sources hold no rows. Nothing was changed."
+        )
+    plan = make_plan(source, start.stored, prune=job.prune)
+    for video_id in plan.ids(Action.REMOVE):
+        report.removed(video_id)
+    return start, plan
+
+
+async def run_sync(
+    job: SyncJob, model: Model, start: Start, plan: Plan, report: Report, console: Console
+) -> Manifest:
+    """Do what the plan says on a copy of the live version, verify it, and make it the live one.
+
+    Raises IngestError or SourceError; the live version then stays, and the copy is thrown away.
+    """
+    generations = Generations(job.index_dir)
+    writer = EdgeWriter(generations.start(copy_of=start.base), dimension=model.identity.dimension)
+    try:
+        removed = set(plan.ids(Action.REMOVE))
+        await writer.delete(sorted(removed))
+        await _write_records(job, model, plan, writer)
+        await _write_videos(job, model, plan, writer, report, console)
+        counts = await writer.counts()
+        check_counts(counts, videos=len((start.stored.keys() | plan.actions.keys()) - removed))
+        console.print("Optimizing the index and verifying it")
+        await writer.finish()
+        return await publish(
+            generations,
+            writer.folder,
+            counts=counts,
+            encoder=model.encoder,
+            model=model.identity,
+            settings=job.settings,
+            is_sample=job.is_sample,
+        )
+    except BaseException:
+        # Whatever stopped the run, a kill by the keyboard too, the live version was never touched.
+        await writer.abandon()
+        raise
+
+
+def _start(job: SyncJob, model: Model) -> Start:
+    """Find what of the live version can be kept."""
+    generations = Generations(job.index_dir)
+    pointer = generations.pointer()
+    if pointer is None:
+        return Start(None, {})
+    manifest = generations.manifest(pointer.live)
+    if manifest.is_sample and not job.is_sample:
+        return Start(None, {}, "The sample catalogue makes way for this one.")
+    problem = _incompatibility(manifest, model.identity, job.settings)
+    if problem is None:
+        return Start(pointer.live, read_stored(generations.folder(pointer.live)))
+    if not job.prune:
+        raise IngestError(
+            f"{problem} Videos that are in the index and not in these sources cannot be carried over. Give "
+            "all sources and --prune to build the index anew; the live index is as it was."
+        )
+    return Start(None, {}, f"{problem} Everything is embedded anew.")
+
+
+def _incompatibility(manifest: Manifest, model: ModelIdentity, settings: PassageSettings) -> str | None:
+    """Say why the points of an index cannot be kept, or None where they can."""
+    try:
+        check_servable(manifest, model)
+    except IncompatibleIndexError as e:
+        return str(e)
+    if manifest.passage_settings != settings:
+        return "The live index was cut into passages of another size."
+    return None
+
+
+async def _write_records(job: SyncJob, model: Model, plan: Plan, writer: EdgeWriter) -> None:
+    """Bring up to date what is shown of videos whose texts did not change."""
+    batch = []
+    for video in _videos(job, plan, frozenset({Action.UPDATE})):
+        batch.append((record_of(video), stored_form(video, model.identity, job.settings)))
+        if len(batch) == _RECORDS_A_BATCH:
+            await writer.write_records(batch)
+            batch = []
+    await writer.write_records(batch)
+
+
+async def _write_videos(
+    job: SyncJob, model: Model, plan: Plan, writer: EdgeWriter, report: Report, console: Console
+) -> None:
+    """Embed and write every video whose texts are new."""
+    total = len(plan.ids(*EMBEDDED))
+    if not total:
+        return
+    embedder = Embedder(
+        model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
+    )
+
+    def cut() -> Iterator[CutVideo]:
+        for video in _videos(job, plan, EMBEDDED):
+            cut = embedder.cut(video)
+            if any(passage.truncated for passage in cut.passages):
+                report.passage_truncated(video.video_id)
+            yield cut
+
+    with shown_step(console, "Embedding videos", total) as step:
+        for batch in embedder.embed(cut()):
+            await writer.write(batch)
+            step.advance(len(batch))
+
+
+def _videos(job: SyncJob, plan: Plan, actions: frozenset[Action]) -> Iterator[Video]:
+    """Read the sources again, for the videos to which one of these happens."""
+    if plan.ids(*actions):
+        for row in read_catalogue(job.sources):
+            if row.video and plan.actions.get(row.video.video_id) in actions:
+                yield row.video
+
+
+def describe_plan(plan: Plan, start: Start) -> Sequence[str]:
+    """Say in a few lines what a run would do."""
+    lines = [start.why_not_kept] if start.why_not_kept else []
+    for action in Action:
+        ids = plan.ids(action)
+        if ids:
+            shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")  # noqa: PLR2004
+            lines.append(f"{action}: {len(ids)} ({shown})")
+    return lines

@@ -1,0 +1,124 @@
+"""Build beside, verify, switch: how a new version of the index comes to be live."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ingest.errors import IngestError
+from retrieval.edge_index import EdgeIndex
+from retrieval.encoder import DocumentEncoder
+from retrieval.generations import Generations
+from retrieval.index import NO_FILTER, VideoIndex
+from retrieval.lexical import weigh_query
+from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
+from retrieval.ranking import Query, rank_videos
+from retrieval.video import VideoRecord
+
+_PROBES = 16
+"""How many videos, evenly spread over the catalogue, a new version must find before it goes live."""
+
+_CANARIES = 8
+_AMONG = 5
+_SAME_POINT = 1e-2
+"""The distance, of about 25 between unlike videos, below which two points are the same video's."""
+
+
+async def publish(
+    generations: Generations,
+    built: Path,
+    *,
+    counts: IndexCounts,
+    encoder: DocumentEncoder,
+    model: ModelIdentity,
+    settings: PassageSettings,
+    is_sample: bool,
+) -> Manifest:
+    """Verify a built version and make it the live one.
+
+    Raises IngestError where the version does not hold or does not find what it should; the live version
+    then stays.
+    """
+    manifest = Manifest(
+        index_version=built.name,
+        model=model,
+        passage_settings=settings,
+        counts=counts,
+        built_at=datetime.now(UTC),
+        is_sample=is_sample,
+    )
+    index = EdgeIndex(built, manifest)
+    try:
+        probes = await _probes(index, counts.videos)
+        await _check_vectors(index, probes)
+        manifest = _with_canaries(manifest, await _canaries(index, probes, encoder))
+    finally:
+        await index.close()
+    generations.publish(built, manifest)
+    return manifest
+
+
+def check_counts(counts: IndexCounts, *, videos: int) -> None:
+    """Raise IngestError unless the new version holds as many videos as the plan says."""
+    if counts.videos != videos:
+        raise IngestError(
+            f"The new version holds {counts.videos} videos and should hold {videos}. It was thrown away and "
+            "the live index is as it was. Run the same command again."
+        )
+
+
+async def _probes(index: VideoIndex, videos: int) -> list[VideoRecord]:
+    """Pick videos evenly from the whole catalogue."""
+    every = max(videos // _PROBES, 1)
+    probes: list[VideoRecord] = []
+    cursor, seen = None, 0
+    while len(probes) < _PROBES:
+        page, cursor = await index.page(limit=1000, cursor=cursor)
+        probes += [video for i, video in enumerate(page, start=seen) if i % every == 0]
+        seen += len(page)
+        if cursor is None:
+            break
+    return probes[:_PROBES]
+
+
+async def _check_vectors(index: VideoIndex, probes: Iterable[VideoRecord]) -> None:
+    """Raise IngestError unless each video is found by its own vector."""
+    for video in probes:
+        vector = await index.pair_vector(video.video_id)
+        if vector is None or not np.isfinite(vector).all():
+            raise IngestError(f"The new version has no usable vector for the video {video.video_id}.")
+        nearest = await index.nearest_videos(vector, limit=1)
+        if not nearest or nearest[0].distance > _SAME_POINT:
+            raise IngestError(
+                f"The new version does not find the video {video.video_id} by its own vector. It was thrown "
+                "away and the live index is as it was."
+            )
+
+
+async def _canaries(
+    index: VideoIndex, probes: Iterable[VideoRecord], encoder: DocumentEncoder
+) -> tuple[str, ...]:
+    """Find titles whose search puts their own video among the first; several videos may share a title."""
+    found: list[str] = []
+    for video in probes:
+        title = video.title_as_given
+        query = Query(encoder.encode_documents([title])[0], weigh_query(title))
+        ranked = await rank_videos(
+            index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_AMONG
+        )
+        if video.video_id in {hit.video_id for hit in ranked[:_AMONG]}:
+            found.append(title)
+        if len(found) == _CANARIES:
+            break
+    return tuple(found)
+
+
+def _with_canaries(manifest: Manifest, canaries: tuple[str, ...]) -> Manifest:
+    if manifest.counts.videos and not canaries:
+        raise IngestError(
+            "The new version finds none of the videos it was asked for by their own titles. It was thrown "
+            "away and the live index is as it was."
+        )
+    return msgspec.structs.replace(manifest, canaries=canaries)

@@ -1,0 +1,82 @@
+"""What happened to each row, for a person to read and for a file."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ingest.plan import Action
+from ingest.rows import CheckedRow, RowProblem
+
+
+class RowOutcome(msgspec.Struct, frozen=True):
+    """One line of the report file. `outcome` is an Action, or "rejected"."""
+
+    place: str | None
+    video_id: str | None
+    outcome: str
+    problems: tuple[str, ...] = ()
+
+
+class Report:
+    """Collects outcomes: counts in memory, lines in the file where there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Report to `path`, or only count."""
+        self._path = path
+        self._lines: list[bytes] = []
+        self.outcomes: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.first_problems: list[RowProblem] = []
+        self.truncated: list[str] = []
+
+    def row(self, row: CheckedRow, action: Action | None) -> None:
+        """Note a row of the source; `action` is None for a rejected one."""
+        outcome = "rejected" if action is None else str(action)
+        self.outcomes[outcome] += 1
+        for problem in row.problems:
+            self.reasons[f"{problem.severity}: {problem.reason_code}"] += 1
+            if problem.severity != "note" and len(self.first_problems) < _SHOWN:
+                self.first_problems.append(problem)
+        video_id = row.video.video_id if row.video else next((p.video_id for p in row.problems), None)
+        self._note(RowOutcome(str(row.place), video_id, outcome, tuple(map(str, row.problems))))
+
+    def removed(self, video_id: str) -> None:
+        """Note a video that the source no longer has."""
+        self.outcomes[str(Action.REMOVE)] += 1
+        self._note(RowOutcome(None, video_id, str(Action.REMOVE)))
+
+    def passage_truncated(self, video_id: str) -> None:
+        """Note a video with a passage longer than the model reads."""
+        self.truncated.append(video_id)
+        message = "a passage is longer than the model reads; its tail is shown but not searched by meaning"
+        self._note(RowOutcome(None, video_id, "truncated-passage", (message,)))
+
+    @property
+    def rejected(self) -> int:
+        """How many rows gave no video."""
+        return self.outcomes["rejected"]
+
+    def _note(self, outcome: RowOutcome) -> None:
+        if self._path:
+            self._lines.append(msgspec.json.encode(outcome))
+
+    def save(self) -> None:
+        """Write the file, one JSON object a line."""
+        if self._path:
+            self._path.write_bytes(b"".join(line + b"\n" for line in self._lines))
+
+
+_SHOWN = 10
+
+
+@contextmanager
+def reporting(path: Path | None) -> Iterator[Report]:
+    """Collect a report and save it however the run ends."""
+    report = Report(path)
+    try:
+        yield report
+    finally:
+        report.save()

@@ -1,0 +1,24 @@
+"""One run at a time: a lock that the operating system lets go of however the run ends."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ingest.errors import IngestError
+
+
+@contextmanager
+def run_lock(index_dir: Path) -> Iterator[None]:
+    """Hold the lock of an index folder. Raises IngestError where another run holds it."""
+    index_dir.mkdir(parents=True, exist_ok=True)
+    path = index_dir / "lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise IngestError(
+                f"Another ingest run is at work on {index_dir}. Wait for it to end, or stop it; nothing was "
+                "changed."
+            ) from e
+        yield

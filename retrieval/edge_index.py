@@ -1,0 +1,241 @@
+"""The embedded engine's reading side: one generation, open in this process.
+
+Every call runs on the caller's thread. A search takes around a millisecond and the engine holds the
+interpreter's lock for most of it, so a thread would add its own cost and free nobody.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qdrant_edge import (
+    CountRequest,
+    EdgeShard,
+    FieldCondition,
+    Filter,
+    HasIdCondition,
+    MatchValue,
+    PayloadSelector,
+    Query,
+    QueryBatchRequest,
+    QueryRequest,
+    ScoredPoint,
+    ScrollRequest,
+    SearchParams,
+)
+
+from retrieval.edge_points import (
+    PAIR,
+    PASSAGES,
+    VIDEOS,
+    WORDS,
+    edge_filter,
+    edge_words,
+    record_of,
+    video_point_id,
+)
+from retrieval.encoder import Embedding
+from retrieval.errors import CursorError, IndexUnavailableError
+from retrieval.index import (
+    NO_FILTER,
+    Moment,
+    PairVector,
+    PassageHit,
+    SearchFilter,
+    SparseVector,
+    VideoHit,
+)
+from retrieval.manifest import Manifest
+from retrieval.video import VideoRecord
+
+_SEARCH = SearchParams(hnsw_ef=192)
+"""How wide a graph search looks; measured in tests/benchmarks/recall.py."""
+
+_FIRST_PASSAGES = 128
+"""How many passages a search by passage reads first; it reads more only where they are of too few videos."""
+
+_WIDER = 4
+_OWNER = PayloadSelector.Include(["video_id"])
+_MOMENT = PayloadSelector.Include(["text", "start", "end"])
+
+
+class EdgeIndex:
+    """A VideoIndex over the two shards of one generation."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Open a finished generation. Raises IndexUnavailableError where the engine cannot."""
+        self.manifest = manifest
+        self._videos = _load(folder / VIDEOS)
+        self._passages = _load(folder / PASSAGES)
+        self._passage_count = self._passages.count(CountRequest(exact=True))
+
+    async def nearest_videos(
+        self, vector: PairVector, *, limit: int, max_distance: float | None = None
+    ) -> list[VideoHit]:
+        """Find the videos whose `[title ; transcript]` is nearest to `vector`."""
+        hits = self._videos.query(
+            QueryRequest(
+                query=Query.Nearest(vector.tolist(), using=PAIR),
+                limit=limit,
+                score_threshold=max_distance,
+                with_payload=_OWNER,
+                params=_SEARCH,
+            )
+        )
+        return _in_order(VideoHit(hit.payload["video_id"], hit.score) for hit in hits)
+
+    async def nearest_by_passage(
+        self,
+        query: Embedding,
+        *,
+        limit: int,
+        where: SearchFilter = NO_FILTER,
+        max_distance: float | None = None,
+    ) -> list[VideoHit]:
+        """Find the videos that own the passages nearest to the query; a hit's distance is its best one's."""
+        passages = max(_FIRST_PASSAGES, limit)
+        while True:
+            hits = self._passages.query(
+                QueryRequest(
+                    query=_twice(query),
+                    limit=passages,
+                    score_threshold=max_distance,
+                    filter=edge_filter(where),
+                    with_payload=_OWNER,
+                    params=_SEARCH,
+                )
+            )
+            best = _best_by_owner(hits)
+            if len(best) >= limit or len(hits) < passages or passages >= self._passage_count:
+                return _in_order(VideoHit(*item) for item in best.items())[:limit]
+            passages *= _WIDER
+
+    async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
+        """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
+        nearest = _twice(query)
+        found = self._in_each(video_ids, lambda owner: [QueryRequest(query=nearest, limit=1, filter=owner)])
+        return {video_id: hits[0][0].score for video_id, hits in found if hits[0]}
+
+    async def passages_of(
+        self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
+    ) -> dict[str, list[PassageHit]]:
+        """Find the `among` nearest passages of each of these videos, nearest first."""
+        nearest, shared = _twice(query), Query.Nearest(edge_words(words), using=WORDS)
+
+        def requests(owner: Filter) -> list[QueryRequest]:
+            by_distance = QueryRequest(query=nearest, limit=among, filter=owner)
+            by_words = QueryRequest(query=shared, limit=among, filter=owner)
+            return [by_distance, by_words] if words.indices else [by_distance]
+
+        found: dict[str, list[PassageHit]] = {}
+        for video_id, (near, *matching) in self._in_each(video_ids, requests):
+            relevance = {hit.id: hit.score for hits in matching for hit in hits}
+            if near:
+                found[video_id] = [
+                    PassageHit(hit.id, hit.score, relevance.get(hit.id, 0.0)) for hit in near
+                ]
+        return found
+
+    async def moments(self, hits: Sequence[PassageHit]) -> list[Moment]:
+        """Fetch what these passages say and when, in their order."""
+        points = self._passages.retrieve(
+            [hit.passage_id for hit in hits], with_payload=_MOMENT, with_vector=False
+        )
+        payloads = {point.id: point.payload for point in points}
+        return [Moment(distance=hit.distance, **payloads[hit.passage_id]) for hit in hits]
+
+    async def matching_videos(
+        self, words: SparseVector, *, limit: int, where: SearchFilter = NO_FILTER
+    ) -> dict[str, float]:
+        """Find the videos that share words with the query, with their BM25 relevance: higher is better."""
+        return self._relevant(words, limit=limit, where=where)
+
+    async def relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
+        """Say how relevant these videos are to the words; one that shares none is absent."""
+        points = HasIdCondition({video_point_id(video_id) for video_id in video_ids})
+        return self._relevant(words, limit=len(video_ids), conditions=[points]) if video_ids else {}
+
+    async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
+        """Fetch these videos' records; an id the index does not hold is absent."""
+        points = [video_point_id(video_id) for video_id in video_ids]
+        found = self._videos.retrieve(points, with_payload=True, with_vector=False)
+        return {record.video_id: record for record in (record_of(point.payload) for point in found)}
+
+    async def pair_vector(self, video_id: str) -> PairVector | None:
+        """Fetch a video's `[title ; transcript]`, or None where the index does not hold it."""
+        found = self._videos.retrieve([video_point_id(video_id)], with_payload=False, with_vector=[PAIR])
+        return np.asarray(found[0].vector[PAIR], np.float32) if found else None
+
+    async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
+        """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end."""
+        try:
+            start = uuid.UUID(hex=cursor) if cursor else None
+        except ValueError as e:
+            raise CursorError("The cursor is not one that a page of this catalogue returned.") from e
+        points, following = self._videos.scroll(ScrollRequest(offset=start, limit=limit, with_payload=True))
+        return [record_of(point.payload) for point in points], following.hex if following else None
+
+    async def close(self) -> None:
+        """Let go of both shards."""
+        self._videos.close()
+        self._passages.close()
+
+    def _in_each(
+        self, video_ids: Sequence[str], requests: Callable[[Filter], list[QueryRequest]]
+    ) -> Iterator[tuple[str, list[list[ScoredPoint]]]]:
+        """Put the same requests to the passages of each video, all in one batch."""
+        if not video_ids:
+            return
+        each = [
+            requests(Filter(must=[FieldCondition(key="video_id", match=MatchValue(video_id))]))
+            for video_id in video_ids
+        ]
+        answers = self._passages.query_batch(QueryBatchRequest([one for many in each for one in many]))
+        width = len(each[0])
+        for i, video_id in enumerate(video_ids):
+            yield video_id, answers[i * width : (i + 1) * width]
+
+    def _relevant(
+        self,
+        words: SparseVector,
+        *,
+        limit: int,
+        where: SearchFilter = NO_FILTER,
+        conditions: Iterable[Any] = (),
+    ) -> dict[str, float]:
+        if not words.indices:
+            return {}
+        hits = self._videos.query(
+            QueryRequest(
+                query=Query.Nearest(edge_words(words), using=WORDS),
+                limit=limit,
+                filter=edge_filter(where, conditions),
+                with_payload=_OWNER,
+            )
+        )
+        return {hit.payload["video_id"]: hit.score for hit in hits}
+
+
+def _load(folder: Path) -> EdgeShard:
+    try:
+        return EdgeShard.load(str(folder))
+    except Exception as e:  # The engine raises one bare type for everything.
+        raise IndexUnavailableError(f"The index in {folder} cannot be opened: {e}") from e
+
+
+def _twice(query: Embedding) -> Query:
+    return Query.Nearest(np.concatenate([query, query]).tolist(), using=PAIR)
+
+
+def _best_by_owner(hits: Iterable[ScoredPoint]) -> dict[str, float]:
+    """Keep each video's nearest passage; hits come nearest first."""
+    best: dict[str, float] = {}
+    for hit in hits:
+        best.setdefault(hit.payload["video_id"], hit.score)
+    return best
+
+
+def _in_order(hits: Iterable[VideoHit]) -> list[VideoHit]:
+    return sorted(hits, key=lambda hit: (hit.distance, hit.video_id))

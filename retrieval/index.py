@@ -1,0 +1,222 @@
+"""The index protocols: what search reads and what ingest writes, whatever engine is behind them.
+
+Distances are Manhattan: lower is closer. A threshold is strict: a hit at exactly `max_distance` is not a
+hit. Every list of hits is in ascending order of distance, ties by video id, unless it says otherwise.
+
+One collection's vectors are `[title ; text]`, two embeddings end to end. Manhattan distance is additive
+over coordinates, so with `[query ; query]` its distance is the sum of the two halves' distances.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoder import Embedding
+from retrieval.manifest import Manifest
+from retrieval.video import VideoRecord
+
+PairVector = NDArray[np.float32]
+"""Shape (2 * dimension,): two embeddings end to end."""
+
+
+class SparseVector(msgspec.Struct, frozen=True):
+    """Word weights: `values[i]` belongs to the word hashed to `indices[i]`; no index repeats."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class SearchFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a video must be to count; None means any.
+
+    `published_after` is inclusive and `published_before` exclusive, both timezone-aware; a video without
+    a date passes neither. `channel` and `language` match exactly.
+    """
+
+    published_after: datetime | None = None
+    published_before: datetime | None = None
+    channel: str | None = None
+    language: str | None = None
+
+
+NO_FILTER = SearchFilter()
+
+
+class VideoHit(msgspec.Struct, frozen=True):
+    """A video near the query, with its Manhattan distance."""
+
+    video_id: str
+    distance: float
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A passage near the query. Times are seconds, None for a transcript without times.
+
+    `text` is None for a video that has no transcript: there is no moment to show, only a distance.
+    """
+
+    start: float | None
+    end: float | None
+    text: str | None
+    distance: float
+
+
+class PassageHit(msgspec.Struct, frozen=True):
+    """A passage of a known video: how near it is, and how relevant its words are (0 where none is shared).
+
+    `passage_id` is the engine's own; it means something only to the index that gave it.
+    """
+
+    passage_id: UUID
+    distance: float
+    relevance: float
+
+
+@runtime_checkable
+class VideoIndex(Protocol):
+    """One version of the catalogue, open for reading. It never changes while it is open.
+
+    Every method raises IndexUnavailableError where the engine does not answer.
+    """
+
+    @property
+    def manifest(self) -> Manifest:
+        """What this index is."""
+
+    async def nearest_videos(
+        self, vector: PairVector, *, limit: int, max_distance: float | None = None
+    ) -> list[VideoHit]:
+        """Find the videos whose `[title ; transcript]` is nearest to `vector`."""
+
+    async def nearest_by_passage(
+        self,
+        query: Embedding,
+        *,
+        limit: int,
+        where: SearchFilter = NO_FILTER,
+        max_distance: float | None = None,
+    ) -> list[VideoHit]:
+        """Find the videos that own the passages nearest to the query; a hit's distance is its best one's."""
+
+    async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
+        """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
+
+    async def passages_of(
+        self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
+    ) -> dict[str, list[PassageHit]]:
+        """Find the `among` nearest passages of each of these videos, nearest first.
+
+        An id the index does not hold is absent.
+        """
+
+    async def moments(self, hits: Sequence[PassageHit]) -> list[Moment]:
+        """Fetch what these passages say and when, in their order."""
+
+    async def matching_videos(
+        self, words: SparseVector, *, limit: int, where: SearchFilter = NO_FILTER
+    ) -> dict[str, float]:
+        """Find the videos that share words with the query, with their BM25 relevance: higher is better.
+
+        A video that shares no word is absent. At most `limit`, the most relevant.
+        """
+
+    async def relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
+        """Say how relevant these videos are to the words; one that shares none is absent."""
+
+    async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
+        """Fetch these videos' records; an id the index does not hold is absent."""
+
+    async def pair_vector(self, video_id: str) -> PairVector | None:
+        """Fetch a video's `[title ; transcript]`, or None where the index does not hold it."""
+
+    async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
+        """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end.
+
+        Raises CursorError for a cursor that no page returned.
+        """
+
+    async def close(self) -> None:
+        """Let go of the engine; no method may be called after it."""
+
+
+class StoredVideo(msgspec.Struct, frozen=True):
+    """What ingest must know of a video that an index already holds, to leave it alone if it can.
+
+    `content_hash` covers everything that the embeddings and passages were made from, `record_hash`
+    what is only shown.
+    """
+
+    content_hash: str
+    record_hash: str
+
+
+class EmbeddedPassage(msgspec.Struct, frozen=True):
+    """A passage ready to be written. `text` is None where the video has no transcript."""
+
+    text: str | None
+    start: float | None
+    end: float | None
+    vector: PairVector
+    words: SparseVector
+
+
+class EmbeddedVideo(msgspec.Struct, frozen=True):
+    """A video ready to be written, whole: its record, its own vector, and every passage it has."""
+
+    record: VideoRecord
+    stored: StoredVideo
+    vector: PairVector
+    words: SparseVector
+    passages: tuple[EmbeddedPassage, ...]
+
+
+class IndexWriter(Protocol):
+    """A version of the catalogue that is being built; nobody searches it before it is published.
+
+    Every method raises IndexUnavailableError where the engine refuses or does not answer.
+    """
+
+    async def stored_videos(self) -> Mapping[str, StoredVideo]:
+        """Say what the index already holds, by video id."""
+
+    async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
+        """Add these videos or replace them; no passage of an earlier version stays."""
+
+    async def write_records(self, records: Sequence[tuple[VideoRecord, StoredVideo]]) -> None:
+        """Replace what is shown of videos the index holds; their embeddings and passages stay."""
+
+    async def delete(self, video_ids: Sequence[str]) -> None:
+        """Remove these videos with all their passages."""
+
+    async def finish(self) -> None:
+        """Optimize, flush and close: the version is complete on disk when this returns."""
+
+    async def abandon(self) -> None:
+        """Throw this version away, whatever state it is in."""
+
+
+class IndexSource(Protocol):
+    """Where the API gets the index of the moment."""
+
+    def lease(self) -> "IndexLease":
+        """Hold the live index for the length of one request, through any switch.
+
+        Raises IndexUnavailableError where there is none.
+        """
+
+
+class IndexLease(Protocol):
+    """A context manager that keeps one index open."""
+
+    async def __aenter__(self) -> VideoIndex:
+        """Take the index."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+
+

@@ -1,0 +1,45 @@
+"""Texts as bags of words, for the lexical leg: BM25 weights as sparse vectors, the same for every engine.
+
+The tokenizer, the stemmer and the stop words are Qdrant Edge's own `Bm25`, so that a server, which gets the
+same vectors, ranks alike. The inverse document frequency is the engine's: it is counted over the collection
+when a query runs, and no vector has to change when the catalogue grows.
+"""
+
+from qdrant_edge import Bm25, Bm25Config
+from qdrant_edge import SparseVector as EdgeSparseVector
+
+from retrieval.index import SparseVector
+
+VIDEO_LENGTH = 256.0
+"""The length, in words, beyond which a whole transcript counts as long.
+
+It is a constant, not the catalogue's average, so that adding videos changes no stored vector. It is far below
+a usual transcript's length on purpose: long talks mention everything, and on held-out queries over talks of
+every length a strong length penalty ranked best (docs/decisions/0003).
+"""
+
+PASSAGE_LENGTH = 70.0
+"""The length, in words after stop words, of a usual passage."""
+
+
+_FOR_VIDEOS = Bm25(Bm25Config(avg_len=VIDEO_LENGTH, language="english"))
+_FOR_PASSAGES = Bm25(Bm25Config(avg_len=PASSAGE_LENGTH, language="english"))
+
+
+def weigh_video(title: str, transcript: str | None) -> SparseVector:
+    """Weigh the words of a video's title and transcript."""
+    return _sparse(_FOR_VIDEOS.embed_document(f"{title} {transcript or ''}"))
+
+
+def weigh_passage(text: str) -> SparseVector:
+    """Weigh the words of a passage."""
+    return _sparse(_FOR_PASSAGES.embed_document(text))
+
+
+def weigh_query(text: str) -> SparseVector:
+    """Weigh the words of a query; it may have none left, and then matches nothing."""
+    return _sparse(_FOR_VIDEOS.embed_query(text))
+
+
+def _sparse(weights: EdgeSparseVector) -> SparseVector:
+    return SparseVector(tuple(weights.indices), tuple(weights.values))

@@ -1,0 +1,120 @@
+"""The live index: one version at a time, swapped under the requests that use it.
+
+A request leases the version that is live when it starts and keeps it to its end, so no answer mixes two. A
+new version is opened beside the old one, takes its place, and the old one closes when its last lease ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from retrieval.errors import IndexUnavailableError, VidsearchError
+from retrieval.index import VideoIndex
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How often the pointer is looked at: well inside the 2 s in which a switch must be noticed."""
+
+
+class _Version:
+    """One open index and how many requests use it."""
+
+    def __init__(self, name: str, index: VideoIndex) -> None:
+        self.name = name
+        self.index = index
+        self.leases = 0
+        self.retired = False
+
+    async def close_if_unused(self) -> None:
+        if self.retired and not self.leases:
+            await self.index.close()
+
+
+class Lease:
+    """Keeps one version open for the length of an `async with`."""
+
+    def __init__(self, version: _Version) -> None:
+        """Hold this version from `async with` on."""
+        self._version = version
+
+    async def __aenter__(self) -> VideoIndex:
+        """Take the index."""
+        self._version.leases += 1
+        return self._version.index
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back; the last one out closes a version that is no longer live."""
+        self._version.leases -= 1
+        await self._version.close_if_unused()
+
+
+class LiveIndex:
+    """An IndexSource that follows a pointer. One event loop owns it."""
+
+    def __init__(
+        self,
+        *,
+        current: Callable[[], str | None],
+        open_version: Callable[[str], Awaitable[VideoIndex]],
+        missing: str,
+    ) -> None:
+        """Follow `current`, which names the live version or None, and open versions with `open_version`.
+
+        `missing` is what to tell callers while there is none.
+        """
+        self._current = current
+        self._open_version = open_version
+        self._version: _Version | None = None
+        self._problem = missing
+        self._follower: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the live version if there is one, and follow the pointer from now on.
+
+        Raises VidsearchError where there is one that cannot be served.
+        """
+        await self._follow()
+        self._follower = asyncio.create_task(self._keep_following())
+
+    async def close(self) -> None:
+        """Stop following and close what is open."""
+        if self._follower:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+        await self._replace(None)
+
+    def lease(self) -> Lease:
+        """Hold the live index for the length of one request. Raises IndexUnavailableError where none is."""
+        if self._version is None:
+            raise IndexUnavailableError(self._problem)
+        return Lease(self._version)
+
+    async def _keep_following(self) -> None:
+        failed: str | None = None
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._follow()
+                failed = None
+            except VidsearchError as e:
+                # The version in use goes on serving; the same failure is reported once.
+                if str(e) != failed:
+                    failed = str(e)
+                    _log.error("The new index version was not taken into use: %s", e)  # noqa: TRY400
+
+    async def _follow(self) -> None:
+        name = self._current()
+        if name is None or (self._version and self._version.name == name):
+            return
+        index = await self._open_version(name)
+        await self._replace(_Version(name, index))
+        _log.info("Serving index version %s", name)
+
+    async def _replace(self, version: _Version | None) -> None:
+        old, self._version = self._version, version
+        if old:
+            old.retired = True
+            await old.close_if_unused()

@@ -1,0 +1,82 @@
+"""The manifest: what an index is, stored with it and checked before it serves."""
+
+from datetime import datetime
+
+import msgspec
+
+from retrieval.errors import IncompatibleIndexError
+
+SCHEMA_VERSION = 1
+"""Raised whenever points or payloads change in a way that an older reader would misread."""
+
+DISTANCE = "manhattan"
+
+
+class PassageSettings(msgspec.Struct, frozen=True):
+    """How transcripts were cut. Lengths are in words."""
+
+    size: int = 120
+    overlap: int = 30
+
+
+class ModelIdentity(msgspec.Struct, frozen=True):
+    """Which model made the embeddings: its name, the sha256 of its weights and its output's length."""
+
+    name: str
+    weights_sha256: str
+    dimension: int
+
+
+class IndexCounts(msgspec.Struct, frozen=True):
+    """How much an index holds."""
+
+    videos: int
+    passages: int
+    videos_with_transcript: int
+
+    @property
+    def transcript_coverage(self) -> float:
+        """The share of videos that have a transcript, 0 to 1; 0 for an empty index."""
+        return self.videos_with_transcript / self.videos if self.videos else 0.0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an index is, and since when.
+
+    `canaries` are titles whose search found their own video when the index was built. `is_sample` marks the
+    catalogue that ships with the product: the first catalogue of a user's own replaces it.
+    """
+
+    index_version: str
+    model: ModelIdentity
+    passage_settings: PassageSettings
+    counts: IndexCounts
+    built_at: datetime
+    canaries: tuple[str, ...] = ()
+    is_sample: bool = False
+    distance: str = DISTANCE
+    schema_version: int = SCHEMA_VERSION
+
+
+def check_servable(manifest: Manifest, model: ModelIdentity) -> None:
+    """Raise IncompatibleIndexError unless an index of this manifest can be searched with this model."""
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise IncompatibleIndexError(
+            f"The index {manifest.index_version} has schema version {manifest.schema_version}, and this "
+            f"program reads version {SCHEMA_VERSION}. Build it again: python -m ingest sync SOURCE"
+        )
+    if manifest.distance != DISTANCE:
+        raise IncompatibleIndexError(
+            f"The index {manifest.index_version} uses the distance {manifest.distance!r}, not {DISTANCE!r}."
+        )
+    if manifest.model != model:
+        raise IncompatibleIndexError(
+            f"The index {manifest.index_version} was built with {describe(manifest.model)}, and the model "
+            f"to serve is {describe(model)}. Serve with the model it was built with, or build it again: "
+            "python -m ingest sync SOURCE"
+        )
+
+
+def describe(model: ModelIdentity) -> str:
+    """Say in a few words which model this is."""
+    return f"{model.name} ({model.dimension} dimensions, weights {model.weights_sha256[:12]})"

@@ -1,0 +1,131 @@
+"""The encoder the product serves and ingests with: tokenizers and onnxruntime, nothing else.
+
+The exported graph takes rows of word pieces. A row may hold several texts end to end ("sequence packing"):
+each piece attends only to the pieces of its own text, and each text is pooled on its own. Queries are a few
+pieces long, far too short to fill a matrix product, so queries that wait together travel in one row and
+cost less than one by one, without a single piece of padding. Documents get a row each, sorted by length so
+that a batch's rows are about equally long.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from retrieval.encoder import Embeddings
+from retrieval.errors import ModelUnavailableError
+from retrieval.exported_model import ExportedModel, read_exported_model
+
+_PIECES_A_BATCH = 1024
+"""How many pieces one batch of documents holds: larger ones fall out of the processor's cache."""
+
+_QUERY_PIECES_A_ROW = 256
+"""How many pieces one packed row of queries holds: attention grows with its square."""
+
+
+class OnnxEncoder:
+    """The exported model, loaded. Its methods may be called from several threads at once."""
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        """Load the model; `threads` is how many one call may use.
+
+        Raises ModelUnavailableError where the folder holds no whole export.
+        """
+        self.exported: ExportedModel = read_exported_model(folder)
+        self._tokenizer = Tokenizer.from_file(str(folder / self.exported.tokenizer.name))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._session = _open_session(folder / self.exported.graph.name, threads)
+
+    def encode_queries(self, texts: Sequence[str]) -> Embeddings:
+        """Embed queries, packed into as few rows as they fit in."""
+        pieces = self._pieces(texts)
+        out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
+        for group in _groups(range(len(texts)), pieces, _QUERY_PIECES_A_ROW, padded=False):
+            out[group] = self._embed_packed([pieces[i] for i in group])
+        return out
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        """Embed documents, in batches of about equal length."""
+        pieces = self._pieces(texts)
+        out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
+        by_length = sorted(range(len(texts)), key=lambda i: len(pieces[i]))
+        for group in _groups(by_length, pieces, _PIECES_A_BATCH, padded=True):
+            out[group] = self._embed_rows([pieces[i] for i in group])
+        return out
+
+    def count_pieces(self, text: str) -> int:
+        """Count the word pieces of a text before any cut, the two marks around it included."""
+        return len(self._tokenizer.encode(text).ids)
+
+    def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Turn texts into word pieces, cut as sentence-transformers cuts them: the end mark stays."""
+        limit = self.exported.max_pieces
+        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        return [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in encoded]
+
+    def _embed_packed(self, texts: Sequence[list[int]]) -> Embeddings:
+        """Embed texts that share one row: shape (texts, dimension)."""
+        lengths = [len(text) for text in texts]
+        ids = np.concatenate([np.asarray(text, np.int64) for text in texts])
+        positions = np.concatenate([np.arange(length) for length in lengths])
+        labels = np.arange(1, len(texts) + 1)
+        return self._run(ids[None], positions[None], np.repeat(labels, lengths)[None], labels)[0]
+
+    def _embed_rows(self, texts: Sequence[list[int]]) -> Embeddings:
+        """Embed texts with a row each, the shorter ones padded: shape (texts, dimension)."""
+        longest = max(map(len, texts))
+        ids = np.zeros((len(texts), longest), np.int64)
+        owners = np.zeros_like(ids)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = text
+            owners[row, : len(text)] = 1
+        positions = np.broadcast_to(np.arange(longest), ids.shape)
+        return self._run(ids, np.ascontiguousarray(positions), owners, np.ones(1, np.int64))[:, 0]
+
+    def _run(
+        self,
+        ids: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        owners: NDArray[np.int64],
+        labels: NDArray[np.int64],
+    ) -> Embeddings:
+        """Run the graph: rows of shape (rows, pieces) to embeddings of shape (rows, labels, dimension)."""
+        feeds = {"input_ids": ids, "position_ids": positions, "owners": owners, "labels": labels}
+        embeddings: Embeddings = self._session.run(None, feeds)[0]
+        return embeddings
+
+
+def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle threads that spin take the core that the event loop and the engine need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as e:  # onnxruntime raises types of its own for every kind of bad graph.
+        raise ModelUnavailableError(f"The model file {graph} cannot be loaded: {e}") from e
+
+
+def _groups(
+    order: Sequence[int], pieces: Sequence[Sequence[int]], budget: int, *, padded: bool
+) -> Iterator[list[int]]:
+    """Split texts, in this order, into groups of at most `budget` pieces; a text that is longer goes alone.
+
+    A padded group costs its longest text times its number of texts, a packed one just its pieces.
+    """
+    group: list[int] = []
+    longest = total = 0
+    for i in order:
+        length = len(pieces[i])
+        longest, total = max(longest, length), total + length
+        if group and (longest * (len(group) + 1) if padded else total) > budget:
+            yield group
+            group, longest, total = [], length, length
+        group.append(i)
+    if group:
+        yield group

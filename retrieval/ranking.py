@@ -1,0 +1,118 @@
+"""How the videos of an answer, and the moments in them, are put in order.
+
+Two kinds of evidence speak for a video. Its distance says how near its best passage is in meaning; its
+relevance (BM25) says how much it has of the query's words. A hybrid search adds them up (see
+retrieval.fusion), for each video on its own: a score does not depend on which other videos were considered,
+so pages are consistent.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from retrieval.encoder import Embedding
+from retrieval.fusion import evidence
+from retrieval.index import Moment, PassageHit, SearchFilter, SparseVector, VideoHit, VideoIndex
+
+Mode = Literal["hybrid", "semantic", "lexical"]
+
+RANKED_VIDEOS = 200
+"""How deep a ranking goes."""
+
+_USUAL_VIDEOS = 32
+"""How many videos each leg proposes at first; more only for a page that lies deeper."""
+
+_PASSAGES_COMPARED = 32
+"""Among how many of a video's nearest passages its moments are chosen."""
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A query as the index understands it."""
+
+    embedding: Embedding
+    words: SparseVector
+
+
+async def rank_videos(
+    index: VideoIndex,
+    query: Query,
+    *,
+    mode: Mode,
+    where: SearchFilter,
+    max_distance: float | None,
+    until: int,
+) -> list[VideoHit]:
+    """Rank videos, best first, at least `until` of them where there are so many; ties by video id.
+
+    A deeper ranking continues a shallower one: its first part is the same, so that pages of one query
+    neither repeat nor drop a video.
+    """
+    usual = await _rank(index, query, mode, where, max_distance, depth=_USUAL_VIDEOS)
+    if until <= len(usual):
+        return usual
+    deep = await _rank(index, query, mode, where, max_distance, depth=RANKED_VIDEOS)
+    first = {hit.video_id for hit in usual}
+    return usual + [hit for hit in deep if hit.video_id not in first]
+
+
+async def best_moments(
+    index: VideoIndex, query: Query, video_ids: Sequence[str], mode: Mode, *, limit: int
+) -> dict[str, tuple[Moment, ...]]:
+    """Choose up to `limit` moments of each of these videos, best first; a video without a transcript has none."""
+    if not limit:
+        return dict.fromkeys(video_ids, ())
+    passages = await index.passages_of(query.embedding, query.words, video_ids, among=_PASSAGES_COMPARED)
+    chosen = {
+        video_id: sorted(hits, key=lambda hit: (-_strength(hit, mode), hit.distance))[:limit]
+        for video_id, hits in passages.items()
+    }
+    moments = iter(await index.moments([hit for hits in chosen.values() for hit in hits]))
+    told = {video_id: [next(moments) for _ in hits] for video_id, hits in chosen.items()}
+    return {
+        video_id: tuple(moment for moment in told.get(video_id, ()) if moment.text is not None)
+        for video_id in video_ids
+    }
+
+
+async def _rank(
+    index: VideoIndex,
+    query: Query,
+    mode: Mode,
+    where: SearchFilter,
+    max_distance: float | None,
+    *,
+    depth: int,
+) -> list[VideoHit]:
+    if mode == "semantic":
+        return await index.nearest_by_passage(
+            query.embedding, limit=depth, where=where, max_distance=max_distance
+        )
+    relevance = await index.matching_videos(query.words, limit=depth, where=where)
+    distances: dict[str, float] = {}
+    if mode == "hybrid":
+        near = await index.nearest_by_passage(
+            query.embedding, limit=depth, where=where, max_distance=max_distance
+        )
+        distances = {hit.video_id: hit.distance for hit in near}
+        unmatched = [video_id for video_id in distances if video_id not in relevance]
+        relevance |= await index.relevance_of(query.words, unmatched)
+    unmeasured = [video_id for video_id in relevance if video_id not in distances]
+    distances |= await index.distances_of(query.embedding, unmeasured)
+
+    def strength(video_id: str) -> float:
+        found = relevance.get(video_id, 0.0)
+        return found if mode == "lexical" else evidence(distance=distances[video_id], relevance=found)
+
+    order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
+    return [
+        VideoHit(video_id, distances[video_id])
+        for video_id in order
+        if max_distance is None or distances[video_id] < max_distance
+    ]
+
+
+def _strength(hit: PassageHit, mode: Mode) -> float:
+    if mode == "semantic":
+        return -hit.distance
+    return hit.relevance if mode == "lexical" else evidence(distance=hit.distance, relevance=hit.relevance)

@@ -1,0 +1,181 @@
+"""The use case: what a caller may ask, and an answer to it from one version of the index."""
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from retrieval.encoder import QueryEncoder
+from retrieval.errors import IndexUnavailableError, VideoNotFoundError
+from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
+from retrieval.lexical import weigh_query
+from retrieval.manifest import Manifest
+from retrieval.ranking import RANKED_VIDEOS, Mode, Query, best_moments, rank_videos
+from retrieval.result_cache import ResultCache
+from retrieval.video import VideoRecord
+
+_CLASSIC_LIMIT = 5
+_CLASSIC_DISTANCE = 40.0
+
+_T = TypeVar("_T")
+
+
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One search, already checked: `offset + limit` is at most RANKED_VIDEOS."""
+
+    text: str
+    limit: int = 10
+    offset: int = 0
+    moments: int = 3
+    mode: Mode = "hybrid"
+    max_distance: float | None = None
+    where: SearchFilter = NO_FILTER
+
+
+class FoundVideo(msgspec.Struct, frozen=True):
+    """One video of an answer. `distance` is Manhattan, of its nearest passage; best moments first."""
+
+    record: VideoRecord
+    distance: float
+    moments: tuple[Moment, ...]
+
+
+class SearchResult(msgspec.Struct, frozen=True):
+    """An answer, and the version of the index that gave it. No method mixes two versions."""
+
+    index_version: str
+    videos: tuple[FoundVideo, ...]
+
+
+class CataloguePage(msgspec.Struct, frozen=True):
+    """A page of the catalogue; `cursor` is None on the last one."""
+
+    index_version: str
+    videos: tuple[VideoRecord, ...]
+    cursor: str | None
+
+
+class Searcher:
+    """Answers every question the API is asked, from one version of the index each.
+
+    Every method raises IndexUnavailableError where there is no index, and OverloadedError where too
+    many queries already wait.
+    """
+
+    def __init__(self, *, encoder: QueryEncoder, source: IndexSource, cached_results: int) -> None:
+        """Search what `source` holds; up to `cached_results` answers are kept."""
+        self._encoder = encoder
+        self._source = source
+        self._results: ResultCache[Any] = ResultCache(cached_results)
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        """Find videos and their best moments."""
+        async with self._source.lease() as index:
+            key = (index.manifest.index_version, request)
+            return await self._cached(key, lambda: self._search(index, request))
+
+    async def classic(self, text: str) -> tuple[VideoRecord, ...]:
+        """Answer as the tutorial does: at most 5 videos, ascending distance, all under 40."""
+        async with self._source.lease() as index:
+            key = (index.manifest.index_version, text)
+            return await self._cached(key, lambda: self._classic(index, text))
+
+    async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
+        """Find the best moments inside one video. Raises VideoNotFoundError."""
+        async with self._source.lease() as index:
+            record = await _record(index, video_id)
+            query = await self._understand(text)
+            distances = await index.distances_of(query.embedding, [video_id])
+            moments = await best_moments(index, query, [video_id], "hybrid", limit=limit)
+            found = FoundVideo(record, distances[video_id], moments[video_id])
+            return SearchResult(index.manifest.index_version, (found,))
+
+    async def similar(self, video_id: str, *, limit: int) -> SearchResult:
+        """Find the nearest videos to one, without it and without moments. Raises VideoNotFoundError."""
+        async with self._source.lease() as index:
+            vector = await index.pair_vector(video_id)
+            if vector is None:
+                raise _not_found()
+            hits = await index.nearest_videos(vector, limit=limit + 1)
+            others = [hit for hit in hits if hit.video_id != video_id][:limit]
+            records = await index.videos([hit.video_id for hit in others])
+            return SearchResult(
+                index.manifest.index_version,
+                tuple(FoundVideo(records[hit.video_id], hit.distance, ()) for hit in others),
+            )
+
+    async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
+        """List the catalogue, a page at a time. Raises CursorError."""
+        async with self._source.lease() as index:
+            videos, following = await index.page(limit=limit, cursor=cursor)
+            return CataloguePage(index.manifest.index_version, tuple(videos), following)
+
+    async def video(self, video_id: str) -> VideoRecord:
+        """Fetch one video. Raises VideoNotFoundError."""
+        async with self._source.lease() as index:
+            return await _record(index, video_id)
+
+    async def manifest(self) -> Manifest:
+        """Say what the live index is."""
+        async with self._source.lease() as index:
+            return index.manifest
+
+    async def check(self) -> None:
+        """Search for a canary, past every cache, and raise IndexUnavailableError unless the index answers."""
+        async with self._source.lease() as index:
+            canary = next(iter(index.manifest.canaries), "canary")
+            query = await self._understand(canary)
+            hits = await index.nearest_videos(_pair(query), limit=1)
+            if not hits and index.manifest.counts.videos:
+                raise IndexUnavailableError("The index answers, but finds nothing.")
+
+    async def _understand(self, text: str) -> Query:
+        return Query(await self._encoder.encode_query(text), weigh_query(text))
+
+    async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:
+        kept = self._results.get(key)
+        if kept is None:
+            kept = await answer()
+            self._results.put(key, kept)
+        return kept
+
+    async def _search(self, index: VideoIndex, request: SearchRequest) -> SearchResult:
+        query = await self._understand(request.text)
+        ranked = await rank_videos(
+            index,
+            query,
+            mode=request.mode,
+            where=request.where,
+            max_distance=request.max_distance,
+            until=request.offset + request.limit,
+        )
+        chosen = ranked[request.offset : request.offset + request.limit]
+        ids = [hit.video_id for hit in chosen]
+        records = await index.videos(ids)
+        moments = await best_moments(index, query, ids, request.mode, limit=request.moments)
+        return SearchResult(
+            index.manifest.index_version,
+            tuple(FoundVideo(records[hit.video_id], hit.distance, moments[hit.video_id]) for hit in chosen),
+        )
+
+    async def _classic(self, index: VideoIndex, text: str) -> tuple[VideoRecord, ...]:
+        query = await self._understand(text)
+        hits = await index.nearest_videos(_pair(query), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE)
+        records = await index.videos([hit.video_id for hit in hits])
+        return tuple(records[hit.video_id] for hit in hits)
+
+
+def _pair(query: Query) -> PairVector:
+    return np.concatenate([query.embedding, query.embedding])
+
+
+async def _record(index: VideoIndex, video_id: str) -> VideoRecord:
+    records = await index.videos([video_id])
+    if video_id not in records:
+        raise _not_found()
+    return records[video_id]
+
+
+def _not_found() -> VideoNotFoundError:
+    return VideoNotFoundError("No video of that id is in the index.")

@@ -1,0 +1,151 @@
+"""Searchers for tests: one echoes, one finds nothing, one raises. No model, no index."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+
+from api.settings import ApiSettings
+from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
+from retrieval.index import Moment
+from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
+from retrieval.search import CataloguePage, FoundVideo, Searcher, SearchRequest, SearchResult
+from retrieval.video import VideoRecord
+
+VERSION = "v-test-1"
+MANIFEST = Manifest(
+    index_version=VERSION,
+    model=ModelIdentity(name="all-MiniLM-L6-v2", weights_sha256="53aa", dimension=384),
+    passage_settings=PassageSettings(),
+    counts=IndexCounts(videos=3, passages=7, videos_with_transcript=2),
+    built_at=datetime(2024, 5, 31, 12, tzinfo=UTC),
+)
+
+
+def record(video_id: str = "tLf2bGhmWsI", title: str = "Transformers") -> VideoRecord:
+    return VideoRecord(
+        video_id=video_id,
+        title=title,
+        title_as_given=title,
+        published_at=datetime(2024, 5, 31, 12, tzinfo=UTC),
+        channel="A channel",
+        language="en",
+        duration=600.0,
+        tags=("ml",),
+        passages=7,
+        has_transcript=True,
+    )
+
+
+class EchoSearcher(Searcher):
+    """Answers with what it was asked, and keeps the questions."""
+
+    def __init__(self) -> None:
+        self.requests: list[SearchRequest] = []
+        self.asked: list[tuple[object, ...]] = []
+        self.checks = 0
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        self.requests.append(request)
+        videos = tuple(
+            FoundVideo(
+                record(title=request.text),
+                27.123456,
+                tuple(Moment(12.9, 45.5, f"said {n}", 27.123456 + n) for n in range(request.moments)),
+            )
+            for _ in range(request.limit)
+        )
+        return SearchResult(VERSION, videos)
+
+    async def classic(self, text: str) -> tuple[VideoRecord, ...]:
+        self.asked.append(("classic", text))
+        return tuple(record(f"id{n}", f"{text} {n}") for n in range(5))
+
+    async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
+        self.asked.append(("inside", video_id, text, limit))
+        moments = (Moment(None, None, text, 3.0), Moment(1.0, 2.0, "more", 4.0))
+        return SearchResult(VERSION, (FoundVideo(record(video_id), 3.0, moments[:limit]),))
+
+    async def similar(self, video_id: str, *, limit: int) -> SearchResult:
+        self.asked.append(("similar", video_id, limit))
+        return SearchResult(VERSION, (FoundVideo(record("other"), 5.0, ()),))
+
+    async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
+        self.asked.append(("catalogue", limit, cursor))
+        return CataloguePage(VERSION, (record("a"), record("b")), "next" if cursor is None else None)
+
+    async def video(self, video_id: str) -> VideoRecord:
+        self.asked.append(("video", video_id))
+        return record(video_id)
+
+    async def manifest(self) -> Manifest:
+        return MANIFEST
+
+    async def check(self) -> None:
+        self.checks += 1
+
+
+class EmptySearcher(EchoSearcher):
+    """Has an index with nothing in it."""
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        self.requests.append(request)
+        return SearchResult(VERSION, ())
+
+    async def classic(self, text: str) -> tuple[VideoRecord, ...]:
+        self.asked.append(("classic", text))
+        return ()
+
+    async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
+        raise VideoNotFoundError(video_id, text, limit)
+
+    async def similar(self, video_id: str, *, limit: int) -> SearchResult:
+        raise VideoNotFoundError(video_id, limit)
+
+    async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
+        if cursor is not None:
+            raise CursorError(f"{cursor} of {limit}")
+        return CataloguePage(VERSION, (), None)
+
+    async def video(self, video_id: str) -> VideoRecord:
+        raise VideoNotFoundError(video_id)
+
+
+class RaisingSearcher(Searcher):
+    """Raises one error, whatever it is asked."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error or IndexUnavailableError("/home/someone/.data/index is not there")
+        self.checks = 0
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        raise self.error
+
+    async def classic(self, text: str) -> tuple[VideoRecord, ...]:
+        raise self.error
+
+    async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
+        raise self.error
+
+    async def similar(self, video_id: str, *, limit: int) -> SearchResult:
+        raise self.error
+
+    async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
+        raise self.error
+
+    async def video(self, video_id: str) -> VideoRecord:
+        raise self.error
+
+    async def manifest(self) -> Manifest:
+        raise self.error
+
+    async def check(self) -> None:
+        self.checks += 1
+        raise self.error
+
+
+def opens(searcher: Searcher) -> Callable[[ApiSettings], AbstractAsyncContextManager[Searcher]]:
+    @asynccontextmanager
+    async def open_search(_: ApiSettings) -> AsyncIterator[Searcher]:
+        yield searcher
+
+    return open_search
