@@ -14,10 +14,12 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
+from api.problems import first_cause
 from api.settings import ApiSettings
 from retrieval.errors import VidsearchError
 from retrieval.settings import SettingsError
 
+CANNOT_LISTEN = 1
 BAD_SETTINGS = 2
 CANNOT_SEARCH = 3
 GRACE_SECONDS = 8
@@ -45,14 +47,22 @@ exit codes:
 """
 
 
+class CannotListenError(VidsearchError):
+    """The address is taken, or is none of this machine's."""
+
+
 class AnnouncingServer(uvicorn.Server):
     """A server that says where it listens, once it does, and leaves the process alone when it stops."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then print one line."""
-        await super().startup(sockets)
+        """Listen, then print one line. Raises CannotListenError."""
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
         address = f"http://{host}:{self.config.port}"
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:
+            # Left alone it would end the process before the index is closed, and uvicorn has logged why.
+            raise CannotListenError(f"Cannot listen on {address}. Set another HOST or PORT.") from error
         sys.stdout.write(
             f"vidsearch listens on {address}. Try: curl '{address}/v1/search?query=your+question'\n"
         )
@@ -78,21 +88,24 @@ class AnnouncingServer(uvicorn.Server):
 async def serve(settings: ApiSettings) -> None:
     """Open the search, then the port; close them in reverse. Raises VidsearchError."""
     app = create_app(settings)
-    # Outside uvicorn, so that what cannot be opened is an error here and not a traceback in its log.
-    async with app.lifespan():
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        await AnnouncingServer(config).serve()
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    try:
+        # Outside uvicorn, so that what cannot be opened is an error here and not a traceback in its log.
+        async with app.lifespan():
+            await AnnouncingServer(config).serve()
+    except BaseExceptionGroup as group:
+        raise first_cause(group) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         uvloop.run(serve(ApiSettings.from_environment(os.environ)))
     except SettingsError as error:
         return _refuse(error, BAD_SETTINGS)
+    except CannotListenError as error:
+        return _refuse(error, CANNOT_LISTEN)
     except VidsearchError as error:
         return _refuse(error, CANNOT_SEARCH)
     return 0

@@ -87,6 +87,6 @@ def _check_text(text: str, name: str) -> str:
     if "\x00" in text:
         raise InvalidParameterError(name, "holds a zero character.")
     # JSON can spell half of a surrogate pair, which is no character and cannot be embedded or stored.
-    if any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else False:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidParameterError(name, "holds half of a surrogate pair.")
     return text

@@ -141,14 +141,15 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer an error, whatever it is, and log what nobody expected."""
-    cause = _first_cause(error)
+    cause = first_cause(error)
     kind = kind_of(type(cause))
     if kind is _UNEXPECTED:
         # The route's template, not the address: that one holds query text and video ids.
         route = request.scope.get("path_template", "no route")
         _logger.error("Unexpected error in %s %s", request.method, route, exc_info=cause)
     elif kind.status >= INTERNAL_ERROR:
-        _logger.warning("%s: %s", kind.code, cause)
+        # Whoever polls would fill the log; readiness says once when it is lost.
+        _logger.info("%s: %s", kind.code, cause)
     detail = _named_rules(request, cause) if isinstance(cause, ValidationException) else str(cause)
     return Response(
         msgspec.json.encode(kind.told(detail)),
@@ -161,6 +162,13 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
 def kind_of(error: type[BaseException]) -> ProblemKind:
     """Look a class of errors up in the table."""
     return next(PROBLEMS[cls] for cls in error.__mro__ if cls in PROBLEMS)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Take an error out of the groups that task groups wrap it in: a batch's, or the app's own."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def described(*errors: type[Exception]) -> dict[int, ResponseSpec]:
@@ -184,13 +192,6 @@ def _described(kinds: Sequence[ProblemKind]) -> ResponseSpec:
             Example(summary=kind.code, value=msgspec.to_builtins(kind.told(kind.example))) for kind in kinds
         ],
     )
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    # A batch runs its searches as a task group, which wraps what one of them raised.
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _headers(kind: ProblemKind, error: BaseException) -> dict[str, str]:

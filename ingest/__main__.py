@@ -68,10 +68,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     sync = commands.add_parser("sync", help="make the index hold what the sources hold")
-    sync.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="parquet, csv or jsonl file, or a folder of caption files")
+    sync.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="parquet, csv or jsonl file, or a folder of caption files",
+    )
     sync.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     sync.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
-    sync.add_argument("--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line")
+    sync.add_argument(
+        "--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line"
+    )
     sync.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to embed (cpu)")
     sync.set_defaults(run=_sync)
 
@@ -82,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     rollback.set_defaults(run=_rollback)
 
     export = commands.add_parser("export-model", help="export the model that searches are served with")
-    export.add_argument("--model", metavar="FOLDER_OR_NAME", help="a sentence-transformers model (the pinned package)")
+    export.add_argument(
+        "--model", metavar="FOLDER_OR_NAME", help="a sentence-transformers model (the pinned package)"
+    )
     export.set_defaults(run=_export_model)
     return parser
 
@@ -166,7 +176,9 @@ def _export_model(args: argparse.Namespace, settings: SearchSettings, console: C
     console.print("Exporting the model and proving it against sentence-transformers (about 30 s)")
     export_model = import_module("ingest.export_onnx").export_model
     exported = export_model(settings.model_dir, args.model)
-    console.print(f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.", markup=False)
+    console.print(
+        f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.", markup=False
+    )
     return _DONE
 
 

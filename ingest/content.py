@@ -1,4 +1,4 @@
-"""What of a video is embedded and what is only shown, and the hashes that tell whether either changed. Pure."""
+"""What of a video is embedded, what is only shown, and the hashes that tell whether either changed. Pure."""
 
 import hashlib
 

@@ -1,5 +1,6 @@
 """From checked videos to points ready to be written: passages cut, texts embedded, words weighed."""
 
+import functools
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -16,6 +17,9 @@ from retrieval.video import Passage, Video
 _TEXTS_A_BATCH = 512
 """How many texts are sorted by length and embedded together: enough to fill rows evenly, few enough that
 progress moves every few seconds and memory stays small."""
+
+
+_COUNTED_WORDS = 1 << 17
 
 
 class CutVideo(msgspec.Struct, frozen=True):
@@ -39,6 +43,8 @@ class Embedder:
     ) -> None:
         """Embed with `encoder`, which is `model` and reads `max_pieces` word pieces of a text."""
         self._encoder = encoder
+        # The same words come back in every video; counting is most of what cutting costs.
+        self._count_pieces = functools.lru_cache(_COUNTED_WORDS)(encoder.count_pieces)
         self._model = model
         self._settings = settings
         self._max_pieces = max_pieces
@@ -46,7 +52,7 @@ class Embedder:
     def cut(self, video: Video) -> CutVideo:
         """Cut a video's transcript into passages."""
         passages = cut_passages(
-            video, self._settings, count_pieces=self._encoder.count_pieces, max_pieces=self._max_pieces
+            video, self._settings, count_pieces=self._count_pieces, max_pieces=self._max_pieces
         )
         return CutVideo(video, tuple(passages))
 
@@ -71,7 +77,7 @@ class Embedder:
                     start=passage.start,
                     end=passage.end,
                     vector=np.concatenate([title, text]),
-                    words=weigh_passage(passage.text),
+                    words=weigh_passage(video.title, passage.text),
                 )
                 for passage, text in zip(cut.passages, texts, strict=True)
             )
@@ -82,7 +88,11 @@ class Embedder:
 def _title_alone(video: Video, title: Embedding) -> EmbeddedPassage:
     """Stand in for the passages of a video without a transcript: it is found by its title, at no moment."""
     return EmbeddedPassage(
-        text=None, start=None, end=None, vector=np.concatenate([title, title]), words=weigh_passage(video.title)
+        text=None,
+        start=None,
+        end=None,
+        vector=np.concatenate([title, title]),
+        words=weigh_passage(video.title, ""),
     )
 
 

@@ -28,7 +28,9 @@ def load_model(model_dir: Path, *, device: str) -> Model:
     if device == "cpu":
         return Model(exported, identity, max_pieces)
     if identity.name != PINNED_MODEL:
-        raise IngestError(f"--device {device} embeds with {PINNED_MODEL}, and the exported model is {identity.name}.")
+        raise IngestError(
+            f"--device {device} embeds with {PINNED_MODEL}, and the exported model is {identity.name}."
+        )
     encoder = TorchEncoder(exported, device=device)
     check_agreement(encoder, exported, proof_texts())
     return Model(encoder, identity, max_pieces)

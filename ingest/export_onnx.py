@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -116,13 +117,15 @@ class _PackedEncoder(torch.nn.Module):
 def _write(reference: SentenceTransformer, folder: Path, name: str, scratch: Path) -> ExportedModel:
     """Write the graph, the tokenizer and their description into the scratch folder."""
     graph, tokenizer = scratch / "graph.onnx", scratch / "tokenizer.json"
-    _trace(_PackedEncoder(reference[0].auto_model), graph)
+    _trace(_PackedEncoder(cast("torch.nn.Module", reference[0].auto_model)), graph)
     reference.tokenizer.save_pretrained(scratch / "tokenizer")
     (scratch / "tokenizer" / "tokenizer.json").replace(tokenizer)
-    dimension = reference.get_embedding_dimension()
+    dimension, max_pieces = reference.get_embedding_dimension(), reference.max_seq_length
+    if dimension is None or max_pieces is None:
+        raise ExportError(f"The model in {folder} does not say how long its texts and its embeddings are.")
     exported = ExportedModel(
         identity=ModelIdentity(name=name, weights_sha256=weights_checksum(folder), dimension=dimension),
-        max_pieces=reference.max_seq_length,
+        max_pieces=max_pieces,
         graph=ExportedFile(graph.name, sha256_of(graph)),
         tokenizer=ExportedFile(tokenizer.name, sha256_of(tokenizer)),
         proof="none yet",

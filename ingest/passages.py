@@ -215,4 +215,4 @@ def _spoken(words: _Words, index: int) -> tuple[float, float]:
         return start, end
     first = words.firsts[place]
     word = (end - start) / (after - first)
-    return start + (index - first) * word, min(start + (index - first + 1) * word, end)
+    return start + (index - first) * word, end - (after - index - 1) * word

@@ -37,9 +37,7 @@ class Plan(msgspec.Struct, frozen=True):
         return all(action is Action.KEEP for action in self.actions.values())
 
 
-def make_plan(
-    source: Mapping[str, StoredVideo], stored: Mapping[str, StoredVideo], *, prune: bool
-) -> Plan:
+def make_plan(source: Mapping[str, StoredVideo], stored: Mapping[str, StoredVideo], *, prune: bool) -> Plan:
     """Compare the source with what the index holds; `prune` removes what the source does not have."""
     actions = {video_id: decide(wanted, stored.get(video_id)) for video_id, wanted in source.items()}
     if prune:

@@ -7,7 +7,7 @@ interpreter's lock for most of it, so a thread would add its own cost and free n
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from qdrant_edge import (
@@ -33,6 +33,8 @@ from retrieval.edge_points import (
     WORDS,
     edge_filter,
     edge_words,
+    id_of,
+    payload_of,
     record_of,
     video_point_id,
 )
@@ -84,7 +86,7 @@ class EdgeIndex:
                 params=_SEARCH,
             )
         )
-        return _in_order(VideoHit(hit.payload["video_id"], hit.score) for hit in hits)
+        return _in_order(VideoHit(payload_of(hit)["video_id"], hit.score) for hit in hits)
 
     async def nearest_by_passage(
         self,
@@ -131,10 +133,10 @@ class EdgeIndex:
 
         found: dict[str, list[PassageHit]] = {}
         for video_id, (near, *matching) in self._in_each(video_ids, requests):
-            relevance = {hit.id: hit.score for hits in matching for hit in hits}
+            relevance = {id_of(hit): hit.score for hits in matching for hit in hits}
             if near:
                 found[video_id] = [
-                    PassageHit(hit.id, hit.score, relevance.get(hit.id, 0.0)) for hit in near
+                    PassageHit(id_of(hit), hit.score, relevance.get(id_of(hit), 0.0)) for hit in near
                 ]
         return found
 
@@ -143,7 +145,7 @@ class EdgeIndex:
         points = self._passages.retrieve(
             [hit.passage_id for hit in hits], with_payload=_MOMENT, with_vector=False
         )
-        payloads = {point.id: point.payload for point in points}
+        payloads = {id_of(point): payload_of(point) for point in points}
         return [Moment(distance=hit.distance, **payloads[hit.passage_id]) for hit in hits]
 
     async def matching_videos(
@@ -157,16 +159,28 @@ class EdgeIndex:
         points = HasIdCondition({video_point_id(video_id) for video_id in video_ids})
         return self._relevant(words, limit=len(video_ids), conditions=[points]) if video_ids else {}
 
+    async def passage_relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
+        """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""
+        if not words.indices:
+            return {}
+        shared = Query.Nearest(edge_words(words), using=WORDS)
+        found = self._in_each(video_ids, lambda owner: [QueryRequest(query=shared, limit=1, filter=owner)])
+        return {video_id: hits[0][0].score for video_id, hits in found if hits[0]}
+
     async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
         """Fetch these videos' records; an id the index does not hold is absent."""
-        points = [video_point_id(video_id) for video_id in video_ids]
+        points: list[int | uuid.UUID | str] = [video_point_id(video_id) for video_id in video_ids]
         found = self._videos.retrieve(points, with_payload=True, with_vector=False)
-        return {record.video_id: record for record in (record_of(point.payload) for point in found)}
+        records = (record_of(payload_of(point)) for point in found)
+        return {record.video_id: record for record in records}
 
     async def pair_vector(self, video_id: str) -> PairVector | None:
         """Fetch a video's `[title ; transcript]`, or None where the index does not hold it."""
         found = self._videos.retrieve([video_point_id(video_id)], with_payload=False, with_vector=[PAIR])
-        return np.asarray(found[0].vector[PAIR], np.float32) if found else None
+        if not found:
+            return None
+        vectors = cast("dict[str, list[float]]", found[0].vector)
+        return np.asarray(vectors[PAIR], np.float32)
 
     async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
         """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end."""
@@ -175,7 +189,8 @@ class EdgeIndex:
         except ValueError as e:
             raise CursorError("The cursor is not one that a page of this catalogue returned.") from e
         points, following = self._videos.scroll(ScrollRequest(offset=start, limit=limit, with_payload=True))
-        return [record_of(point.payload) for point in points], following.hex if following else None
+        cursor = cast("uuid.UUID", following).hex if following else None
+        return [record_of(payload_of(point)) for point in points], cursor
 
     async def close(self) -> None:
         """Let go of both shards."""
@@ -215,7 +230,7 @@ class EdgeIndex:
                 with_payload=_OWNER,
             )
         )
-        return {hit.payload["video_id"]: hit.score for hit in hits}
+        return {payload_of(hit)["video_id"]: hit.score for hit in hits}
 
 
 def _load(folder: Path) -> EdgeShard:
@@ -233,7 +248,7 @@ def _best_by_owner(hits: Iterable[ScoredPoint]) -> dict[str, float]:
     """Keep each video's nearest passage; hits come nearest first."""
     best: dict[str, float] = {}
     for hit in hits:
-        best.setdefault(hit.payload["video_id"], hit.score)
+        best.setdefault(payload_of(hit)["video_id"], hit.score)
     return best
 
 

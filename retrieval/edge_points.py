@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from qdrant_edge import (
@@ -22,6 +22,8 @@ from qdrant_edge import (
     PayloadSchemaType,
     Point,
     RangeDateTime,
+    Record,
+    ScoredPoint,
     UpdateOperation,
 )
 from qdrant_edge import SparseVector as EdgeSparseVector
@@ -117,6 +119,16 @@ def filter_fields(record: VideoRecord) -> dict[str, Any]:
         "language": record.language,
         "published_at": _instant(record.published_at) if record.published_at else None,
     }
+
+
+def payload_of(point: Record | ScoredPoint) -> dict[str, Any]:
+    """Take a point's payload, which every point of ours has."""
+    return point.payload or {}
+
+
+def id_of(point: Record | ScoredPoint) -> uuid.UUID:
+    """Take a point's id, which is a UUID in every shard of ours."""
+    return cast("uuid.UUID", point.id)
 
 
 def record_of(payload: dict[str, Any]) -> VideoRecord:

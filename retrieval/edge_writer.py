@@ -4,6 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 from qdrant_edge import (
@@ -24,6 +25,7 @@ from retrieval.edge_points import (
     create_shard,
     filter_fields,
     passage_points,
+    payload_of,
     stored_of,
     video_payload,
     video_point,
@@ -63,7 +65,8 @@ class EdgeWriter:
             points, following = self._videos.scroll(
                 ScrollRequest(offset=following, limit=_PAGE, with_payload=True)
             )
-            stored.update((point.payload["video_id"], stored_of(point.payload)) for point in points)
+            payloads = map(payload_of, points)
+            stored.update((payload["video_id"], stored_of(payload)) for payload in payloads)
             if following is None:
                 return stored
 
@@ -86,7 +89,7 @@ class EdgeWriter:
     async def delete(self, video_ids: Sequence[str]) -> None:
         """Remove these videos with all their passages."""
         self._delete_passages(video_ids)
-        points = [video_point_id(video_id) for video_id in video_ids]
+        points: list[int | UUID | str] = [video_point_id(video_id) for video_id in video_ids]
         self._videos.update(UpdateOperation.delete_points(points))
 
     async def counts(self) -> IndexCounts:

@@ -128,6 +128,9 @@ class VideoIndex(Protocol):
     async def relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
         """Say how relevant these videos are to the words; one that shares none is absent."""
 
+    async def passage_relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
+        """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""
+
     async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
         """Fetch these videos' records; an id the index does not hold is absent."""
 
@@ -218,5 +221,3 @@ class IndexLease(Protocol):
 
     async def __aexit__(self, *_: object) -> None:
         """Give it back."""
-
-

@@ -31,9 +31,9 @@ def weigh_video(title: str, transcript: str | None) -> SparseVector:
     return _sparse(_FOR_VIDEOS.embed_document(f"{title} {transcript or ''}"))
 
 
-def weigh_passage(text: str) -> SparseVector:
-    """Weigh the words of a passage."""
-    return _sparse(_FOR_PASSAGES.embed_document(text))
+def weigh_passage(title: str, text: str) -> SparseVector:
+    """Weigh the words of a passage and of the title it stands under."""
+    return _sparse(_FOR_PASSAGES.embed_document(f"{title} {text}"))
 
 
 def weigh_query(text: str) -> SparseVector:

@@ -103,7 +103,7 @@ class LiveIndex:
                 # The version in use goes on serving; the same failure is reported once.
                 if str(e) != failed:
                     failed = str(e)
-                    _log.error("The new index version was not taken into use: %s", e)  # noqa: TRY400
+                    _log.error("The new index version was not taken into use: %s", e)
 
     async def _follow(self) -> None:
         name = self._current()

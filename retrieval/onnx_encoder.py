@@ -73,7 +73,9 @@ class OnnxEncoder:
         ids = np.concatenate([np.asarray(text, np.int64) for text in texts])
         positions = np.concatenate([np.arange(length) for length in lengths])
         labels = np.arange(1, len(texts) + 1)
-        return self._run(ids[None], positions[None], np.repeat(labels, lengths)[None], labels)[0]
+        rows = self._run(ids[None], positions[None], np.repeat(labels, lengths)[None], labels)
+        packed: Embeddings = rows[0]
+        return packed
 
     def _embed_rows(self, texts: Sequence[list[int]]) -> Embeddings:
         """Embed texts with a row each, the shorter ones padded: shape (texts, dimension)."""

@@ -53,5 +53,3 @@ def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
         return await asyncio.to_thread(open_version, name)
 
     return LiveIndex(current=current, open_version=open_in_thread, missing=NO_INDEX)
-
-

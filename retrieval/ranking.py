@@ -59,7 +59,7 @@ async def rank_videos(
 async def best_moments(
     index: VideoIndex, query: Query, video_ids: Sequence[str], mode: Mode, *, limit: int
 ) -> dict[str, tuple[Moment, ...]]:
-    """Choose up to `limit` moments of each of these videos, best first; a video without a transcript has none."""
+    """Choose up to `limit` moments of each video, best first; one without a transcript has none."""
     if not limit:
         return dict.fromkeys(video_ids, ())
     passages = await index.passages_of(query.embedding, query.words, video_ids, among=_PASSAGES_COMPARED)
@@ -89,6 +89,7 @@ async def _rank(
             query.embedding, limit=depth, where=where, max_distance=max_distance
         )
     relevance = await index.matching_videos(query.words, limit=depth, where=where)
+    passage_relevance: dict[str, float] = {}
     distances: dict[str, float] = {}
     if mode == "hybrid":
         near = await index.nearest_by_passage(
@@ -97,12 +98,19 @@ async def _rank(
         distances = {hit.video_id: hit.distance for hit in near}
         unmatched = [video_id for video_id in distances if video_id not in relevance]
         relevance |= await index.relevance_of(query.words, unmatched)
+        # A video shares a word with the query where one of its passages or its title does.
+        passage_relevance = await index.passage_relevance_of(query.words, list(relevance))
     unmeasured = [video_id for video_id in relevance if video_id not in distances]
     distances |= await index.distances_of(query.embedding, unmeasured)
 
     def strength(video_id: str) -> float:
-        found = relevance.get(video_id, 0.0)
-        return found if mode == "lexical" else evidence(distance=distances[video_id], relevance=found)
+        if mode == "lexical":
+            return relevance[video_id]
+        return evidence(
+            distance=distances[video_id],
+            video_relevance=relevance.get(video_id, 0.0),
+            passage_relevance=passage_relevance.get(video_id, 0.0),
+        )
 
     order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
     return [
@@ -115,4 +123,6 @@ async def _rank(
 def _strength(hit: PassageHit, mode: Mode) -> float:
     if mode == "semantic":
         return -hit.distance
-    return hit.relevance if mode == "lexical" else evidence(distance=hit.distance, relevance=hit.relevance)
+    if mode == "lexical":
+        return hit.relevance
+    return evidence(distance=hit.distance, passage_relevance=hit.relevance)

@@ -11,7 +11,7 @@ from retrieval.errors import IndexUnavailableError, VideoNotFoundError
 from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
 from retrieval.lexical import weigh_query
 from retrieval.manifest import Manifest
-from retrieval.ranking import RANKED_VIDEOS, Mode, Query, best_moments, rank_videos
+from retrieval.ranking import Mode, Query, best_moments, rank_videos
 from retrieval.result_cache import ResultCache
 from retrieval.video import VideoRecord
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from api.settings import ApiSettings
 from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
@@ -110,33 +111,17 @@ class EmptySearcher(EchoSearcher):
         raise VideoNotFoundError(video_id)
 
 
-class RaisingSearcher(Searcher):
+class RaisingSearcher(EchoSearcher):
     """Raises one error, whatever it is asked."""
 
     def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
         self.error = error or IndexUnavailableError("/home/someone/.data/index is not there")
-        self.checks = 0
 
-    async def search(self, request: SearchRequest) -> SearchResult:
+    async def _raise(self, *_: object, **__: object) -> NoReturn:
         raise self.error
 
-    async def classic(self, text: str) -> tuple[VideoRecord, ...]:
-        raise self.error
-
-    async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
-        raise self.error
-
-    async def similar(self, video_id: str, *, limit: int) -> SearchResult:
-        raise self.error
-
-    async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
-        raise self.error
-
-    async def video(self, video_id: str) -> VideoRecord:
-        raise self.error
-
-    async def manifest(self) -> Manifest:
-        raise self.error
+    search = classic = search_inside = similar = catalogue = video = manifest = _raise
 
     async def check(self) -> None:
         self.checks += 1

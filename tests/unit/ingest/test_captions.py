@@ -124,8 +124,9 @@ def test_lenient_times(line: str, start: float, end: float) -> None:
 
 def test_tags_go_and_words_with_signs_stay() -> None:
     assert texts(
-        "00:01.000 --> 00:02.000\n<v Ann Lee>I <3 <i.loud>C&amp;C</i>, a < b > c {\\an8}and <00:01.500><c> more</c>"
-    ) == ["I <3 C&amp;C, a < b > c and  more"]
+        "00:01.000 --> 00:02.000\n"
+        "<v Ann Lee>I <3 <i.loud>C&amp;C</i>, a < b > c\n{\\an8} and<00:01.500><c> more</c>"
+    ) == ["I <3 C&amp;C, a < b > c and more"]
 
 
 def test_notes_styles_and_identifiers_are_not_text() -> None:
@@ -138,12 +139,18 @@ def test_notes_styles_and_identifiers_are_not_text() -> None:
 
 
 def test_text_may_come_after_a_blank_line() -> None:
-    content = "1\n00:01.000 --> 00:02.000\n\none\n\ntwo\n\n2\n00:02.000 --> 00:03.000\n\n\n3\n00:03.000 --> 00:04.000\nx"
+    content = (
+        "1\n00:01.000 --> 00:02.000\n\none\n\ntwo\n\n"
+        "2\n00:02.000 --> 00:03.000\n\n\n3\n00:03.000 --> 00:04.000\nx"
+    )
     assert texts(content) == ["one two", "x"]
 
 
 def test_text_without_readable_times_is_left_out_and_told(tmp_path: Path) -> None:
-    content = "00:01.000 --> 00:02.000\none\n\nlost\n\n00:02.000 --> 00:0x.000\nlost\n\n00:03.000 --> 00:04.000\ntwo\n"
+    content = (
+        "00:01.000 --> 00:02.000\none\n\nlost\n\n"
+        "00:02.000 --> 00:0x.000\nlost\n\n00:03.000 --> 00:04.000\ntwo\n"
+    )
     row = read_caption_file(written(tmp_path / "a.vtt", content))
     assert [cue.text for cue in cues_of(row)] == ["one", "two"]
     (problem,) = row.problems

@@ -8,7 +8,7 @@ import pytest
 from ingest import catalogue
 from ingest.catalogue import read_catalogue
 from ingest.errors import SourceError
-from ingest.rows import CheckedRow
+from ingest.rows import CheckedRow, RawRow, check_source_row
 from retrieval.video import Video
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
@@ -69,7 +69,8 @@ def test_a_later_row_with_a_known_id_is_rejected_even_from_another_source(tmp_pa
             "duplicate-id",
         )
     assert str(rows[3].problems[0]) == (
-        f"{second}, line 2, field video_id: duplicate id, first seen at {first}, line 1; remove one of the two"
+        f"{second}, line 2, field video_id: "
+        f"duplicate id, first seen at {first}, line 1; remove one of the two"
     )
 
 
@@ -86,8 +87,12 @@ def test_a_typo_in_the_last_path_is_told_before_any_row(tmp_path: Path) -> None:
 
 def test_rows_are_read_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    check = catalogue.check_source_row
-    monkeypatch.setattr(catalogue, "check_source_row", lambda raw: read.append(str(raw.place)) or check(raw))
+
+    def check(raw: RawRow) -> CheckedRow:
+        read.append(str(raw.place))
+        return check_source_row(raw)
+
+    monkeypatch.setattr(catalogue, "check_source_row", check)
     path = written(tmp_path / "a.jsonl", *(video(str(number)) for number in range(1000)))
     rows = read_catalogue([path])
     assert read == []

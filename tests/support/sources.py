@@ -1,0 +1,65 @@
+"""Index sources and encoders for tests: no pointer, no model, no threads."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+
+from retrieval.encoder import Embedding
+from retrieval.errors import IndexUnavailableError
+from retrieval.index import VideoIndex
+
+
+class HeldIndex:
+    """An IndexSource of one index that a test may swap; it knows how many leases are out."""
+
+    def __init__(self, index: VideoIndex | None) -> None:
+        self.index = index
+        self.leases = 0
+
+    def lease(self) -> AbstractAsyncContextManager[VideoIndex]:
+        if self.index is None:
+            raise IndexUnavailableError("There is no index.")
+        return self._hold(self.index)
+
+    @asynccontextmanager
+    async def _hold(self, index: VideoIndex) -> AsyncIterator[VideoIndex]:
+        self.leases += 1
+        try:
+            yield index
+        finally:
+            self.leases -= 1
+
+
+class VersionedIndex:
+    """An index under another version's name."""
+
+    def __init__(self, index: VideoIndex, version: str) -> None:
+        self._index = index
+        self.manifest = msgspec.structs.replace(index.manifest, index_version=version)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._index, name)
+
+
+class TableEncoder:
+    """A QueryEncoder that looks embeddings up, and keeps what it was asked."""
+
+    def __init__(self, embeddings: Mapping[str, Embedding], *, default: Embedding) -> None:
+        self._embeddings = embeddings
+        self._default = default
+        self.asked: list[str] = []
+
+    async def encode_query(self, text: str) -> Embedding:
+        self.asked.append(text)
+        return self._embeddings.get(text, self._default)
+
+
+class RaisingEncoder:
+    """A QueryEncoder that raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def encode_query(self, text: str) -> Embedding:
+        raise self._error

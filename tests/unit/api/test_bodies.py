@@ -1,0 +1,52 @@
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.search import BATCH_BYTES
+
+GOOD = b'{"requests":[{"query":"x"}]}'
+
+
+def send(client: TestClient[Litestar], body: bytes, content_type: str | None) -> httpx.Response:
+    headers = {} if content_type is None else {"content-type": content_type}
+    return client.post("/v1/search/batch", content=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json", "application/json; charset=utf-8", "Application/JSON"]
+)
+def test_reads_json(client: TestClient[Litestar], content_type: str | None) -> None:
+    assert send(client, GOOD, content_type).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonl", ""]
+)
+def test_refuses_another_media_type(client: TestClient[Litestar], content_type: str) -> None:
+    response = send(client, GOOD, content_type)
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{}{}",
+        b"query=x",
+        b'{"requests":[{"query":"\xff"}]}',
+        b'{"requests":[{"query":"\\ud800"}]}',
+        b'{"requests":[{"query":"\\udc00\\ud800"}]}',
+        b"[" * 5000 + b"]" * 5000,
+    ],
+)
+def test_refuses_what_is_not_json(client: TestClient[Litestar], body: bytes) -> None:
+    response = send(client, body, "application/json")
+    assert response.status_code == 400
+    assert response.json()["code"] in {"malformed-request", "invalid-parameter"}
+
+
+def test_refuses_a_body_that_is_too_large(client: TestClient[Litestar]) -> None:
+    response = send(client, b" " * (BATCH_BYTES + 1), "application/json")
+    assert (response.status_code, response.json()["code"]) == (413, "body-too-large")

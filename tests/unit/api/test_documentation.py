@@ -1,0 +1,105 @@
+import re
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api import __version__
+
+METHODS = {"get", "head", "post"}
+
+
+@pytest.fixture
+def document(client: TestClient[Litestar]) -> dict[str, Any]:
+    response = client.get("/schema/openapi.json")
+    assert response.headers["content-type"] == "application/json"
+    return response.json()
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item[method] for item in document["paths"].values() for method in METHODS & item.keys()]
+
+
+def references(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if "$ref" in node else set()
+        return own.union(*(references(child) for child in node.values()))
+    return set().union(*(references(child) for child in node)) if isinstance(node, list) else set()
+
+
+def test_says_what_it_is(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert (document["info"]["title"], document["info"]["version"]) == ("vidsearch", __version__)
+
+
+def test_documents_every_route(document: dict[str, Any]) -> None:
+    documented = {
+        (path, method) for path, item in document["paths"].items() for method in METHODS & item.keys()
+    }
+    assert documented == {
+        *((path, method) for path in ("/", "/livez", "/readyz", "/health") for method in ("get", "head")),
+        ("/info", "get"),
+        ("/search", "get"),
+        ("/v1/search", "get"),
+        ("/v1/search/batch", "post"),
+        ("/v1/videos", "get"),
+        ("/v1/videos/{video_id}", "get"),
+        ("/v1/videos/{video_id}/search", "get"),
+        ("/v1/videos/{video_id}/similar", "get"),
+    }
+
+
+def test_every_operation_is_named_once_and_explained(document: dict[str, Any]) -> None:
+    every = operations(document)
+    names = [operation["operationId"] for operation in every]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
+    assert all(operation["summary"] and operation["description"] and operation["tags"] for operation in every)
+
+
+def test_every_parameter_is_explained(document: dict[str, Any]) -> None:
+    parameters = [
+        parameter for operation in operations(document) for parameter in operation.get("parameters", [])
+    ]
+    assert parameters
+    assert all(parameter["description"] for parameter in parameters)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document) <= schemas
+
+
+def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            is_health = operation["operationId"] in {"getHealth", "headHealth"}
+            if status == "200" or (is_health and status == "503"):
+                continue
+            (media_type,) = response["content"]
+            assert media_type == "application/problem+json"
+            content = response["content"][media_type]
+            assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+            for example in content["examples"].values():
+                assert example.keys() == {"summary", "value"}
+                assert example["value"]["status"] == int(status)
+                assert example["value"]["code"] == example["summary"]
+
+
+def test_shows_what_searches_answer(document: dict[str, Any]) -> None:
+    for path, method in [("/search", "get"), ("/v1/search", "get"), ("/v1/search/batch", "post")]:
+        response = document["paths"][path][method]["responses"]["200"]
+        assert response["content"]["application/json"]["examples"]
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient[Litestar]) -> None:
+    page = client.get("/schema")
+    assert page.headers["content-type"].startswith("text/html")
+    loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=[\"']([^\"']+)", page.text)
+    assert len(loaded) == 4
+    for address in loaded:
+        assert address.startswith("/schema/assets/")
+        asset = client.get(address)
+        assert asset.status_code == 200
+        assert len(asset.content) > 500
