@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Normalize, Pooling
+from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ExportError
 from ingest.proof_texts import proof_texts
@@ -33,7 +34,8 @@ from retrieval.onnx_encoder import OnnxEncoder
 MAX_DIFFERENCE = 1e-5
 """The largest absolute difference of any coordinate that the proof allows."""
 
-_OPSET = 18
+_OPSET = 20
+"""The first opset with GELU as one operator; older ones spell it out and onnxruntime misses the fusion."""
 
 
 def export_model(target: Path, model: str | None = None) -> ExportedModel:
@@ -71,6 +73,7 @@ def _locate(model: str | None, scratch: Path) -> tuple[Path, str]:
 
 def _load(folder: Path) -> SentenceTransformer:
     """Load the reference, and refuse a model whose shape the graph does not reproduce."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         reference = SentenceTransformer(
             str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"}, local_files_only=True

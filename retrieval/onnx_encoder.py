@@ -26,6 +26,10 @@ _QUERY_PIECES_A_ROW = 256
 """How many pieces one packed row of queries holds: attention grows with its square."""
 
 
+_SLOWER = ["SkipLayerNormFusion"]
+"""Graph optimizations that cost time: this fused kernel is slower than the two it replaces."""
+
+
 class OnnxEncoder:
     """The exported model, loaded. Its methods may be called from several threads at once."""
 
@@ -108,7 +112,9 @@ def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     # Idle threads that spin take the core that the event loop and the engine need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+        )
     except Exception as e:  # onnxruntime raises types of its own for every kind of bad graph.
         raise ModelUnavailableError(f"The model file {graph} cannot be loaded: {e}") from e
 

@@ -1,6 +1,9 @@
 """What every test may ask for."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,24 @@ from retrieval.settings import DATA_DIR
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def index_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
+    """Make new folders for indexes, in memory where there is such a place.
+
+    An index syncs a hundred small files to disk, and no test can pull the plug to see whether it did.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the folder made there has a name of its own.
+    parent = memory if os.access(memory, os.W_OK) else tmp_path_factory.getbasetemp()
+    root = Path(tempfile.mkdtemp(prefix="vidsearch-tests-", dir=parent))
+    yield lambda: Path(tempfile.mkdtemp(dir=root))
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def index_folder(index_folders: Callable[[], Path]) -> Path:
+    return index_folders()
 
 
 @pytest.fixture(scope="session")

@@ -61,5 +61,5 @@ class RaisingEncoder:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def encode_query(self, text: str) -> Embedding:
+    async def encode_query(self, text: str) -> Embedding:  # noqa: ARG002
         raise self._error

@@ -1,0 +1,69 @@
+"""The ingest command, run as a user runs it, and what it costs."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+
+from tests.benchmarks.conditions import ROOT, model_dir
+
+_LOCK = "lock"
+_DONE = (0, 1)
+"""Done, and done with some rows rejected."""
+
+
+class Sync(msgspec.Struct, frozen=True):
+    """One run of `ingest sync`: what it said, its exit code, its seconds, and its peak memory in MB (10^6)."""
+
+    said: str
+    code: int
+    seconds: float
+    peak: float
+
+
+def sync(source: Path, index_dir: Path) -> Sync:
+    """Run `python -m ingest sync`. Raises RuntimeError where it does not get done."""
+    environment = {**os.environ, "INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir())}
+    with tempfile.TemporaryFile() as log:
+        began = perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ingest", "sync", str(source)],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        peak = 0.0
+        # Not ru_maxrss: a child's starts at the memory of the process that spawned it.
+        while process.poll() is None:
+            peak = max(peak, _peak_of(process.pid))
+            time.sleep(0.1)
+        seconds = perf_counter() - began
+        log.seek(0)
+        said = log.read().decode(errors="replace")
+    if process.returncode not in _DONE:
+        raise RuntimeError(f"ingest ended with code {process.returncode}\n{said[-3000:]}")
+    return Sync(said, process.returncode, seconds, peak)
+
+
+def versions_of(index_dir: Path) -> dict[str, tuple[int, int]]:
+    """List every file of an index folder but the lock, with its size and when it was changed."""
+    files = (path for path in index_dir.rglob("*") if path.is_file() and path.name != _LOCK)
+    return {
+        str(path.relative_to(index_dir)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files
+    }
+
+
+def _peak_of(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
+    return int(found[1]) * 1024 / 1e6 if found else 0.0

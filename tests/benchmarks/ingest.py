@@ -1,0 +1,159 @@
+"""The batch job: its rate against sentence-transformers, its memory, and what a second run does."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import polars as pl
+import torch
+from rich.console import Console
+from sentence_transformers import SentenceTransformer
+
+from ingest.embedding import CutVideo, Embedder
+from ingest.encoders import load_model
+from ingest.model import Model
+from ingest.pipeline import EMBEDDED, SyncJob, _videos, plan_sync
+from ingest.publish import publish
+from ingest.report import Report
+from retrieval.edge_writer import EdgeWriter
+from retrieval.generations import Generations
+from tests.benchmarks.command_line import Sync, sync, versions_of
+from tests.benchmarks.conditions import CACHE, Options, cores, model_dir
+from tests.benchmarks.datasets import catalogue_file
+from tests.benchmarks.figures import Figure, at_least, at_most, told
+from tests.benchmarks.tutorial_rule import load_reference
+
+LEAST_RATIO = 1.3
+MOST_MEMORY = 2_000.0
+SEED = 20
+
+
+def measure(options: Options) -> list[Figure]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="ingest-") as folder:
+        everything = catalogue_file("bitcoin")
+        some = _subset(everything, Path(folder) / "talks.parquet", options.talks)
+        figures = asyncio.run(_measure_rates(some, Path(folder) / "rates", options))
+        source = everything if options.everything else some
+        return [*figures, *_measure_command(source, Path(folder) / "index")]
+
+
+def _subset(source: Path, target: Path, talks: int) -> Path:
+    """Write a random part of a catalogue, or give it whole for 0."""
+    frame = pl.read_parquet(source)
+    if not talks or talks >= len(frame):
+        return source
+    chosen = sorted(random.Random(SEED).sample(range(len(frame)), talks))
+    frame[chosen].write_parquet(target)
+    return target
+
+
+async def _measure_rates(source: Path, index_dir: Path, options: Options) -> list[Figure]:
+    """Take turns, batch by batch: we ingest a batch whole, sentence-transformers embeds its passages."""
+    model = load_model(model_dir(), device="cpu")
+    # torch counts physical cores by itself; both sides are to have the same.
+    torch.set_num_threads(cores())
+    reference = load_reference()
+    reference.encode(["warm up"], show_progress_bar=False)
+    model.encoder.encode_documents(["warm up"])
+    job = SyncJob(sources=(source,), index_dir=index_dir, prune=False)
+    ours, theirs, counts, around = await _take_turns(job, model, reference)
+    passages = sum(counts)
+    ratios = [its / mine for its, mine in zip(theirs, ours, strict=True)]
+    whole, its = passages / (sum(ours) + around), passages / sum(theirs)
+    embedding_alone = passages / sum(ours)
+    print(f"  ours {whole:.1f} passages/s with reading, planning, optimizing and verifying ({around:.1f} s)")
+    print(f"  ours {embedding_alone:.1f} passages/s in the batches; median ratio of a batch {median(ratios):.2f}")
+    print(f"  SentenceTransformer.encode {its:.1f} passages/s")
+    conditions = (
+        f"{options.talks or 'all'} random talks of bitcoin.parquet, {passages} passages, {cores()} cores each, "
+        f"{len(counts)} batches in turns; ours: read, cut, embed (titles and transcripts too), weigh, write, "
+        "optimize, verify; theirs: encode the passages alone, batch_size 32"
+    )
+    return [
+        at_least(
+            "ingest against SentenceTransformer.encode",
+            whole / its,
+            LEAST_RATIO,
+            shown=f"{whole / its:.2f} times: {whole:.1f} and {its:.1f} passages/s",
+            conditions=conditions,
+        )
+    ]
+
+
+async def _take_turns(
+    job: SyncJob, model: Model, reference: SentenceTransformer
+) -> tuple[list[float], list[float], list[int], float]:
+    """Give our seconds and theirs by batch, its passages, and our seconds before and after the batches."""
+    began = perf_counter()
+    _, plan = plan_sync(job, model, Report(None))
+    generations = Generations(job.index_dir)
+    writer = EdgeWriter(generations.start(), dimension=model.identity.dimension)
+    embedder = Embedder(model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces)
+    around = perf_counter() - began
+
+    def cut() -> Iterator[CutVideo]:
+        yield from (embedder.cut(video) for video in _videos(job, plan, EMBEDDED))
+
+    ours, theirs, counts = [], [], []
+    batches = embedder.embed(cut())
+    while True:
+        began = perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            break
+        await writer.write(batch)
+        ours.append(perf_counter() - began)
+        texts = [passage.text for video in batch for passage in video.passages if passage.text is not None]
+        began = perf_counter()
+        reference.encode(texts, show_progress_bar=False)
+        theirs.append(perf_counter() - began)
+        counts.append(len(texts))
+        print(f"    {len(texts)} passages: ours {ours[-1]:.1f} s, theirs {theirs[-1]:.1f} s", flush=True)
+    began = perf_counter()
+    held = await writer.counts()
+    await writer.finish()
+    await publish(
+        generations,
+        writer.folder,
+        counts=held,
+        encoder=model.encoder,
+        model=model.identity,
+        settings=job.settings,
+        is_sample=False,
+    )
+    return ours, theirs, counts, around + perf_counter() - began
+
+
+def _measure_command(source: Path, index_dir: Path) -> list[Figure]:
+    first = sync(source, index_dir)
+    before = versions_of(index_dir)
+    second = sync(source, index_dir)
+    after = versions_of(index_dir)
+    for run in (first, second):
+        print(f"  python -m ingest sync {source.name}: {run.seconds:.0f} s, peak {run.peak:.0f} MB")
+        print("".join(f"    | {line}\n" for line in run.said.splitlines()[-6:]), end="", flush=True)
+    conditions = f"`python -m ingest sync {source.name}` as a process of its own, VmHWM polled every 0.1 s"
+    return [
+        at_most("peak memory of ingest", first.peak, MOST_MEMORY, shown=f"{first.peak:.0f} MB", asked="< 2 GB",
+                conditions=conditions),
+        told("ingest, start to end", first.seconds, shown=f"{first.seconds:.0f} s", conditions=conditions),
+        _rerun(first, second, unchanged=before == after),
+    ]
+
+
+def _rerun(first: Sync, second: Sync, *, unchanged: bool) -> Figure:
+    nothing = "Nothing to do" in second.said and "Embedding" not in second.said and second.code == first.code
+    done = "embeds 0, writes 0" if nothing and unchanged else "embeds or writes something"
+    return Figure(
+        what="a second ingest of the same",
+        value=float(not (nothing and unchanged)),
+        shown=f"{done}, {second.seconds:.1f} s",
+        asked="embeds 0, writes 0",
+        met=nothing and unchanged,
+        conditions="by the command's own words, and no file under INDEX_DIR but the lock was made or changed",
+    )

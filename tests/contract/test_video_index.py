@@ -1,0 +1,721 @@
+"""What every engine must do, through the protocols of retrieval.index alone."""
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.errors import CursorError
+from retrieval.index import (
+    NO_FILTER,
+    EmbeddedVideo,
+    IndexWriter,
+    Moment,
+    SearchFilter,
+    StoredVideo,
+    VideoHit,
+    VideoIndex,
+)
+from retrieval.video import VideoRecord
+from tests.support.embedded_videos import (
+    NO_WORDS,
+    asking,
+    embedded,
+    manhattan,
+    nearest_passage_distance,
+    passage,
+    twice,
+    unit_vectors,
+    vector,
+)
+from tests.support.engines import EmbeddedEngine, Engine
+
+pytestmark = pytest.mark.anyio
+
+ENGINES: dict[str, Callable[[Path], Engine]] = {"embedded": EmbeddedEngine}
+
+ORIGIN = vector(0, 0)
+LAST_YEAR, THIS_YEAR = datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+MANY = 1000
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def new_engine(request: pytest.FixtureRequest) -> Callable[[Path], Engine]:
+    return ENGINES[request.param]
+
+
+@pytest.fixture
+async def engine(new_engine: Callable[[Path], Engine], index_folder: Path) -> AsyncIterator[Engine]:
+    engine = new_engine(index_folder)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="module")
+async def lasting_engine(
+    new_engine: Callable[[Path], Engine], index_folders: Callable[[], Path]
+) -> AsyncIterator[Engine]:
+    engine = new_engine(index_folders())
+    yield engine
+    await engine.close()
+
+
+def ids(hits: list[VideoHit]) -> list[str]:
+    return [hit.video_id for hit in hits]
+
+
+async def catalogue(index: VideoIndex) -> dict[str, VideoRecord]:
+    page, cursor = await index.page(limit=MANY)
+    assert cursor is None
+    return {record.video_id: record for record in page}
+
+
+async def texts_of(index: VideoIndex, video_id: str) -> list[str | None]:
+    """Every passage's text, nearest to the origin first."""
+    found = await index.passages_of(ORIGIN, NO_WORDS, [video_id], among=MANY)
+    return [moment.text for moment in await index.moments(found.get(video_id, []))]
+
+
+# What it is.
+
+
+async def test_an_open_index_is_a_video_index_with_a_manifest(engine: Engine) -> None:
+    index = await engine.build([embedded("a", (0, 0, 0, 0))])
+    assert isinstance(index, VideoIndex)
+    assert index.manifest.model.dimension == 2
+
+
+async def test_an_empty_index_answers_every_question(engine: Engine) -> None:
+    index = await engine.build([])
+    assert await index.nearest_videos(twice(ORIGIN), limit=5) == []
+    assert await index.nearest_by_passage(ORIGIN, limit=5) == []
+    assert await index.distances_of(ORIGIN, ["a"]) == {}
+    assert await index.passages_of(ORIGIN, asking("word"), ["a"], among=5) == {}
+    assert await index.moments([]) == []
+    assert await index.matching_videos(asking("word"), limit=5) == {}
+    assert await index.relevance_of(asking("word"), ["a"]) == {}
+    assert await index.passage_relevance_of(asking("word"), ["a"]) == {}
+    assert await index.videos(["a"]) == {}
+    assert await index.pair_vector("a") is None
+    assert await index.page(limit=5) == ([], None)
+
+
+# Writing.
+
+
+async def test_a_record_comes_back_as_it_was_given(engine: Engine) -> None:
+    full = embedded(
+        "full",
+        (0, 0, 0, 0),
+        title="Café & 猫 👩‍🚀",
+        title_as_given="Café &amp;  猫 👩‍🚀",
+        published_at=datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC),
+        url="https://example.org/?a=1&b=%20",
+        channel="null",
+        language="true",
+        duration=3.0,
+        thumbnail_url="https://example.org/x.jpg",
+        tags=("b", "a", "null", "1", ""),
+    )
+    elsewhere = embedded(
+        "elsewhere", (1, 0, 0, 0), published_at=datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=5)))
+    )
+    bare = embedded("bare", (2, 0, 0, 0), passages=[passage((0, 0, 0, 0), None)])
+    index = await engine.build([full, elsewhere, bare])
+    found = await index.videos(["full", "elsewhere", "bare", "absent"])
+    assert found == {video.record.video_id: video.record for video in (full, elsewhere, bare)}
+    assert found["full"].has_transcript is True
+    assert found["bare"].has_transcript is False
+
+
+async def test_writing_a_video_again_leaves_one_of_it(engine: Engine) -> None:
+    await engine.build([embedded("a", (0, 0, 0, 0), text="old")])
+
+    async def again(writer: IndexWriter) -> None:
+        await writer.write([embedded("a", (4, 0, 0, 0), text="newer")])
+        await writer.write([embedded("a", (1, 0, 0, 0), text="newest", channel="c")])
+
+    index = await engine.change(again)
+    assert await index.nearest_videos(twice(ORIGIN), limit=5) == [VideoHit("a", 1.0)]
+    assert await texts_of(index, "a") == ["newest"]
+    assert await index.matching_videos(asking("old newer"), limit=5) == {}
+    assert list(await index.matching_videos(asking("newest"), limit=5)) == ["a"]
+    assert (await catalogue(index))["a"].channel == "c"
+
+
+async def test_no_passage_of_a_longer_version_stays(engine: Engine) -> None:
+    long = embedded("a", (9, 0, 0, 0), passages=[passage((n, 0, 0, 0), f"old {n}") for n in range(8)])
+    other = embedded("b", (9, 0, 0, 0), passages=[passage((n, 0, 0, 0), f"kept {n}") for n in range(3)])
+    await engine.build([long, other])
+    short = embedded("a", (9, 0, 0, 0), passages=[passage((6, 0, 0, 0), "new")])
+    index = await engine.change(lambda writer: writer.write([short]))
+    assert await texts_of(index, "a") == ["new"]
+    assert await texts_of(index, "b") == ["kept 0", "kept 1", "kept 2"]
+    assert await index.nearest_by_passage(ORIGIN, limit=5) == [VideoHit("b", 0.0), VideoHit("a", 6.0)]
+    assert (await index.videos(["a"]))["a"].passages == 1
+
+
+async def test_a_deleted_video_is_gone_with_its_passages(engine: Engine) -> None:
+    videos = [
+        embedded(name, (0, 0, 0, n), text=f"shared {name}", passages=[passage((0, 0, 0, n), name)] * 3)
+        for n, name in enumerate("abc")
+    ]
+    await engine.build(videos)
+
+    async def remove(writer: IndexWriter) -> None:
+        await writer.delete(["a", "never there"])
+        assert set(await writer.stored_videos()) == {"b", "c"}
+
+    index = await engine.change(remove)
+    assert set(await catalogue(index)) == {"b", "c"}
+    assert ids(await index.nearest_videos(twice(ORIGIN), limit=5)) == ["b", "c"]
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=5)) == ["b", "c"]
+    assert await index.distances_of(ORIGIN, ["a", "b"]) == {"b": 1.0}
+    assert set(await index.matching_videos(asking("shared"), limit=5)) == {"b", "c"}
+    assert await index.pair_vector("a") is None
+    assert await index.videos(["a"]) == {}
+
+
+async def test_writing_nothing_changes_nothing(engine: Engine) -> None:
+    videos = [embedded(name, (0, 0, 0, n)) for n, name in enumerate("abc")]
+    before = await catalogue(await engine.build(videos))
+
+    async def nothing(writer: IndexWriter) -> None:
+        await writer.write([])
+        await writer.write_records([])
+        await writer.delete([])
+
+    index = await engine.change(nothing)
+    assert await catalogue(index) == before
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=5)) == ["a", "b", "c"]
+
+
+async def test_new_records_keep_embeddings_passages_and_their_number(engine: Engine) -> None:
+    parts = [passage((n, 0, 0, 0), f"part {n}", start=float(n), end=n + 1.0) for n in range(3)]
+    old = embedded(
+        "a", (7, 0, 0, 0), text="word", passages=parts, channel="old", language="en", published_at=LAST_YEAR
+    )
+    other = embedded("b", (8, 0, 0, 0), channel="old", language="en", published_at=LAST_YEAR)
+    await engine.build([old, other])
+    # Whoever writes only a record has cut nothing and does not know how many passages there are.
+    shown = VideoRecord(video_id="a", title="New", title_as_given="New", channel="new", has_transcript=True)
+    index = await engine.change(
+        lambda writer: writer.write_records([(shown, StoredVideo("content", "record 2"))])
+    )
+    records = await index.videos(["a", "b"])
+    assert records["a"] == VideoRecord(
+        video_id="a", title="New", title_as_given="New", channel="new", passages=3, has_transcript=True
+    )
+    assert records["b"] == other.record
+    assert np.array_equal(await index.pair_vector("a"), old.vector)
+    assert await texts_of(index, "a") == ["part 0", "part 1", "part 2"]
+    assert list(await index.matching_videos(asking("word"), limit=5)) == ["a"]
+    for where, expected in (
+        (SearchFilter(channel="new"), ["a"]),
+        (SearchFilter(channel="old"), ["b"]),
+        (SearchFilter(language="en"), ["b"]),
+        (SearchFilter(published_after=LAST_YEAR), ["b"]),
+    ):
+        assert ids(await index.nearest_by_passage(ORIGIN, limit=5, where=where)) == expected
+        assert set(await index.matching_videos(asking("word nothing"), limit=5, where=where)) <= set(expected)
+
+
+async def test_the_writer_says_what_the_version_holds(engine: Engine) -> None:
+    count = 2500  # More than any page of the engine's own.
+    await engine.build([embedded(f"v{n}", (n, 0, 0, 0), content_hash=f"c{n}") for n in range(count)])
+    seen: dict[str, StoredVideo] = {}
+
+    async def look(writer: IndexWriter) -> None:
+        shown = VideoRecord(video_id="v1", title="t", title_as_given="t")
+        await writer.write_records([(shown, StoredVideo("c1", "changed"))])
+        await writer.delete(["v0"])
+        seen.update(await writer.stored_videos())
+
+    await engine.change(look)
+    expected = {f"v{n}": StoredVideo(f"c{n}", "record") for n in range(1, count)}
+    assert seen == expected | {"v1": StoredVideo("c1", "changed")}
+
+
+async def test_a_version_that_is_open_does_not_change(engine: Engine) -> None:
+    before = await engine.build([embedded("a", (0, 0, 0, 0))])
+    after = await engine.change(lambda writer: writer.write([embedded("b", (1, 0, 0, 0))]))
+    assert set(await catalogue(before)) == {"a"}
+    assert set(await catalogue(after)) == {"a", "b"}
+
+
+# Nearness.
+
+
+async def test_nearest_videos_are_in_ascending_order_of_the_sum_over_both_halves(engine: Engine) -> None:
+    index = await engine.build(
+        [
+            embedded("far", (5, 5, 5, 5)),
+            embedded("title", (0, 0, 3, 0)),
+            embedded("text", (2.5, 0, 0, 0)),
+            embedded("both", (-1, 0, 0, -1)),
+        ]
+    )
+    assert await index.nearest_videos(twice(ORIGIN), limit=3) == [
+        VideoHit("both", 2.0),
+        VideoHit("text", 2.5),
+        VideoHit("title", 3.0),
+    ]
+
+
+async def test_a_threshold_is_strict_and_lower_is_better(engine: Engine) -> None:
+    index = await engine.build([embedded(f"v{n}", (n / 4, 0, 0, 0)) for n in range(8)])
+    for limit in (0.0, 0.25, 1.0, 1.125, 100.0):
+        expected = [f"v{n}" for n in range(8) if n / 4 < limit]
+        assert ids(await index.nearest_videos(twice(ORIGIN), limit=9, max_distance=limit)) == expected
+        assert ids(await index.nearest_by_passage(ORIGIN, limit=9, max_distance=limit)) == expected
+
+
+async def test_ties_are_broken_by_video_id(engine: Engine) -> None:
+    names = [*"qzjxkvbpygfwmucl", "10", "9", "Z", "é"]
+    index = await engine.build([embedded(name, (1, 0, 0, 0)) for name in names])
+    assert ids(await index.nearest_videos(twice(ORIGIN), limit=50)) == sorted(names)
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=50)) == sorted(names)
+
+
+async def test_a_video_is_as_near_as_its_nearest_passage(engine: Engine) -> None:
+    index = await engine.build(
+        [
+            embedded("a", (0, 0, 0, 0), passages=[passage((9, 0, 0, 0)), passage((2, 0, 0, 0))]),
+            embedded("b", (9, 9, 9, 9), passages=[passage((1, 0, 0, 0)), passage((8, 0, 0, 0))]),
+        ]
+    )
+    assert await index.nearest_by_passage(ORIGIN, limit=5) == [VideoHit("b", 1.0), VideoHit("a", 2.0)]
+    assert await index.distances_of(ORIGIN, ["a", "absent", "b"]) == {"a": 2.0, "b": 1.0}
+    assert await index.distances_of(ORIGIN, []) == {}
+
+
+async def test_one_video_with_hundreds_of_the_nearest_passages_hides_no_other(engine: Engine) -> None:
+    crowd = embedded(
+        "crowd", (0, 0, 0, 0), channel="a", passages=[passage((n / 4096, 0, 0, 0)) for n in range(700)]
+    )
+    others = [embedded(f"v{n}", (n + 1, 0, 0, 0), channel="ab"[n % 2]) for n in range(9)]
+    index = await engine.build([crowd, *others])
+    everyone = ["crowd", *(f"v{n}" for n in range(9))]
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=10)) == everyone
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=50)) == everyone
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=4)) == everyone[:4]
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=10, max_distance=3.0)) == everyone[:3]
+    only = SearchFilter(channel="a")
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=6, where=only)) == [
+        "crowd",
+        *(f"v{n}" for n in range(0, 9, 2)),
+    ]
+
+
+async def test_distances_equal_those_of_numpy(engine: Engine) -> None:
+    dimension, count = 384, 60
+    titles, texts = (unit_vectors(count, dimension, seed=seed) for seed in (1, 2))
+    others = unit_vectors(count, dimension, seed=3)
+    videos = [
+        embedded(
+            f"v{n}",
+            np.concatenate([titles[n], texts[n]]),
+            passages=[passage(np.concatenate([titles[n], part[n]])) for part in (texts, others)],
+        )
+        for n in range(count)
+    ]
+    index = await engine.build(videos, dimension=dimension)
+    (query,) = unit_vectors(1, dimension, seed=4)
+    whole = {video.record.video_id: manhattan(video.vector, twice(query)) for video in videos}
+    nearest = {video.record.video_id: nearest_passage_distance(video, query) for video in videos}
+    by_video = await index.nearest_videos(twice(query), limit=count)
+    by_passage = await index.nearest_by_passage(query, limit=count)
+    assert ids(by_video) == sorted(whole, key=whole.__getitem__)
+    assert ids(by_passage) == sorted(nearest, key=nearest.__getitem__)
+    assert {hit.video_id: hit.distance for hit in by_video} == pytest.approx(whole, abs=1e-4)
+    assert {hit.video_id: hit.distance for hit in by_passage} == pytest.approx(nearest, abs=1e-4)
+    assert await index.distances_of(query, list(nearest)) == pytest.approx(nearest, abs=1e-4)
+    passages = await index.passages_of(query, NO_WORDS, list(nearest), among=2)
+    for video in videos:
+        expected = sorted(manhattan(part.vector, twice(query)) for part in video.passages)
+        found = [hit.distance for hit in passages[video.record.video_id]]
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+async def test_most_of_the_nearest_are_found_among_ten_thousand(engine: Engine) -> None:
+    # Random directions are the hardest case for a graph: everything is about equally far. At this size the
+    # embedded engine searches its graph; a smaller or narrower index it would scan.
+    dimension, videos, passages, wanted = 136, 500, 20, 10
+    titles = unit_vectors(videos, dimension, seed=5)
+    pairs = np.concatenate(
+        [np.repeat(titles, passages, axis=0), unit_vectors(videos * passages, dimension, seed=6)], axis=1
+    ).reshape(videos, passages, 2 * dimension)
+    index = await engine.build(
+        [
+            embedded(f"v{n}", pairs[n, 0], passages=[passage(pair, "") for pair in pairs[n]])
+            for n in range(videos)
+        ],
+        dimension=dimension,
+    )
+    found = 0
+    queries = unit_vectors(30, dimension, seed=7)
+    for query in queries:
+        distances = np.abs(pairs - twice(query)).sum(2)
+        nearest = {f"v{n}" for n in np.argsort(distances.min(1))[:wanted]}
+        hits = await index.nearest_by_passage(query, limit=wanted)
+        assert len(hits) == wanted
+        for hit in hits:
+            # Its nearest passage may be one that was missed, but it is a real one of this video.
+            assert np.abs(distances[int(hit.video_id[1:])] - hit.distance).min() < 1e-4
+        found += len(nearest & set(ids(hits)))
+    assert found / (wanted * len(queries)) > 0.8
+    assert len(await index.nearest_by_passage(queries[0], limit=videos)) > 0.98 * videos
+
+
+# Filters.
+
+
+@pytest.fixture(scope="module")
+async def dated(lasting_engine: Engine) -> VideoIndex:
+    second = timedelta(seconds=1)
+    shown: dict[str, dict[str, object]] = {
+        "before": {"published_at": LAST_YEAR - second},
+        "at": {"published_at": LAST_YEAR, "channel": "A", "language": "en"},
+        "at, told elsewhere": {
+            "published_at": LAST_YEAR.astimezone(timezone(timedelta(hours=-8))),
+            "channel": "a",
+        },
+        "within": {"published_at": LAST_YEAR + second, "channel": "A", "language": "de"},
+        "end": {"published_at": THIS_YEAR, "channel": "A B", "language": "en-GB"},
+        "dateless": {"channel": "A"},
+    }
+    return await lasting_engine.build(
+        [
+            embedded(name, (n, 0, 0, 0), text=f"word {name}", **fields)
+            for n, (name, fields) in enumerate(shown.items())
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (NO_FILTER, {"before", "at", "at, told elsewhere", "within", "end", "dateless"}),
+        (SearchFilter(published_after=LAST_YEAR), {"at", "at, told elsewhere", "within", "end"}),
+        (SearchFilter(published_before=LAST_YEAR), {"before"}),
+        (SearchFilter(published_before=THIS_YEAR), {"before", "at", "at, told elsewhere", "within"}),
+        (
+            SearchFilter(published_after=LAST_YEAR, published_before=THIS_YEAR),
+            {"at", "at, told elsewhere", "within"},
+        ),
+        (SearchFilter(published_after=THIS_YEAR, published_before=LAST_YEAR), set()),
+        (
+            SearchFilter(published_after=datetime(2023, 1, 1, 5, tzinfo=timezone(timedelta(hours=5)))),
+            {"at", "at, told elsewhere", "within", "end"},
+        ),
+        (SearchFilter(channel="A"), {"at", "within", "dateless"}),
+        (SearchFilter(channel="A B"), {"end"}),
+        (SearchFilter(channel="B"), set()),
+        (SearchFilter(channel=""), set()),
+        (SearchFilter(language="en"), {"at"}),
+        (SearchFilter(channel="A", language="de"), {"within"}),
+        (SearchFilter(channel="A", published_before=THIS_YEAR), {"at", "within"}),
+    ],
+)
+async def test_a_filter_narrows_both_legs(dated: VideoIndex, where: SearchFilter, expected: set[str]) -> None:
+    assert set(ids(await dated.nearest_by_passage(ORIGIN, limit=50, where=where))) == expected
+    assert set(await dated.matching_videos(asking("word"), limit=50, where=where)) == expected
+
+
+# Against an oracle.
+
+CHANNELS, LANGUAGES = (None, "a", "b"), (None, "en")
+
+
+def mixed_catalogue() -> list[EmbeddedVideo]:
+    """Videos on a coarse lattice: every distance is exact, and ties are many."""
+    random = np.random.default_rng(11)
+
+    def pair() -> list[float]:
+        return list(random.integers(-4, 5, 4) / 4)
+
+    return [
+        embedded(
+            f"v{n:03}",
+            pair(),
+            passages=[passage(pair()) for _ in range(random.integers(1, 6))],
+            channel=CHANNELS[random.integers(3)],
+            language=LANGUAGES[random.integers(2)],
+            published_at=LAST_YEAR + timedelta(days=int(random.integers(4))) if random.integers(2) else None,
+        )
+        for n in range(150)
+    ]
+
+
+MIXED = mixed_catalogue()
+
+
+@pytest.fixture(scope="module")
+async def mixed(lasting_engine: Engine) -> VideoIndex:
+    return await lasting_engine.build(MIXED)
+
+
+coordinates = st.integers(-5, 5).map(lambda n: n / 4)
+thresholds = st.none() | st.integers(0, 24).map(lambda n: n / 4)
+days = st.none() | st.integers(-1, 5).map(lambda n: LAST_YEAR + timedelta(days=n))
+filters = st.builds(
+    SearchFilter,
+    channel=st.sampled_from([*CHANNELS, "absent"]),
+    language=st.sampled_from(LANGUAGES),
+    published_after=days,
+    published_before=days,
+)
+
+
+def passes(record: VideoRecord, where: SearchFilter) -> bool:
+    published = record.published_at
+    return (
+        where.channel in (None, record.channel)
+        and where.language in (None, record.language)
+        and (where.published_after is None or (published is not None and published >= where.published_after))
+        and (where.published_before is None or (published is not None and published < where.published_before))
+    )
+
+
+def check_nearest(
+    hits: list[VideoHit], distances: dict[str, float], limit: int, max_distance: float | None
+) -> None:
+    """Assert that the hits are the nearest; which of those equally far at the end is the engine's choice."""
+    near = {name: d for name, d in distances.items() if max_distance is None or d < max_distance}
+    assert [hit.distance for hit in hits] == sorted(near.values())[:limit]
+    assert all(near[hit.video_id] == hit.distance for hit in hits)
+    assert hits == sorted(hits, key=lambda hit: (hit.distance, hit.video_id))
+    assert len(set(ids(hits))) == len(hits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    query=st.tuples(coordinates, coordinates),
+    limit=st.integers(1, 160),
+    max_distance=thresholds,
+    where=filters,
+)
+async def test_the_nearest_are_those_that_numpy_finds(
+    mixed: VideoIndex,
+    query: tuple[float, float],
+    limit: int,
+    max_distance: float | None,
+    where: SearchFilter,
+) -> None:
+    asked = vector(*query)
+    hits = await mixed.nearest_videos(twice(asked), limit=limit, max_distance=max_distance)
+    whole = {video.record.video_id: manhattan(video.vector, twice(asked)) for video in MIXED}
+    check_nearest(hits, whole, limit, max_distance)
+    hits = await mixed.nearest_by_passage(asked, limit=limit, where=where, max_distance=max_distance)
+    allowed = [video for video in MIXED if passes(video.record, where)]
+    nearest = {video.record.video_id: nearest_passage_distance(video, asked) for video in allowed}
+    check_nearest(hits, nearest, limit, max_distance)
+    assert await mixed.distances_of(asked, ["absent", *nearest]) == nearest
+
+
+# Passages and moments.
+
+
+async def test_passages_come_nearest_first_with_their_relevance(engine: Engine) -> None:
+    parts = [
+        passage((3, 0, 0, 0), "a cat sleeps"),
+        passage((1, 0, 0, 0), "a dog barks"),
+        passage((2, 0, 0, 0), "cats chase a cat"),
+    ]
+    other = embedded("b", (0, 0, 0, 0), passages=[passage((5, 0, 0, 0), "a bird sings")])
+    index = await engine.build([embedded("a", (0, 0, 0, 0), passages=parts), other])
+    found = await index.passages_of(ORIGIN, asking("cat"), ["b", "a", "absent"], among=10)
+    assert set(found) == {"a", "b"}
+    assert [hit.distance for hit in found["a"]] == [1.0, 2.0, 3.0]
+    dog, cats, cat = (hit.relevance for hit in found["a"])
+    assert dog == 0
+    assert cats > cat > 0
+    assert [(hit.distance, hit.relevance) for hit in found["b"]] == [(5.0, 0.0)]
+    wordless = await index.passages_of(ORIGIN, NO_WORDS, ["a"], among=2)
+    assert [(hit.distance, hit.relevance) for hit in wordless["a"]] == [(1.0, 0.0), (2.0, 0.0)]
+    assert await index.passages_of(ORIGIN, asking("cat"), [], among=2) == {}
+    best = await index.passage_relevance_of(asking("cat"), ["b", "a", "absent"])
+    assert best == pytest.approx({"a": cats})
+    assert await index.passage_relevance_of(NO_WORDS, ["a"]) == {}
+    assert await index.passage_relevance_of(asking("cat"), []) == {}
+
+
+async def test_moments_say_what_and_when_in_the_order_asked(engine: Engine) -> None:
+    parts = [
+        passage((0, 0, 0, 0), "first 猫", start=0.0, end=1.5),
+        passage((1, 0, 0, 0), "no times"),
+        passage((2, 0, 0, 0), "last", start=3661.25, end=3662.0),
+    ]
+    silent = embedded("silent", (0, 0, 0, 0), passages=[passage((0, 0, 0, 3), None)])
+    index = await engine.build([embedded("a", (0, 0, 0, 0), passages=parts), silent])
+    found = await index.passages_of(ORIGIN, NO_WORDS, ["a", "silent"], among=10)
+    assert await index.moments([*reversed(found["a"]), *found["silent"], found["a"][0]]) == [
+        Moment(3661.25, 3662.0, "last", 2.0),
+        Moment(None, None, "no times", 1.0),
+        Moment(0.0, 1.5, "first 猫", 0.0),
+        Moment(None, None, None, 3.0),
+        Moment(0.0, 1.5, "first 猫", 0.0),
+    ]
+
+
+# Words.
+
+
+@pytest.fixture
+async def library(engine: Engine) -> VideoIndex:
+    said = {
+        "rare": "zebra talk",
+        "common": "talk about talk and more talk",
+        "both": "zebra zebra zebra talk",
+        "neither": "silence",
+        **{f"more {n}": "talk" for n in range(10)},
+    }
+    return await engine.build([embedded(name, (0, 0, 0, 0), text=text) for name, text in said.items()])
+
+
+async def test_matching_videos_share_words_and_rare_words_count_more(library: VideoIndex) -> None:
+    found = await library.matching_videos(asking("zebras talking"), limit=50)
+    assert "neither" not in found
+    assert len(found) == 13
+    assert all(relevance > 0 for relevance in found.values())
+    assert found["both"] > found["rare"] > found["common"]
+    best = await library.matching_videos(asking("zebra talk"), limit=2)
+    assert set(best) == {"both", "rare"}
+    assert await library.matching_videos(asking("unheard of"), limit=5) == {}
+    assert asking("the of") == NO_WORDS
+    assert await library.matching_videos(NO_WORDS, limit=5) == {}
+
+
+async def test_relevance_does_not_depend_on_who_else_is_asked_about(library: VideoIndex) -> None:
+    words = asking("zebra talk")
+    found = await library.matching_videos(words, limit=50)
+    everyone = [*found, "neither", "absent"]
+    assert await library.relevance_of(words, everyone) == pytest.approx(found)
+    assert await library.relevance_of(words, ["rare", "neither"]) == pytest.approx({"rare": found["rare"]})
+    assert await library.relevance_of(words, ["neither", "absent"]) == {}
+    assert await library.relevance_of(words, []) == {}
+    assert await library.relevance_of(NO_WORDS, everyone) == {}
+
+
+# The catalogue.
+
+
+@pytest.fixture(scope="module")
+async def paged(lasting_engine: Engine) -> VideoIndex:
+    return await lasting_engine.build([embedded(f"v{n}", (n, 0, 0, 0)) for n in range(24)])
+
+
+@pytest.mark.parametrize("limit", [1, 5, 8, 12, 23, 24, 25, 1000])
+async def test_pages_walk_everything_once_in_one_order(paged: VideoIndex, limit: int) -> None:
+    walked: list[VideoRecord] = []
+    cursor, pages = None, 0
+    while True:
+        page, cursor = await paged.page(limit=limit, cursor=cursor)
+        assert len(page) == limit or cursor is None
+        walked, pages = walked + page, pages + 1
+        if cursor is None:
+            break
+    assert pages == -(-24 // limit)
+    whole, _ = await paged.page(limit=24)
+    assert walked == whole
+    assert {record.video_id for record in walked} == {f"v{n}" for n in range(24)}
+
+
+@pytest.mark.parametrize("cursor", ["x", "v3", "0", "☃", "' OR 1=1", "ff" * 15, "ff" * 17, "../../etc", "\0"])
+async def test_a_cursor_of_no_page_is_refused(paged: VideoIndex, cursor: str) -> None:
+    with pytest.raises(CursorError):
+        await paged.page(limit=5, cursor=cursor)
+
+
+# Ids are anyone's.
+
+AWKWARD_IDS = (
+    "a/b",
+    "a",
+    "A",
+    "..",
+    " ",
+    " a",
+    "null",
+    "123",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "a\0",
+    "a\x000",
+    "a\n",
+    '"quoted" \\',
+    "%2F?&#",
+    "-_aB3dE5gH7",
+    "👩‍🚀",
+    unicodedata.normalize("NFC", "é"),
+    unicodedata.normalize("NFD", "é"),
+    "ß",
+    "ss",
+    "x" * 20_000,
+    "x" * 20_001,
+    "猫" * 500,
+)
+
+
+async def test_any_text_is_an_id_and_no_two_are_confused(engine: Engine) -> None:
+    videos = [
+        embedded(name, (n, 0, 0, 0), passages=[passage((n, 0, 0, 0), f"{n} {part}") for part in range(2)])
+        for n, name in enumerate(AWKWARD_IDS)
+    ]
+    index = await engine.build(videos)
+    assert set(await catalogue(index)) == set(AWKWARD_IDS)
+    assert await index.nearest_videos(twice(ORIGIN), limit=50) == [
+        VideoHit(name, float(n)) for n, name in enumerate(AWKWARD_IDS)
+    ]
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=50)) == list(AWKWARD_IDS)
+    assert await index.distances_of(ORIGIN, AWKWARD_IDS) == {name: n for n, name in enumerate(AWKWARD_IDS)}
+    for n, name in enumerate(AWKWARD_IDS):
+        assert sorted(await texts_of(index, name)) == [f"{n} 0", f"{n} 1"]
+        assert set(await index.videos([name])) == {name}
+    # Deleting every other one takes no neighbour along.
+    index = await engine.change(lambda writer: writer.delete(AWKWARD_IDS[::2]))
+    assert set(await catalogue(index)) == set(AWKWARD_IDS[1::2])
+    assert ids(await index.nearest_by_passage(ORIGIN, limit=50)) == list(AWKWARD_IDS[1::2])
+
+
+async def test_a_pair_vector_comes_back_bit_by_bit(engine: Engine) -> None:
+    (title,), (text,) = unit_vectors(1, 384, seed=8), unit_vectors(1, 384, seed=9)
+    pair = np.concatenate([title, text])
+    index = await engine.build([embedded("a", pair), embedded("b", -pair)], dimension=384)
+    found = await index.pair_vector("a")
+    assert found is not None
+    assert found.dtype == np.float32
+    assert np.array_equal(found, pair)
+    assert await index.pair_vector("absent") is None
+    assert (await index.nearest_videos(found, limit=1))[0] == VideoHit("a", 0.0)
+
+
+# Being open and being closed.
+
+
+async def test_a_version_may_be_open_twice_and_one_closing_leaves_the_other(engine: Engine) -> None:
+    first = await engine.build([embedded("a", (1, 0, 0, 0))])
+    second = await engine.open()
+    await first.close()
+    assert ids(await second.nearest_videos(twice(ORIGIN), limit=1)) == ["a"]
+    await second.close()
+    third = await engine.open()
+    assert ids(await third.nearest_by_passage(ORIGIN, limit=1)) == ["a"]
+
+
+async def test_a_closed_index_answers_no_more(engine: Engine) -> None:
+    index = await engine.build([embedded("a", (1, 0, 0, 0))])
+    await index.close()
+    with pytest.raises(Exception, match=r"."):
+        await index.nearest_videos(twice(ORIGIN), limit=1)
+
+
+async def test_questions_may_be_asked_at_once(mixed: VideoIndex) -> None:
+    alone = await mixed.nearest_by_passage(ORIGIN, limit=20)
+    together = await asyncio.gather(*(mixed.nearest_by_passage(ORIGIN, limit=20) for _ in range(8)))
+    assert together == [alone] * 8
