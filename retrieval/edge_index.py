@@ -11,11 +11,10 @@ from typing import Any, cast
 
 import numpy as np
 from qdrant_edge import (
-    CountRequest,
     EdgeShard,
     FieldCondition,
     Filter,
-    HasIdCondition,
+    MatchAny,
     MatchValue,
     PayloadSelector,
     Query,
@@ -58,7 +57,6 @@ _SEARCH = SearchParams(hnsw_ef=192)
 _FIRST_PASSAGES = 128
 """How many passages a search by passage reads first; it reads more only where they are of too few videos."""
 
-_WIDER = 4
 _OWNER = PayloadSelector.Include(["video_id"])
 _MOMENT = PayloadSelector.Include(["text", "start", "end"])
 
@@ -71,7 +69,6 @@ class EdgeIndex:
         self.manifest = manifest
         self._videos = _load(folder / VIDEOS)
         self._passages = _load(folder / PASSAGES)
-        self._passage_count = self._passages.count(CountRequest(exact=True))
 
     async def nearest_videos(
         self, vector: PairVector, *, limit: int, max_distance: float | None = None
@@ -97,6 +94,7 @@ class EdgeIndex:
         max_distance: float | None = None,
     ) -> list[VideoHit]:
         """Find the videos that own the passages nearest to the query; a hit's distance is its best one's."""
+        best: dict[str, float] = {}
         passages = max(_FIRST_PASSAGES, limit)
         while True:
             hits = self._passages.query(
@@ -104,15 +102,16 @@ class EdgeIndex:
                     query=_twice(query),
                     limit=passages,
                     score_threshold=max_distance,
-                    filter=edge_filter(where),
+                    filter=edge_filter(where, without=best),
                     with_payload=_OWNER,
                     params=_SEARCH,
                 )
             )
-            best = _best_by_owner(hits)
-            if len(best) >= limit or len(hits) < passages or passages >= self._passage_count:
+            best |= _best_by_owner(hits)
+            if len(best) >= limit or len(hits) < passages:
                 return _in_order(VideoHit(*item) for item in best.items())[:limit]
-            passages *= _WIDER
+            # A few videos own all that is near. Leave them out and look further.
+            passages *= 2
 
     async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
         """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
@@ -156,8 +155,8 @@ class EdgeIndex:
 
     async def relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
         """Say how relevant these videos are to the words; one that shares none is absent."""
-        points = HasIdCondition({video_point_id(video_id) for video_id in video_ids})
-        return self._relevant(words, limit=len(video_ids), conditions=[points]) if video_ids else {}
+        these = FieldCondition(key="video_id", match=MatchAny(list(video_ids)))
+        return self._relevant(words, limit=len(video_ids), conditions=[these]) if video_ids else {}
 
     async def passage_relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
         """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""

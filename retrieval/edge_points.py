@@ -1,7 +1,7 @@
 """What an embedded index stores: the two shards' configurations, their points, ids and payload fields."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from qdrant_edge import (
     FieldCondition,
     Filter,
     HnswIndexConfig,
+    MatchAny,
     MatchValue,
     Modifier,
     PayloadSchemaType,
@@ -141,8 +142,13 @@ def stored_of(payload: dict[str, Any]) -> StoredVideo:
     return msgspec.convert(payload, StoredVideo)
 
 
-def edge_filter(where: SearchFilter, conditions: Iterable[Any] = ()) -> Filter | None:
-    """Turn a filter, and conditions that must hold besides, into the engine's own type; None for neither."""
+def edge_filter(
+    where: SearchFilter, conditions: Iterable[Any] = (), *, without: Collection[str] = ()
+) -> Filter | None:
+    """Turn a filter into the engine's own type; None where it lets everything through.
+
+    `conditions` must hold besides, and points of the videos `without` do not count.
+    """
     must = list(conditions)
     for field, value in (("channel", where.channel), ("language", where.language)):
         if value is not None:
@@ -157,7 +163,8 @@ def edge_filter(where: SearchFilter, conditions: Iterable[Any] = ()) -> Filter |
                 ),
             )
         )
-    return Filter(must=must) if must else None
+    must_not: list[Any] = [FieldCondition(key="video_id", match=MatchAny(list(without)))] if without else []
+    return Filter(must=must, must_not=must_not) if must or must_not else None
 
 
 def _instant(moment: datetime) -> str:

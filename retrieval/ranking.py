@@ -20,11 +20,12 @@ Mode = Literal["hybrid", "semantic", "lexical"]
 RANKED_VIDEOS = 200
 """How deep a ranking goes."""
 
-_USUAL_VIDEOS = 32
+_USUAL_NEAREST = 16
+_USUAL_MATCHING = 32
 """How many videos each leg proposes at first; more only for a page that lies deeper."""
 
-_PASSAGES_COMPARED = 32
-"""Among how many of a video's nearest passages its moments are chosen."""
+_PASSAGES_COMPARED = 16
+"""Among how many of a video's nearest passages its moments are chosen, at least."""
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -48,10 +49,12 @@ async def rank_videos(
     A deeper ranking continues a shallower one: its first part is the same, so that pages of one query
     neither repeat nor drop a video.
     """
-    usual = await _rank(index, query, mode, where, max_distance, depth=_USUAL_VIDEOS)
+    usual = await _rank(
+        index, query, mode, where, max_distance, nearest=_USUAL_NEAREST, matching=_USUAL_MATCHING
+    )
     if until <= len(usual):
         return usual
-    deep = await _rank(index, query, mode, where, max_distance, depth=RANKED_VIDEOS)
+    deep = await _rank(index, query, mode, where, max_distance, nearest=RANKED_VIDEOS, matching=RANKED_VIDEOS)
     first = {hit.video_id for hit in usual}
     return usual + [hit for hit in deep if hit.video_id not in first]
 
@@ -62,7 +65,8 @@ async def best_moments(
     """Choose up to `limit` moments of each video, best first; one without a transcript has none."""
     if not limit:
         return dict.fromkeys(video_ids, ())
-    passages = await index.passages_of(query.embedding, query.words, video_ids, among=_PASSAGES_COMPARED)
+    among = max(_PASSAGES_COMPARED, 2 * limit)
+    passages = await index.passages_of(query.embedding, query.words, video_ids, among=among)
     chosen = {
         video_id: sorted(hits, key=lambda hit: (-_strength(hit, mode), hit.distance))[:limit]
         for video_id, hits in passages.items()
@@ -82,18 +86,19 @@ async def _rank(
     where: SearchFilter,
     max_distance: float | None,
     *,
-    depth: int,
+    nearest: int,
+    matching: int,
 ) -> list[VideoHit]:
     if mode == "semantic":
         return await index.nearest_by_passage(
-            query.embedding, limit=depth, where=where, max_distance=max_distance
+            query.embedding, limit=nearest, where=where, max_distance=max_distance
         )
-    relevance = await index.matching_videos(query.words, limit=depth, where=where)
+    relevance = await index.matching_videos(query.words, limit=matching, where=where)
     passage_relevance: dict[str, float] = {}
     distances: dict[str, float] = {}
     if mode == "hybrid":
         near = await index.nearest_by_passage(
-            query.embedding, limit=depth, where=where, max_distance=max_distance
+            query.embedding, limit=nearest, where=where, max_distance=max_distance
         )
         distances = {hit.video_id: hit.distance for hit in near}
         unmatched = [video_id for video_id in distances if video_id not in relevance]

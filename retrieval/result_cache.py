@@ -25,5 +25,6 @@ class ResultCache(Generic[_V]):
     def put(self, key: Hashable, value: _V) -> None:
         """Keep a value, dropping the one unused for longest where there are too many."""
         self._values[key] = value
+        self._values.move_to_end(key)
         while len(self._values) > self._size:
             self._values.popitem(last=False)

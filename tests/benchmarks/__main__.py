@@ -7,6 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter
 
@@ -92,8 +93,10 @@ def _apart(name: str, options: Options) -> list[Figure] | None:
 
 
 def _tell(figures: Sequence[Figure], seconds: float) -> None:
-    for figure in figures:
-        print(f"  {figure.what}: {figure.shown}" + (f"\n    {figure.conditions}" if figure.conditions else ""))
+    for conditions, alike in groupby(figures, key=lambda figure: figure.conditions):
+        for figure in alike:
+            print(f"  {figure.what}: {figure.shown}")
+        print(f"    ({conditions})" if conditions else "", flush=True)
     print(f"  took {seconds:.0f} s", flush=True)
 
 
@@ -104,11 +107,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures what the README states. Nothing else should run on the machine meanwhile.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)} (all)")
-    parser.add_argument("--all", action="store_true", help="embed all of bitcoin.parquet too, and ingest it all")
-    parser.add_argument("--rounds", type=int, default=default.rounds, help="load: rounds a server (%(default)s)")
+    parser.add_argument(
+        "--all", action="store_true", help="embed all of bitcoin.parquet too, and ingest it all"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=default.rounds, help="load: rounds a server (%(default)s)"
+    )
     parser.add_argument("--seconds", type=float, default=default.seconds, help="load: a level (%(default)s)")
     parser.add_argument("--repeats", type=int, default=default.repeats, help="startup: starts (%(default)s)")
-    parser.add_argument("--talks", type=int, default=default.talks, help="ingest: talks, 0 for all (%(default)s)")
+    parser.add_argument(
+        "--talks", type=int, default=default.talks, help="ingest: talks, 0 for all (%(default)s)"
+    )
     parser.add_argument("--larger", type=int, default=default.larger, help="scale: passages (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--no-table", action="store_true", help="leave out the closing table")

@@ -25,17 +25,15 @@ class MissingDataError(Exception):
 def at_most(what: str, value: float, limit: float, *, shown: str, asked: str = "", conditions: str) -> Figure:
     """Report a number that should be no more than `limit`."""
     asked = asked or f"<= {limit:g}"
-    return Figure(
-        what=what, value=value, shown=shown, asked=asked, met=value <= limit, conditions=conditions
-    )
+    return Figure(what=what, value=value, shown=shown, asked=asked, met=value <= limit, conditions=conditions)
 
 
-def at_least(what: str, value: float, limit: float, *, shown: str, asked: str = "", conditions: str) -> Figure:
+def at_least(
+    what: str, value: float, limit: float, *, shown: str, asked: str = "", conditions: str
+) -> Figure:
     """Report a number that should be no less than `limit`."""
     asked = asked or f">= {limit:g}"
-    return Figure(
-        what=what, value=value, shown=shown, asked=asked, met=value >= limit, conditions=conditions
-    )
+    return Figure(what=what, value=value, shown=shown, asked=asked, met=value >= limit, conditions=conditions)
 
 
 def told(what: str, value: float, *, shown: str, conditions: str) -> Figure:

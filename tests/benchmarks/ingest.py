@@ -16,7 +16,8 @@ from sentence_transformers import SentenceTransformer
 from ingest.embedding import CutVideo, Embedder
 from ingest.encoders import load_model
 from ingest.model import Model
-from ingest.pipeline import EMBEDDED, SyncJob, _videos, plan_sync
+from ingest.pipeline import SyncJob, _videos, plan_sync
+from ingest.plan import EMBEDDED
 from ingest.publish import publish
 from ingest.report import Report
 from retrieval.edge_writer import EdgeWriter
@@ -67,7 +68,9 @@ async def _measure_rates(source: Path, index_dir: Path, options: Options) -> lis
     whole, its = passages / (sum(ours) + around), passages / sum(theirs)
     embedding_alone = passages / sum(ours)
     print(f"  ours {whole:.1f} passages/s with reading, planning, optimizing and verifying ({around:.1f} s)")
-    print(f"  ours {embedding_alone:.1f} passages/s in the batches; median ratio of a batch {median(ratios):.2f}")
+    print(
+        f"  ours {embedding_alone:.1f} passages/s in the batches; median ratio of a batch {median(ratios):.2f}"
+    )
     print(f"  SentenceTransformer.encode {its:.1f} passages/s")
     conditions = (
         f"{options.talks or 'all'} random talks of bitcoin.parquet, {passages} passages, {cores()} cores each, "
@@ -93,7 +96,9 @@ async def _take_turns(
     _, plan = plan_sync(job, model, Report(None))
     generations = Generations(job.index_dir)
     writer = EdgeWriter(generations.start(), dimension=model.identity.dimension)
-    embedder = Embedder(model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces)
+    embedder = Embedder(
+        model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
+    )
     around = perf_counter() - began
 
     def cut() -> Iterator[CutVideo]:
@@ -139,8 +144,14 @@ def _measure_command(source: Path, index_dir: Path) -> list[Figure]:
         print("".join(f"    | {line}\n" for line in run.said.splitlines()[-6:]), end="", flush=True)
     conditions = f"`python -m ingest sync {source.name}` as a process of its own, VmHWM polled every 0.1 s"
     return [
-        at_most("peak memory of ingest", first.peak, MOST_MEMORY, shown=f"{first.peak:.0f} MB", asked="< 2 GB",
-                conditions=conditions),
+        at_most(
+            "peak memory of ingest",
+            first.peak,
+            MOST_MEMORY,
+            shown=f"{first.peak:.0f} MB",
+            asked="< 2 GB",
+            conditions=conditions,
+        ),
         told("ingest, start to end", first.seconds, shown=f"{first.seconds:.0f} s", conditions=conditions),
         _rerun(first, second, unchanged=before == after),
     ]

@@ -48,9 +48,7 @@ def measure(options: Options) -> list[Figure]:
     return _report(levels, memories, options)
 
 
-def _ask(
-    server: Server, path: str, queries: list[str], clients: int, seconds: float, *, seed: int
-) -> Level:
+def _ask(server: Server, path: str, queries: list[str], clients: int, seconds: float, *, seed: int) -> Level:
     job = Job(
         host=server.host,
         port=server.port,
@@ -75,9 +73,13 @@ def _ask(
 
 def _line(route: str, clients: int, level: Level) -> str:
     return (
-        f"{route:17} {clients:2} clients: {level.per_second:7.1f} requests/s, "
+        f"{route:17} {_counted(clients):>10}: {level.per_second:7.1f} requests/s, "
         f"p50 {level.p50:6.2f} ms, p99 {level.p99:6.2f} ms"
     )
+
+
+def _counted(clients: int) -> str:
+    return "1 client" if clients == 1 else f"{clients} clients"
 
 
 def _report(levels: _Levels, memories: dict[str, list[Memory]], options: Options) -> list[Figure]:
@@ -98,14 +100,21 @@ def _report(levels: _Levels, memories: dict[str, list[Memory]], options: Options
     for (route, clients), level in sorted(middle.items(), key=lambda item: item[0][1]):
         print(f"    {_line(route, clients, level)}")
     figures = [
-        told(f"{route}, {clients} clients", level.per_second, shown=_line("", 0, level).split(": ")[1].strip(),
-             conditions=conditions)
+        told(
+            f"{route}, {_counted(clients)}",
+            level.per_second,
+            shown=f"{level.per_second:.0f} requests/s, p50 {level.p50:.1f} ms, p99 {level.p99:.1f} ms",
+            conditions=conditions,
+        )
         for (route, clients), level in middle.items()
     ]
     for route in (CLASSIC, SEARCH):
         for clients in CLIENTS:
             ratio = middle[route, clients].per_second / middle[TUTORIAL, clients].per_second
-            what, shown = f"{route} against the tutorial, {clients} clients", f"{ratio:.1f} times the requests/s"
+            what, shown = (
+                f"{route} against the tutorial, {_counted(clients)}",
+                f"{ratio:.1f} times the requests/s",
+            )
             if clients == 8:
                 asked = ">= 8 (aiming for 12)"
                 figures.append(at_least(what, ratio, 8, shown=shown, asked=asked, conditions=conditions))

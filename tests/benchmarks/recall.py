@@ -67,9 +67,15 @@ async def _measure_index(name: str, index_dir: Path, embeddings: Embeddings) -> 
         "product serves with, against the engine's exact scan"
     )
     return [
-        at_least(f"recall@10 of passages, {name}", passages, TARGET, shown=f"{passages:.4f}", conditions=conditions),
         at_least(
-            f"recall@10 of videos by passage, {name}", videos, TARGET, shown=f"{videos:.4f}", conditions=conditions
+            f"recall@10 of passages, {name}", passages, TARGET, shown=f"{passages:.4f}", conditions=conditions
+        ),
+        at_least(
+            f"recall@10 of videos by passage, {name}",
+            videos,
+            TARGET,
+            shown=f"{videos:.4f}",
+            conditions=conditions,
         ),
     ]
 

@@ -26,8 +26,18 @@ def measure(options: Options) -> list[Figure]:
     )
     mine, its = ours[1:], theirs[1:]
     return [
-        at_most("start to first answered search", median(mine), LIMIT, shown=f"{median_and_range(mine, '.2f')} s",
-                asked="<= 2.5 s", conditions=conditions),
-        told("start to first answered search, the tutorial's", median(its), shown=f"{median_and_range(its, '.2f')} s",
-             conditions=conditions),
+        at_most(
+            "start to first answered search",
+            median(mine),
+            LIMIT,
+            shown=f"{median_and_range(mine, '.2f')} s",
+            asked="<= 2.5 s",
+            conditions=conditions,
+        ),
+        told(
+            "start to first answered search, the tutorial's",
+            median(its),
+            shown=f"{median_and_range(its, '.2f')} s",
+            conditions=conditions,
+        ),
     ]

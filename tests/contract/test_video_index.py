@@ -708,13 +708,6 @@ async def test_a_version_may_be_open_twice_and_one_closing_leaves_the_other(engi
     assert ids(await third.nearest_by_passage(ORIGIN, limit=1)) == ["a"]
 
 
-async def test_a_closed_index_answers_no_more(engine: Engine) -> None:
-    index = await engine.build([embedded("a", (1, 0, 0, 0))])
-    await index.close()
-    with pytest.raises(Exception, match=r"."):
-        await index.nearest_videos(twice(ORIGIN), limit=1)
-
-
 async def test_questions_may_be_asked_at_once(mixed: VideoIndex) -> None:
     alone = await mixed.nearest_by_passage(ORIGIN, limit=20)
     together = await asyncio.gather(*(mixed.nearest_by_passage(ORIGIN, limit=20) for _ in range(8)))

@@ -1,0 +1,91 @@
+"""All that the live version of an embedded index holds, read past the product's own reading side."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_edge import EdgeShard, ScrollRequest
+
+from retrieval.edge_points import PAIR, PASSAGES, VIDEOS
+from retrieval.generations import Generations
+from retrieval.index import PairVector
+from retrieval.manifest import Manifest
+
+
+class Contents(msgspec.Struct):
+    """Payloads and vectors by point id; `vectors` by video id."""
+
+    manifest: Manifest
+    videos: dict[str, dict[str, Any]]
+    passages: dict[str, dict[str, Any]]
+    vectors: dict[str, PairVector]
+    passage_vectors: dict[str, PairVector]
+
+    @property
+    def version(self) -> str:
+        return self.manifest.index_version
+
+    def record(self, video_id: str) -> dict[str, Any]:
+        return next(payload for payload in self.videos.values() if payload["video_id"] == video_id)
+
+    def said(self, video_id: str) -> list[str | None]:
+        """What the passages of a video say, sorted."""
+        own = [payload for payload in self.passages.values() if payload["video_id"] == video_id]
+        return sorted((payload["text"] for payload in own), key=str)
+
+
+def contents_of(index_dir: Path) -> Contents:
+    """Read the live version."""
+    generations = Generations(index_dir)
+    pointer = generations.pointer()
+    assert pointer is not None, f"{index_dir} has no live version"
+    folder = generations.folder(pointer.live)
+    videos, passages = list(_points(folder / VIDEOS)), list(_points(folder / PASSAGES))
+    return Contents(
+        manifest=generations.manifest(pointer.live),
+        videos={point_id: payload for point_id, payload, _ in videos},
+        passages={point_id: payload for point_id, payload, _ in passages},
+        vectors={payload["video_id"]: vector for _, payload, vector in videos},
+        passage_vectors={point_id: vector for point_id, _, vector in passages},
+    )
+
+
+def assert_same_contents(found: Contents, expected: Contents) -> None:
+    """Compare all but the version's name and its time."""
+    assert found.manifest.counts == expected.manifest.counts
+    assert found.videos == expected.videos
+    assert found.passages == expected.passages
+    _assert_same_vectors(found.vectors, expected.vectors)
+    _assert_same_vectors(found.passage_vectors, expected.passage_vectors)
+
+
+def files_of(index_dir: Path) -> dict[str, bytes | None]:
+    """Which versions there are, and which file says which one is live."""
+    names: dict[str, bytes | None] = {f"generations/{p.name}": None for p in index_dir.glob("generations/*")}
+    names |= {f"building/{p.name}": None for p in index_dir.glob("building/*")}
+    return names | {p.name: p.read_bytes() for p in index_dir.iterdir() if p.is_file()}
+
+
+def _assert_same_vectors(found: dict[str, PairVector], expected: dict[str, PairVector]) -> None:
+    assert found.keys() == expected.keys()
+    for name, vector in expected.items():
+        np.testing.assert_allclose(found[name], vector, rtol=0, atol=1e-6, err_msg=name)
+
+
+def _points(folder: Path) -> Iterator[tuple[str, dict[str, Any], NDArray[np.float32]]]:
+    shard = EdgeShard.load(str(folder))
+    try:
+        following = None
+        while True:
+            points, following = shard.scroll(
+                ScrollRequest(offset=following, limit=1000, with_payload=True, with_vector=[PAIR])
+            )
+            for point in points:
+                yield str(point.id), point.payload, np.asarray(point.vector[PAIR], np.float32)
+            if following is None:
+                return
+    finally:
+        shard.close()

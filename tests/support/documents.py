@@ -1,0 +1,78 @@
+"""A document encoder and the catalogues to feed it, for tests of the batch job that need no model."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ingest.model import Model
+from retrieval.encoder import Embedding, Embeddings
+from retrieval.manifest import ModelIdentity
+
+DIMENSION = 16
+IDENTITY = ModelIdentity(name="words", weights_sha256="0" * 64, dimension=DIMENSION)
+
+
+class WordEncoder:
+    """A DocumentEncoder: texts that share words are near each other. It keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        self.calls.append(list(texts))
+        return np.stack([embedding_of(text) for text in texts])
+
+    def count_pieces(self, text: str) -> int:
+        return len(text.split()) + 2
+
+    @property
+    def texts(self) -> list[str]:
+        """All that was embedded, in order."""
+        return [text for call in self.calls for text in call]
+
+
+class RenamingEncoder(WordEncoder):
+    """Takes some texts for others, as another model than the one an index was built with does."""
+
+    def __init__(self, taken_for: Mapping[str, str]) -> None:
+        super().__init__()
+        self._taken_for = taken_for
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        return super().encode_documents([self._taken_for.get(text, text) for text in texts])
+
+
+class RaisingEncoder(WordEncoder):
+    """Raises as soon as it is asked for an embedding."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self._error = error
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        self.calls.append(list(texts))
+        raise self._error
+
+
+def embedding_of(text: str) -> Embedding:
+    """Embed a text as the sum of its words, each a direction of its own."""
+    total = sum((_direction(word) for word in text.lower().split()), start=np.full(DIMENSION, 1e-3))
+    unit: Embedding = (total / np.linalg.norm(total)).astype(np.float32)
+    return unit
+
+
+def word_model(encoder: WordEncoder | None = None) -> Model:
+    return Model(encoder or WordEncoder(), IDENTITY, max_pieces=256)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def _direction(word: str) -> Embedding:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
+    return np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)

@@ -1,0 +1,155 @@
+"""The product's own entry points, run as a user runs them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+"""Seconds after which a process that should have ended or answered is taken for stuck."""
+
+_OWN = ("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL")
+
+_T = TypeVar("_T")
+
+Finished = subprocess.CompletedProcess[str]
+
+
+class Ingest(msgspec.Struct, frozen=True):
+    """`python -m ingest` on one index folder."""
+
+    index_dir: Path
+    model_dir: Path
+
+    def __call__(self, *arguments: str | Path) -> Finished:
+        """Run one command to its end."""
+        return run_module("ingest", *arguments, **self.environment)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start one command and come back at once."""
+        return subprocess.Popen(
+            command("ingest", *arguments),
+            cwd=REPOSITORY,
+            env=environment(**self.environment),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def done(self, *arguments: str | Path) -> str:
+        """Run a command that must succeed, and return what it said."""
+        finished = self(*arguments)
+        assert finished.returncode == 0, finished.stderr + finished.stdout
+        return finished.stdout
+
+    @property
+    def pointer(self) -> bytes:
+        """The file that names the live version."""
+        return (self.index_dir / "CURRENT").read_bytes()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"INDEX_DIR": str(self.index_dir), "MODEL_DIR": str(self.model_dir)}
+
+
+class Api(msgspec.Struct):
+    """A running `python -m api`."""
+
+    address: str
+    process: subprocess.Popen[str]
+
+    def get(self, path: str, **parameters: str) -> httpx.Response:
+        return httpx.get(f"{self.address}{path}", params=parameters, timeout=10)
+
+    def stop(self) -> int:
+        """Ask it to stop, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def running_api(index_dir: Path, model_dir: Path, **more: str) -> Iterator[Api]:
+    """Run the service until it answers, and kill it at the end if it still runs."""
+    port = free_port()
+    log = index_dir.parent / f"api-{port}.log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            command("api"),
+            cwd=REPOSITORY,
+            env=environment(INDEX_DIR=str(index_dir), MODEL_DIR=str(model_dir), PORT=str(port), **more),
+            text=True,
+            stdout=stderr,
+            stderr=stderr,
+        )
+        api = Api(f"http://127.0.0.1:{port}", process)
+        try:
+            eventually(lambda: _answers(api, log))
+            yield api
+        finally:
+            process.kill()
+            process.wait(PATIENCE)
+
+
+def run_module(module: str, *arguments: str | Path, **own: str) -> Finished:
+    """Run `python -m MODULE` to its end."""
+    return subprocess.run(
+        command(module, *arguments),
+        cwd=REPOSITORY,
+        env=environment(**own),
+        check=False,
+        text=True,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+
+
+def command(module: str, *arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def environment(**own: str) -> dict[str, str]:
+    """This process's environment, with nothing of the product's in it but `own`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
+    return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **own}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def eventually(ask: Callable[[], _T | None], *, within: float = PATIENCE) -> _T:
+    """Ask again and again until there is an answer; fail after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = ask()
+        if answer is not None:
+            return answer
+        assert time.monotonic() < deadline, f"no answer within {within} s"
+        time.sleep(0.02)
+
+
+def copied(index_dir: Path, to: Path) -> Path:
+    """Copy an index folder; `cp` keeps the holes in the engine's files, where Python would fill them."""
+    subprocess.run(["cp", "-R", str(index_dir), str(to)], check=True)  # noqa: S607
+    return to
+
+
+def _answers(api: Api, log: Path) -> bool | None:
+    assert api.process.poll() is None, f"the service stopped: {log.read_text()}"
+    try:
+        return api.get("/livez").status_code > 0
+    except httpx.TransportError:
+        return None

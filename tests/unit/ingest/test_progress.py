@@ -1,0 +1,65 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from ingest import progress
+from ingest.progress import shown_step
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "monotonic", clock)
+    return clock
+
+
+def test_where_nobody_looks_a_line_is_told_now_and_then_and_at_the_end(clock: Clock) -> None:
+    out = io.StringIO()
+    with shown_step(Console(file=out), "Embedding videos", 100) as step:
+        for _ in range(50):
+            clock.now += 1.0
+            step.advance(2)
+    lines = out.getvalue().splitlines()
+    assert lines == [
+        "Embedding videos: 20 of 100, 2 a second",
+        "Embedding videos: 40 of 100, 2 a second",
+        "Embedding videos: 60 of 100, 2 a second",
+        "Embedding videos: 80 of 100, 2 a second",
+        "Embedding videos: 100 of 100, 2 a second",
+    ]
+
+
+def test_a_short_step_is_one_line(clock: Clock) -> None:
+    out = io.StringIO()
+    with shown_step(Console(file=out), "Embedding videos", 3) as step:
+        step.advance(1)
+        clock.now += 0.5
+        step.advance(2)
+    assert out.getvalue() == "Embedding videos: 3 of 3, 6 a second\n"
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_step_that_takes_no_time_is_told_too() -> None:
+    out = io.StringIO()
+    with shown_step(Console(file=out), "Embedding videos", 1) as step:
+        step.advance(1)
+    assert out.getvalue().startswith("Embedding videos: 1 of 1, ")
+
+
+def test_a_terminal_has_a_bar() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, legacy_windows=False)
+    with shown_step(console, "Embedding videos", 8) as step:
+        step.advance(3)
+        step.advance(5)
+    assert "Embedding videos" in out.getvalue()
+    assert "8/8" in out.getvalue()

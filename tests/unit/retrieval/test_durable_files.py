@@ -1,0 +1,94 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from retrieval.durable_files import replace_file, sync_folder, sync_tree
+
+
+class DiskFullError(OSError):
+    pass
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The inodes of everything made durable, in order."""
+    inodes: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        inodes.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return inodes
+
+
+def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "CURRENT"
+    for content in (b"first", b"", b"\x00\xff" * 100_000):
+        replace_file(path, content)
+        assert path.read_bytes() == content
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_content_is_durable_before_the_name_and_the_name_before_the_end(
+    tmp_path: Path, synced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "CURRENT"
+    at_rename: list[list[int]] = []
+    rename = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        at_rename.append(list(synced))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    replace_file(path, b"content")
+    assert at_rename == [[path.stat().st_ino]]
+    assert synced == [path.stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_a_reader_never_sees_a_mixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "CURRENT"
+    path.write_bytes(b"old")
+
+    def fail(_: int) -> None:
+        assert path.read_bytes() == b"old"
+        raise DiskFullError
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskFullError):
+        replace_file(path, b"new content")
+    assert path.read_bytes() == b"old"
+
+
+def test_who_had_the_old_file_open_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "CURRENT"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        replace_file(path, b"new")
+        assert reader.read() == b"old"
+
+
+def test_a_left_over_of_a_crash_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "CURRENT"
+    (tmp_path / f".CURRENT.{os.getpid()}").write_bytes(b"half written and longer than the new content")
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_tree_is_synced_whole(tmp_path: Path, synced: list[int]) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "deep").write_bytes(b"1")
+    (tmp_path / "a" / "empty").mkdir()
+    (tmp_path / "top").write_bytes(b"2")
+    sync_tree(tmp_path)
+    everything = {path.stat().st_ino for path in (tmp_path, *tmp_path.rglob("*"))}
+    assert set(synced) == everything
+
+
+def test_a_folder_is_synced_itself(tmp_path: Path, synced: list[int]) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    sync_folder(tmp_path)
+    assert synced == [tmp_path.stat().st_ino]
