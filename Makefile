@@ -10,7 +10,6 @@ BIN := $(VENV)/bin
 DATA := .data
 SAMPLE := ingest/sample/catalogue.jsonl
 LOCKS := $(wildcard requirements/*.lock)
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 INDEX_DIR ?= $(DATA)/index
 MODEL_DIR ?= $(DATA)/model
@@ -54,11 +53,10 @@ clean: ## Delete the virtual environment and everything under .data.
 $(VENV)/installed: $(LOCKS)
 	@echo "Making the virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing torch, the largest of the locked dependencies"
-	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
-		--constraint requirements/ingest.lock "torch==2.13.0"
-	@echo "Installing the other locked dependencies"
-	@$(PIP) install --requirement requirements/dev.lock
+	@$(BIN)/python requirements/install.py "Installing torch" "torch==2.13.0" \
+		--constraint requirements/ingest.lock $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@$(BIN)/python requirements/install.py "Installing the other dependencies" \
+		--requirement requirements/dev.lock
 	@touch $@
 
 $(MODEL): | $(VENV)/installed

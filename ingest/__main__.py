@@ -137,11 +137,10 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
 def _tell_problems(report: Report, console: Console) -> None:
     for problem in report.first_problems:
         console.print(f"{problem.severity}: {problem}", markup=False)
-    told = sum(count for reason, count in report.reasons.items() if not reason.startswith("note"))
-    if told > len(report.first_problems):
-        console.print(f"... and {told - len(report.first_problems)} more; --report FILE lists them all.")
     for reason, count in sorted(report.reasons.items()):
         console.print(f"{reason}: {count}", markup=False)
+    if report.reasons.total() > len(report.first_problems):
+        console.print("--report FILE lists every one of them.")
 
 
 def _status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:

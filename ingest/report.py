@@ -10,6 +10,10 @@ import msgspec
 from ingest.plan import Action
 from ingest.rows import CheckedRow, RowProblem
 
+_SHOWN = 10
+_SHOWN_NOTES = 3
+"""How many problems of one kind are printed; the report file has them all."""
+
 
 class RowOutcome(msgspec.Struct, frozen=True):
     """One line of the report file. `outcome` is an Action, or "rejected"."""
@@ -38,7 +42,8 @@ class Report:
         self.outcomes[outcome] += 1
         for problem in row.problems:
             self.reasons[f"{problem.severity}: {problem.reason_code}"] += 1
-            if problem.severity != "note" and len(self.first_problems) < _SHOWN:
+            shown = _SHOWN_NOTES if problem.severity == "note" else _SHOWN
+            if self.reasons[f"{problem.severity}: {problem.reason_code}"] <= shown:
                 self.first_problems.append(problem)
         video_id = row.video.video_id if row.video else next((p.video_id for p in row.problems), None)
         self._note(RowOutcome(str(row.place), video_id, outcome, tuple(map(str, row.problems))))
@@ -67,9 +72,6 @@ class Report:
         """Write the file, one JSON object a line."""
         if self._path:
             self._path.write_bytes(b"".join(line + b"\n" for line in self._lines))
-
-
-_SHOWN = 10
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Indexes to measure on, built once by the real pipeline and kept under `.data/benchmarks`.
 
-A kept index is used again while everything it was made from is the same: the catalogue, the model, the passage
-settings, and the source of the modules that read, cut, weigh and write.
+A kept index is used again while everything it was made from is the same: the catalogue, the model, the
+passage settings, and the source of the modules that read, cut, weigh and write.
 """
 
 import asyncio

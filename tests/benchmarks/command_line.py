@@ -1,17 +1,18 @@
 """The ingest command, run as a user runs it, and what it costs."""
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
 from tests.benchmarks.conditions import ROOT, model_dir
+from tests.benchmarks.process_memory import memory_of
 
 _LOCK = "lock"
 _DONE = (0, 1)
@@ -19,7 +20,7 @@ _DONE = (0, 1)
 
 
 class Sync(msgspec.Struct, frozen=True):
-    """One run of `ingest sync`: what it said, its exit code, its seconds, and its peak memory in MB (10^6)."""
+    """One run of `ingest sync`: what it said, its exit code, seconds, and peak memory in MB (10^6 bytes)."""
 
     said: str
     code: int
@@ -40,9 +41,9 @@ def sync(source: Path, index_dir: Path) -> Sync:
             stderr=subprocess.STDOUT,
         )
         peak = 0.0
-        # Not ru_maxrss: a child's starts at the memory of the process that spawned it.
         while process.poll() is None:
-            peak = max(peak, _peak_of(process.pid))
+            with suppress(ProcessLookupError):
+                peak = max(peak, memory_of(process.pid).peak)
             time.sleep(0.1)
         seconds = perf_counter() - began
         log.seek(0)
@@ -58,12 +59,3 @@ def versions_of(index_dir: Path) -> dict[str, tuple[int, int]]:
     return {
         str(path.relative_to(index_dir)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files
     }
-
-
-def _peak_of(pid: int) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return 0.0
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
-    return int(found[1]) * 1024 / 1e6 if found else 0.0

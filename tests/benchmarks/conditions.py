@@ -66,10 +66,10 @@ def versions() -> str:
 
 
 def _processor() -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    found = re.search(r"(?m)^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     return found[1] if found else platform.processor()
 
 
 def _memory() -> str:
-    found = re.search(r"^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(encoding="utf-8"), re.M)
+    found = re.search(r"(?m)^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(encoding="utf-8"))
     return f"{int(found[1]) / 2**20:.0f} GiB" if found else "memory unknown"

@@ -1,4 +1,4 @@
-"""What a benchmark reports: figures, each with what was asked for and the conditions it was measured under."""
+"""What a benchmark reports: figures, each with what was asked for and the conditions it was taken under."""
 
 import statistics
 from collections.abc import Sequence

@@ -10,7 +10,6 @@ from time import perf_counter
 
 import polars as pl
 import torch
-from rich.console import Console
 from sentence_transformers import SentenceTransformer
 
 from ingest.embedding import CutVideo, Embedder
@@ -69,11 +68,11 @@ async def _measure_rates(source: Path, index_dir: Path, options: Options) -> lis
     embedding_alone = passages / sum(ours)
     print(f"  ours {whole:.1f} passages/s with reading, planning, optimizing and verifying ({around:.1f} s)")
     print(
-        f"  ours {embedding_alone:.1f} passages/s in the batches; median ratio of a batch {median(ratios):.2f}"
+        f"  ours {embedding_alone:.1f} passages/s in the batches; a batch's median ratio {median(ratios):.2f}"
     )
     print(f"  SentenceTransformer.encode {its:.1f} passages/s")
     conditions = (
-        f"{options.talks or 'all'} random talks of bitcoin.parquet, {passages} passages, {cores()} cores each, "
+        f"{options.talks or 'all'} random talks of bitcoin.parquet, {passages} passages, {cores()} cores, "
         f"{len(counts)} batches in turns; ours: read, cut, embed (titles and transcripts too), weigh, write, "
         "optimize, verify; theirs: encode the passages alone, batch_size 32"
     )
@@ -166,5 +165,5 @@ def _rerun(first: Sync, second: Sync, *, unchanged: bool) -> Figure:
         shown=f"{done}, {second.seconds:.1f} s",
         asked="embeds 0, writes 0",
         met=nothing and unchanged,
-        conditions="by the command's own words, and no file under INDEX_DIR but the lock was made or changed",
+        conditions="by the command's own words, and by the files under INDEX_DIR: names, sizes, times",
     )

@@ -1,7 +1,7 @@
 """Embeddings that outlive a run: a text embedded once is not embedded again.
 
-Embedding the bitcoin catalogue takes twenty minutes and indexing it one or two, so an index can be rebuilt after
-each change of the code that cuts, weighs or writes. Not for anything that measures embedding itself.
+Embedding the bitcoin catalogue takes twenty minutes and indexing it one or two, so an index can be rebuilt
+after each change of the code that cuts, weighs or writes. Not for anything that measures embedding itself.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _KEY_BYTES = 16
 
 
 class KeptEmbeddings:
-    """A DocumentEncoder that remembers, in two files that only grow: the texts' hashes and their embeddings."""
+    """A DocumentEncoder that remembers, in two files that only grow: the texts' hashes, their embeddings."""
 
     def __init__(self, encoder: OnnxEncoder, cache: Path) -> None:
         """Embed with `encoder` what `cache` does not hold."""

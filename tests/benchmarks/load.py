@@ -16,7 +16,8 @@ from tests.benchmarks.conditions import ROOT, Options, cores
 from tests.benchmarks.datasets import labelled_queries
 from tests.benchmarks.figures import Figure, at_least, at_most, median_and_range, told
 from tests.benchmarks.load_client import Job, Level
-from tests.benchmarks.servers import Memory, Server, memory_of, our_api, tutorial_service
+from tests.benchmarks.process_memory import Memory, memory_of
+from tests.benchmarks.servers import Server, our_api, tutorial_service
 
 CLIENTS = (1, 8, 32)
 WARM_UP = 0.7
@@ -85,7 +86,7 @@ def _counted(clients: int) -> str:
 def _report(levels: _Levels, memories: dict[str, list[Memory]], options: Options) -> list[Figure]:
     conditions = (
         f"{cores()} cores shared with the client, the 64 queries shuffled, keep-alive, closed loop, no cache; "
-        f"medians of {options.rounds} alternating rounds of {options.seconds:g} s a level; every answer checked"
+        f"answers checked; medians of {options.rounds} alternating rounds, {options.seconds:g} s a level"
     )
     middle = {
         key: Level(

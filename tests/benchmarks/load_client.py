@@ -9,7 +9,9 @@ import random
 import sys
 from array import array
 from collections.abc import Iterator
+from functools import partial
 from time import perf_counter
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -46,7 +48,7 @@ class _Window(msgspec.Struct):
 
     start: float
     end: float
-    latencies: array
+    latencies: "array[float]"
 
 
 class _Connection(asyncio.Protocol):
@@ -59,7 +61,7 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -111,10 +113,8 @@ async def run(job: Job) -> Level:
     window = _Window(start, start + job.seconds, array("d"))
     connections = []
     for place in range(job.clients):
-        requests, marker = _shuffled(job, place), job.marker.encode()
-        _, connection = await loop.create_connection(
-            lambda requests=requests, marker=marker: _Connection(requests, marker, window), job.host, job.port
-        )
+        create = partial(_Connection, _shuffled(job, place), job.marker.encode(), window)
+        _, connection = await loop.create_connection(create, job.host, job.port)
         connections.append(connection.done)
     await asyncio.gather(*connections)
     taken = np.asarray(window.latencies) * 1e3

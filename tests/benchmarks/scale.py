@@ -33,8 +33,8 @@ def measure(options: Options) -> list[Figure]:
     folders = {size: synthetic_index(name, size, load_encoder(threads=cores())) for size in sizes}
     times = asyncio.run(_measure(folders, encoder, queries))
     conditions = (
-        f"one caller in this process, {len(queries)} queries, {PASSES} passes a size in turns, limit 10 with 3 "
-        f"moments, no cache; passages of {name} repeated with noise {NOISE}, {PASSAGES_A_VIDEO} a video"
+        f"one caller in this process, {len(queries)} queries, {PASSES} passes a size in turns, limit 10, "
+        f"3 moments, no cache; passages of {name} repeated with noise {NOISE}, {PASSAGES_A_VIDEO} a video"
     )
     figures = []
     for stage in ("whole search", "index alone"):

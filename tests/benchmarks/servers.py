@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -24,20 +23,12 @@ _CANARY = "/search?query=text+embeddings"
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A service that answers. `started_in` is seconds from the process's start to its first answered search."""
+    """A service that answers. `started_in`: seconds from the process's start to its first answered search."""
 
     host: str
     port: int
     pid: int
     started_in: float
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """A process's memory in MB (10^6 bytes): resident now, its private part, and the most it ever was."""
-
-    resident: float
-    private: float
-    peak: float
 
 
 @contextmanager
@@ -53,13 +44,6 @@ def tutorial_service() -> Iterator[Server]:
     """Run the tutorial's rule, served as the tutorial serves it."""
     with _running([sys.executable, "-m", "tests.benchmarks.tutorial_baseline"], {}) as server:
         yield server
-
-
-def memory_of(pid: int) -> Memory:
-    """Read a live process's memory."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    found = {name: int(value) * 1024 / 1e6 for name, value in re.findall(r"^(\w+):\s+(\d+) kB", status, re.M)}
-    return Memory(found["VmRSS"], found["RssAnon"], found["VmHWM"])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ LIMIT = 2.5
 
 def measure(options: Options) -> list[Figure]:
     index_dir = built_index("tutorial", everything=options.everything)
-    # The first start of each reads its libraries from disk; users meet that once a boot, so it is not counted.
+    # The first start of each reads its libraries from disk, once a boot, and is not counted.
     ours, theirs = [], []
     for repeat in range(options.repeats + 1):
         with our_api(index_dir) as server:
@@ -21,8 +21,8 @@ def measure(options: Options) -> list[Figure]:
             theirs.append(server.started_in)
         print(f"  start {repeat}: ours {ours[-1]:.2f} s, the tutorial's {theirs[-1]:.2f} s", flush=True)
     conditions = (
-        f"process spawned to the first 200 of /search, polled every 5 ms; median of {options.repeats} after one "
-        "that warms the disk cache"
+        f"process spawned to the first 200 of /search, polled every 5 ms; median of {options.repeats} "
+        "after one that warms the disk cache"
     )
     mine, its = ours[1:], theirs[1:]
     return [

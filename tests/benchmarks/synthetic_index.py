@@ -75,7 +75,7 @@ async def _build(folder: Path, pieces: list[EmbeddedVideo], videos: int, encoder
 
 
 def _pieces(name: str, encoder: OnnxEncoder) -> list[EmbeddedVideo]:
-    """Cut a catalogue's talks into videos of ten passages each, spread over the catalogue, in a fixed order."""
+    """Cut a catalogue's talks into videos of ten passages each, in a shuffled but fixed order."""
     kept = KeptEmbeddings(encoder, CACHE)
     embedder = Embedder(
         kept,
@@ -86,7 +86,7 @@ def _pieces(name: str, encoder: OnnxEncoder) -> list[EmbeddedVideo]:
     rows = read_catalogue([catalogue_file(name)])
     videos = (embedder.cut(row.video) for row in rows if row.video and row.video.transcript)
     pieces = [piece for batch in embedder.embed(videos) for video in batch for piece in _split(video)]
-    np.random.default_rng(_SEED).shuffle(pieces)  # type: ignore[arg-type]
+    np.random.default_rng(_SEED).shuffle(pieces)
     return pieces
 
 

@@ -133,7 +133,7 @@ def test_a_discarded_generation_leaves_no_trace(versions: Generations) -> None:
 
 
 def test_starting_deletes_what_a_crash_left_unfinished(versions: Generations) -> None:
-    one = publish(versions, "one")
+    publish(versions, "one")
     left = build(versions, "half")
     folder = versions.start()
     assert folder != left

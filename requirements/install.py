@@ -1,0 +1,78 @@
+"""Install a lock file with pip, shown as one line: a bar on a terminal, the label alone elsewhere.
+
+Usage: python requirements/install.py LABEL PIP_ARGUMENT... (standard library only: nothing is installed yet).
+pip's own output appears when it fails.
+"""
+
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+WIDTH = 30
+KEPT_LINES = 40
+
+
+def main(label: str, *arguments: str) -> int:
+    """Run pip and return its exit code."""
+    total = sum(count_pins(Path(name)) for name in arguments if name.endswith(".lock"))
+    bar = Bar(label, total, shown=sys.stdout.isatty())
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *arguments]
+    output: deque[str] = deque(maxlen=KEPT_LINES)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        for line in pip.stdout or ():
+            output.append(line)
+            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+                bar.advance()
+            elif line.startswith("Installing collected packages"):
+                bar.say("unpacking")
+    bar.end()
+    if pip.returncode:
+        sys.stderr.write("".join(output))
+    return pip.returncode
+
+
+def count_pins(lock: Path) -> int:
+    """Count the packages that a lock file names."""
+    return sum("==" in line for line in lock.read_text().splitlines())
+
+
+class Bar:
+    """One line that is drawn anew; without a terminal, just the label."""
+
+    def __init__(self, label: str, total: int, *, shown: bool) -> None:
+        self.label = label
+        self.total = max(total, 1)
+        self.shown = shown
+        self.done = 0
+        if not shown:
+            sys.stdout.write(f"{label}\n")
+            sys.stdout.flush()
+        else:
+            self.draw("")
+
+    def advance(self) -> None:
+        """One more package is being fetched."""
+        self.done += 1
+        self.draw(f"{min(self.done, self.total)} of {self.total}")
+
+    def say(self, what: str) -> None:
+        """Every package is there."""
+        self.done = self.total
+        self.draw(what)
+
+    def draw(self, what: str) -> None:
+        """Draw the line again."""
+        if self.shown:
+            filled = min(self.done, self.total) * WIDTH // self.total
+            sys.stdout.write(f"\r\033[K{self.label} {'━' * filled}{'┄' * (WIDTH - filled)} {what}")
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        """Leave the line standing."""
+        if self.shown:
+            sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

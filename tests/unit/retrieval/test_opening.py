@@ -1,0 +1,159 @@
+"""The whole way from files on disk to an answer, with versions that are switched under it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from retrieval import live_index
+from retrieval.edge_writer import EdgeWriter
+from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, ModelUnavailableError
+from retrieval.generations import POINTER_FILE, Generations
+from retrieval.index import EmbeddedVideo, VideoIndex
+from retrieval.manifest import Manifest
+from retrieval.onnx_encoder import OnnxEncoder
+from retrieval.opening import embedded_index, open_searcher
+from retrieval.search import SearchRequest
+from retrieval.settings import SearchSettings
+from tests.support.embedded_videos import embedded, manifest_of
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO = embedded("one", (1, 0, 0, 0)), embedded("two", (2, 0, 0, 0))
+MODEL = manifest_of(()).model
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_index, "POLL_SECONDS", 0.01)
+
+
+async def publish(
+    generations: Generations, videos: Sequence[EmbeddedVideo], *, dimension: int = 2, **changed: object
+) -> Manifest:
+    folder = generations.start()
+    writer = EdgeWriter(folder, dimension=dimension)
+    await writer.write(videos)
+    await writer.finish()
+    manifest = manifest_of(videos, version=folder.name, dimension=dimension)
+    generations.publish(folder, msgspec.structs.replace(manifest, **changed))
+    return generations.manifest(folder.name)
+
+
+async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folder: Path) -> None:
+    generations = Generations(index_folder)
+    live = embedded_index(generations, MODEL)
+    await live.start()
+    with pytest.raises(IndexUnavailableError, match="ingest sync"):
+        live.lease()
+
+    async def serving() -> tuple[str, set[str]]:
+        async with live.lease() as index:
+            page, _ = await index.page(limit=10)
+            return index.manifest.index_version, {record.video_id for record in page}
+
+    async def taken_up(version: str) -> None:
+        def is_live() -> bool:
+            try:
+                return live.lease()._version.name == version
+            except IndexUnavailableError:
+                return False
+
+        await until(is_live)
+
+    first = (await publish(generations, [ONE])).index_version
+    await taken_up(first)
+    assert await serving() == (first, {"one"})
+    async with live.lease() as held:
+        second = (await publish(generations, [ONE, TWO])).index_version
+        third = (await publish(generations, [TWO])).index_version
+        await taken_up(third)
+        # The version held was deleted from the disk by now, and still answers.
+        assert not generations.folder(first).exists()
+        assert (await held.videos(["one", "two"])).keys() == {"one"}
+        assert await serving() == (third, {"two"})
+    generations.roll_back()
+    await taken_up(second)
+    assert await serving() == (second, {"one", "two"})
+    await live.close()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": msgspec.structs.replace(MODEL, weights_sha256="f" * 64)},
+        {"distance": "cosine"},
+        {"schema_version": 99},
+    ],
+)
+async def test_an_index_of_another_kind_is_refused(index_folder: Path, changed: dict[str, object]) -> None:
+    generations = Generations(index_folder)
+    await publish(generations, [ONE], **changed)
+    live = embedded_index(generations, MODEL)
+    with pytest.raises(IncompatibleIndexError):
+        await live.start()
+    await live.close()
+
+
+async def test_a_damaged_index_is_refused(index_folder: Path) -> None:
+    generations = Generations(index_folder)
+    manifest = await publish(generations, [ONE])
+    config = generations.folder(manifest.index_version) / "videos" / "edge_config.json"
+    config.write_bytes(b"{")
+    with pytest.raises(IndexUnavailableError):
+        await embedded_index(generations, MODEL).start()
+    (index_folder / POINTER_FILE).write_bytes(b"{")
+    with pytest.raises(IndexUnavailableError, match=POINTER_FILE):
+        await embedded_index(generations, MODEL).start()
+
+
+async def test_no_model_is_an_error_before_anything_else(tmp_path: Path) -> None:
+    settings = SearchSettings(index_dir=tmp_path / "index", model_dir=tmp_path / "model")
+    with pytest.raises(ModelUnavailableError, match="export-model"):
+        async with open_searcher(settings):
+            pass
+
+
+async def test_a_searcher_with_the_real_model_finds_what_was_meant(
+    model_dir: Path, index_folder: Path
+) -> None:
+    texts = {
+        "cooking": "How to bake bread at home with flour and yeast",
+        "space": "A rocket travels to the moon and the planets",
+        "music": "Learning to play the guitar, chords and songs",
+    }
+    encoder = OnnxEncoder(model_dir, threads=1)
+    embeddings = encoder.encode_documents(list(texts.values()))
+    videos = [
+        embedded(name, np.concatenate([row, row]), text=texts[name])
+        for name, row in zip(texts, embeddings, strict=True)
+    ]
+    settings = SearchSettings(index_dir=index_folder, model_dir=model_dir, encoder_threads=1)
+    identity = encoder.exported.identity
+    async with open_searcher(settings) as searcher:
+        with pytest.raises(IndexUnavailableError, match="ingest sync"):
+            await searcher.manifest()
+    manifest = await publish(Generations(index_folder), videos, dimension=identity.dimension, model=identity)
+    async with open_searcher(settings) as searcher:
+        await searcher.check()
+        assert await searcher.manifest() == manifest
+        answer = await searcher.search(SearchRequest(text="astronauts and spacecraft", limit=1))
+        assert answer.videos[0].record.video_id == "space"
+        assert (await searcher.classic("recipe for a loaf"))[0].video_id == "cooking"
+        (found,) = (await searcher.search_inside("music", "guitar", limit=1)).videos
+        assert found.moments[0].text == texts["music"]
+
+
+async def test_an_index_is_given_back_closed(index_folder: Path) -> None:
+    generations = Generations(index_folder)
+    await publish(generations, [ONE])
+    live = embedded_index(generations, MODEL)
+    await live.start()
+    async with live.lease() as index:
+        assert isinstance(index, VideoIndex)
+    await live.close()
+    with pytest.raises(IndexUnavailableError):
+        live.lease()

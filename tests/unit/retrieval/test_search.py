@@ -1,0 +1,349 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from retrieval.errors import (
+    CursorError,
+    IndexUnavailableError,
+    OverloadedError,
+    VideoNotFoundError,
+)
+from retrieval.index import Moment, SearchFilter, VideoIndex
+from retrieval.search import Searcher, SearchRequest
+from tests.support.embedded_videos import embedded, manifest_of, passage, vector
+from tests.support.engines import EmbeddedEngine
+from tests.support.sources import HeldIndex, RaisingEncoder, TableEncoder, VersionedIndex
+
+pytestmark = pytest.mark.anyio
+
+QUERIES = {"at the origin": vector(0, 0), "at ten": vector(10, 0)}
+
+CATALOGUE = [
+    embedded("a", (1, 0, 0, 0), channel="x", passages=[
+        passage((5, 0, 0, 0), "later", start=50.0, end=60.0),
+        passage((1, 0, 0, 0), "first", start=1.0, end=2.0),
+        passage((3, 0, 0, 0), "zebra in between", start=30.0, end=40.0),
+    ]),
+    embedded("b", (2, 0, 0, 0), channel="y", published_at=datetime(2024, 1, 1, tzinfo=UTC)),
+    embedded("c", (3, 0, 0, 0), passages=[passage((3, 0, 0, 0), None)]),
+    embedded("d", (4, 0, 0, 0), text="zebra"),
+    embedded("e", (20, 0, 19.5, 0)),
+    embedded("f", (20, 0, 20, 0)),
+    embedded("g", (40, 0, 40, 0)),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def index(index_folders: Callable[[], Path]) -> AsyncIterator[VideoIndex]:
+    engine = EmbeddedEngine(index_folders())
+    yield await engine.build(CATALOGUE)
+    await engine.close()
+
+
+@pytest.fixture
+def encoder() -> TableEncoder:
+    return TableEncoder(QUERIES, default=vector(0, 0))
+
+
+@pytest.fixture
+def source(index: VideoIndex) -> HeldIndex:
+    return HeldIndex(index)
+
+
+@pytest.fixture
+def searcher(encoder: TableEncoder, source: HeldIndex) -> Searcher:
+    return Searcher(encoder=encoder, source=source, cached_results=8)
+
+
+# Searching.
+
+
+async def test_an_answer_has_records_distances_and_moments(searcher: Searcher, index: VideoIndex) -> None:
+    answer = await searcher.search(SearchRequest(text="at the origin", limit=3, moments=2, mode="semantic"))
+    assert answer.index_version == index.manifest.index_version
+    assert [(found.record, found.distance) for found in answer.videos] == [
+        (CATALOGUE[0].record, 1.0),
+        (CATALOGUE[1].record, 2.0),
+        (CATALOGUE[2].record, 3.0),
+    ]
+    assert answer.videos[0].moments == (
+        Moment(1.0, 2.0, "first", 1.0),
+        Moment(30.0, 40.0, "zebra in between", 3.0),
+    )
+    assert answer.videos[2].moments == ()
+
+
+async def test_pages_narrow_down_and_continue(searcher: Searcher) -> None:
+    async def found(**asked: object) -> list[str]:
+        answer = await searcher.search(SearchRequest(text="at the origin", mode="semantic", **asked))
+        return [video.record.video_id for video in answer.videos]
+
+    assert await found() == ["a", "b", "c", "d", "e", "f", "g"]
+    assert await found(limit=2, offset=1) == ["b", "c"]
+    assert await found(limit=5, offset=6) == ["g"]
+    assert await found(limit=5, offset=7) == []
+    assert await found(max_distance=3.0) == ["a", "b"]
+    assert await found(where=SearchFilter(channel="y")) == ["b"]
+    assert await found(where=SearchFilter(published_after=datetime(2024, 1, 2, tzinfo=UTC))) == []
+
+
+async def test_the_mode_reaches_the_ranking_and_the_moments(searcher: Searcher) -> None:
+    lexical = await searcher.search(SearchRequest(text="zebra", mode="lexical", moments=1))
+    assert {found.record.video_id for found in lexical.videos} == {"d"}
+    semantic = await searcher.search(SearchRequest(text="zebra", mode="semantic", moments=1))
+    assert semantic.videos[0].moments[0].text == "first"
+    hybrid = await searcher.search(SearchRequest(text="zebra", moments=0))
+    assert all(found.moments == () for found in hybrid.videos)
+    assert {found.record.video_id for found in hybrid.videos} == set("abcdefg")
+
+
+# The tutorial's route.
+
+
+async def test_classic_is_five_at_most_nearest_first(searcher: Searcher) -> None:
+    records = await searcher.classic("at the origin")
+    assert records == tuple(video.record for video in CATALOGUE[:5])
+
+
+async def test_classic_leaves_out_what_is_at_forty(searcher: Searcher) -> None:
+    # From (10, 0): e is at 19.5, f at 20, d at 16, a to c between 17 and 19, and g at 60.
+    records = await searcher.classic("at ten")
+    assert [record.video_id for record in records] == ["d", "c", "b", "a", "e"]
+
+
+async def test_the_classic_limit_is_strict(index_folders: Callable[[], Path], encoder: TableEncoder) -> None:
+    engine = EmbeddedEngine(index_folders())
+    videos = [
+        embedded("at", (40, 0, 0, 0)),
+        embedded("under", (39.75, 0, 0, 0)),
+        embedded("over", (41, 0, 0, 0)),
+    ]
+    searcher = Searcher(encoder=encoder, source=HeldIndex(await engine.build(videos)), cached_results=8)
+    assert [record.video_id for record in await searcher.classic("at the origin")] == ["under"]
+    await engine.close()
+
+
+# The cache.
+
+
+async def test_the_same_question_is_answered_once(searcher: Searcher, encoder: TableEncoder) -> None:
+    one = await searcher.search(SearchRequest(text="at the origin"))
+    assert await searcher.search(SearchRequest(text="at the origin")) is one
+    assert encoder.asked == ["at the origin"]
+    classic = await searcher.classic("at the origin")
+    assert await searcher.classic("at the origin") is classic
+    assert encoder.asked == ["at the origin"] * 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        SearchRequest(text="At the origin"),
+        SearchRequest(text="at the origin", limit=2),
+        SearchRequest(text="at the origin", offset=1),
+        SearchRequest(text="at the origin", moments=1),
+        SearchRequest(text="at the origin", mode="lexical"),
+        SearchRequest(text="at the origin", max_distance=3.0),
+        SearchRequest(text="at the origin", where=SearchFilter(channel="x")),
+    ],
+)
+async def test_another_question_is_answered_anew(
+    searcher: Searcher, encoder: TableEncoder, other: SearchRequest
+) -> None:
+    await searcher.search(SearchRequest(text="at the origin"))
+    await searcher.search(other)
+    assert len(encoder.asked) == 2
+
+
+async def test_a_new_version_of_the_index_answers_anew(
+    searcher: Searcher, encoder: TableEncoder, source: HeldIndex, index: VideoIndex
+) -> None:
+    request = SearchRequest(text="at the origin")
+    old = await searcher.search(request)
+    await searcher.classic("at the origin")
+    source.index = VersionedIndex(index, "v-next")
+    new = await searcher.search(request)
+    await searcher.classic("at the origin")
+    assert len(encoder.asked) == 4
+    assert (old.index_version, new.index_version) == (index.manifest.index_version, "v-next")
+    # After a roll back the old answers are right again.
+    source.index = index
+    assert await searcher.search(request) is old
+
+
+async def test_no_cache_answers_every_time(source: HeldIndex, encoder: TableEncoder) -> None:
+    searcher = Searcher(encoder=encoder, source=source, cached_results=0)
+    for _ in range(2):
+        await searcher.search(SearchRequest(text="at the origin"))
+    assert len(encoder.asked) == 2
+
+
+async def test_an_error_is_not_cached(source: HeldIndex, encoder: TableEncoder, index: VideoIndex) -> None:
+    searcher = Searcher(encoder=encoder, source=source, cached_results=8)
+    source.index = None
+    with pytest.raises(IndexUnavailableError):
+        await searcher.search(SearchRequest(text="at the origin"))
+    source.index = index
+    assert (await searcher.search(SearchRequest(text="at the origin"))).videos
+
+
+# One video.
+
+
+async def test_inside_a_video_the_best_moments_come_first(searcher: Searcher) -> None:
+    answer = await searcher.search_inside("a", "at the origin", limit=2)
+    (found,) = answer.videos
+    assert (found.record.video_id, found.distance) == ("a", 1.0)
+    assert [moment.text for moment in found.moments] == ["first", "zebra in between"]
+    answer = await searcher.search_inside("a", "at ten", limit=1)
+    # From (10, 0) the nearest is the one at 5.
+    assert [(moment.text, moment.distance) for moment in answer.videos[0].moments] == [("later", 15.0)]
+    assert answer.videos[0].distance == 15.0
+
+
+async def test_inside_a_video_without_a_transcript_there_is_no_moment(searcher: Searcher) -> None:
+    (found,) = (await searcher.search_inside("c", "at the origin", limit=5)).videos
+    assert (found.distance, found.moments) == (3.0, ())
+
+
+async def test_similar_leaves_the_video_itself_out(searcher: Searcher) -> None:
+    answer = await searcher.similar("b", limit=3)
+    assert [(found.record.video_id, found.distance) for found in answer.videos] == [
+        ("a", 1.0),
+        ("c", 1.0),
+        ("d", 2.0),
+    ]
+    assert all(found.moments == () for found in answer.videos)
+    assert len((await searcher.similar("b", limit=50)).videos) == len(CATALOGUE) - 1
+
+
+async def test_similar_among_twins_still_leaves_itself_out(
+    index_folders: Callable[[], Path], encoder: TableEncoder
+) -> None:
+    engine = EmbeddedEngine(index_folders())
+    twins = [embedded(name, (1, 0, 0, 0)) for name in "abcdef"]
+    searcher = Searcher(encoder=encoder, source=HeldIndex(await engine.build(twins)), cached_results=8)
+    for video in twins:
+        answer = await searcher.similar(video.record.video_id, limit=3)
+        assert len(answer.videos) == 3
+        assert video.record.video_id not in {found.record.video_id for found in answer.videos}
+    await engine.close()
+
+
+async def test_a_video_that_is_not_there_is_not_found(searcher: Searcher) -> None:
+    with pytest.raises(VideoNotFoundError):
+        await searcher.video("absent")
+    with pytest.raises(VideoNotFoundError):
+        await searcher.similar("absent", limit=3)
+    with pytest.raises(VideoNotFoundError):
+        await searcher.search_inside("absent", "at the origin", limit=3)
+
+
+async def test_a_video_is_fetched_by_its_id(searcher: Searcher) -> None:
+    assert await searcher.video("b") == CATALOGUE[1].record
+
+
+# The catalogue, the manifest, the check.
+
+
+async def test_the_catalogue_is_walked_by_its_cursors(searcher: Searcher, index: VideoIndex) -> None:
+    walked: list[str] = []
+    cursor = None
+    while True:
+        page = await searcher.catalogue(limit=3, cursor=cursor)
+        assert page.index_version == index.manifest.index_version
+        walked += [record.video_id for record in page.videos]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(walked) == list("abcdefg")
+    with pytest.raises(CursorError):
+        await searcher.catalogue(limit=3, cursor="nonsense")
+
+
+async def test_the_manifest_is_that_of_the_live_index(searcher: Searcher, index: VideoIndex) -> None:
+    assert await searcher.manifest() == index.manifest
+
+
+class SilentIndex:
+    """Holds videos, says its manifest, and finds none."""
+
+    manifest = manifest_of(CATALOGUE, canaries=("a canary", "another"))
+
+    async def nearest_videos(self, *_: object, **__: object) -> list[object]:
+        return []
+
+
+async def test_the_check_asks_for_a_canary_every_time(
+    searcher: Searcher, encoder: TableEncoder, source: HeldIndex, index: VideoIndex
+) -> None:
+    await searcher.check()
+    await searcher.check()
+    assert len(encoder.asked) == 2
+    source.index = VersionedIndex(index, "v")
+    source.index.manifest = SilentIndex.manifest
+    await searcher.check()
+    assert encoder.asked[-1] == "a canary"
+
+
+async def test_the_check_fails_where_an_index_with_videos_finds_nothing(
+    searcher: Searcher, source: HeldIndex
+) -> None:
+    source.index = SilentIndex()
+    with pytest.raises(IndexUnavailableError):
+        await searcher.check()
+
+
+async def test_the_check_passes_for_an_empty_index(
+    searcher: Searcher, source: HeldIndex, index_folders: Callable[[], Path]
+) -> None:
+    engine = EmbeddedEngine(index_folders())
+    source.index = await engine.build([])
+    await searcher.check()
+    await engine.close()
+
+
+# Without an index, and under load.
+
+
+def embedding_questions(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
+    return [
+        lambda: searcher.search(SearchRequest(text="q")),
+        lambda: searcher.classic("q"),
+        lambda: searcher.search_inside("a", "q", limit=1),
+        searcher.check,
+    ]
+
+
+def other_questions(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
+    return [
+        lambda: searcher.similar("a", limit=1),
+        lambda: searcher.catalogue(limit=1, cursor=None),
+        lambda: searcher.video("a"),
+        searcher.manifest,
+    ]
+
+
+async def test_without_an_index_every_question_says_so(searcher: Searcher, source: HeldIndex) -> None:
+    source.index = None
+    for ask in embedding_questions(searcher) + other_questions(searcher):
+        with pytest.raises(IndexUnavailableError):
+            await ask()
+
+
+async def test_every_lease_is_given_back(searcher: Searcher, source: HeldIndex) -> None:
+    for ask in embedding_questions(searcher) + other_questions(searcher):
+        await ask()
+        assert source.leases == 0
+
+
+async def test_too_many_queries_are_told_so_and_give_their_lease_back(source: HeldIndex) -> None:
+    searcher = Searcher(
+        encoder=RaisingEncoder(OverloadedError("Try again.")), source=source, cached_results=8
+    )
+    for ask in embedding_questions(searcher):
+        with pytest.raises(OverloadedError):
+            await ask()
+        assert source.leases == 0
