@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(e, _UNREADABLE)
     except (IngestError, ExportError, VidsearchError) as e:
         return _fail(e, _REFUSED)
+    except OSError as e:
+        return _fail(f"{e}. The live index is as it was.", _REFUSED)
     except KeyboardInterrupt:
         return _fail("Stopped. The live index is as it was.", _REFUSED)
     return code

@@ -1,7 +1,11 @@
 """Writing files so that a crash at any moment leaves the old content or the new, never a mixture."""
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+_BLOCK = 1 << 20
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -13,6 +17,37 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     beside.replace(path)
     sync_folder(path.parent)
+
+
+def copy_sparse(source: str, target: str) -> str:
+    """Copy a file without its holes, and return the target.
+
+    The engine's files are mostly holes: it lays out tens of megabytes and fills a few. An ordinary copy
+    writes every hole as zeros.
+    """
+    with Path(source).open("rb") as old, Path(target).open("wb") as new:
+        end = os.fstat(old.fileno()).st_size
+        for start, stop in _written_parts(old.fileno(), end):
+            old.seek(start)
+            new.seek(start)
+            while block := old.read(min(_BLOCK, stop - old.tell())):
+                new.write(block)
+        new.truncate(end)
+    return target
+
+
+def _written_parts(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
+    """Find where a file has data: pairs of offsets, the second exclusive."""
+    at = 0
+    while at < end:
+        try:
+            start = os.lseek(descriptor, at, os.SEEK_DATA)
+        except OSError as e:
+            if e.errno == errno.ENXIO:  # Nothing but a hole up to the end.
+                return
+            raise
+        at = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, at
 
 
 def sync_folder(folder: Path) -> None:

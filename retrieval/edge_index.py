@@ -25,6 +25,7 @@ from qdrant_edge import (
     SearchParams,
 )
 
+from retrieval.edge_errors import engine_errors, with_engine_errors
 from retrieval.edge_points import (
     PAIR,
     PASSAGES,
@@ -38,7 +39,7 @@ from retrieval.edge_points import (
     video_point_id,
 )
 from retrieval.encoder import Embedding
-from retrieval.errors import CursorError, IndexUnavailableError
+from retrieval.errors import CursorError
 from retrieval.index import (
     NO_FILTER,
     Moment,
@@ -70,6 +71,7 @@ class EdgeIndex:
         self._videos = _load(folder / VIDEOS)
         self._passages = _load(folder / PASSAGES)
 
+    @with_engine_errors
     async def nearest_videos(
         self, vector: PairVector, *, limit: int, max_distance: float | None = None
     ) -> list[VideoHit]:
@@ -85,6 +87,7 @@ class EdgeIndex:
         )
         return _in_order(VideoHit(payload_of(hit)["video_id"], hit.score) for hit in hits)
 
+    @with_engine_errors
     async def nearest_by_passage(
         self,
         query: Embedding,
@@ -113,12 +116,14 @@ class EdgeIndex:
             # A few videos own all that is near. Leave them out and look further.
             passages *= 2
 
+    @with_engine_errors
     async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
         """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
         nearest = _twice(query)
         found = self._in_each(video_ids, lambda owner: [QueryRequest(query=nearest, limit=1, filter=owner)])
         return {video_id: hits[0][0].score for video_id, hits in found if hits[0]}
 
+    @with_engine_errors
     async def passages_of(
         self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
     ) -> dict[str, list[PassageHit]]:
@@ -139,6 +144,7 @@ class EdgeIndex:
                 ]
         return found
 
+    @with_engine_errors
     async def moments(self, hits: Sequence[PassageHit]) -> list[Moment]:
         """Fetch what these passages say and when, in their order."""
         points = self._passages.retrieve(
@@ -147,17 +153,20 @@ class EdgeIndex:
         payloads = {id_of(point): payload_of(point) for point in points}
         return [Moment(distance=hit.distance, **payloads[hit.passage_id]) for hit in hits]
 
+    @with_engine_errors
     async def matching_videos(
         self, words: SparseVector, *, limit: int, where: SearchFilter = NO_FILTER
     ) -> dict[str, float]:
         """Find the videos that share words with the query, with their BM25 relevance: higher is better."""
         return self._relevant(words, limit=limit, where=where)
 
+    @with_engine_errors
     async def relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
         """Say how relevant these videos are to the words; one that shares none is absent."""
         these = FieldCondition(key="video_id", match=MatchAny(list(video_ids)))
         return self._relevant(words, limit=len(video_ids), conditions=[these]) if video_ids else {}
 
+    @with_engine_errors
     async def passage_relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
         """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""
         if not words.indices:
@@ -166,6 +175,7 @@ class EdgeIndex:
         found = self._in_each(video_ids, lambda owner: [QueryRequest(query=shared, limit=1, filter=owner)])
         return {video_id: hits[0][0].score for video_id, hits in found if hits[0]}
 
+    @with_engine_errors
     async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
         """Fetch these videos' records; an id the index does not hold is absent."""
         points: list[int | uuid.UUID | str] = [video_point_id(video_id) for video_id in video_ids]
@@ -173,6 +183,7 @@ class EdgeIndex:
         records = (record_of(payload_of(point)) for point in found)
         return {record.video_id: record for record in records}
 
+    @with_engine_errors
     async def pair_vector(self, video_id: str) -> PairVector | None:
         """Fetch a video's `[title ; transcript]`, or None where the index does not hold it."""
         found = self._videos.retrieve([video_point_id(video_id)], with_payload=False, with_vector=[PAIR])
@@ -181,6 +192,7 @@ class EdgeIndex:
         vectors = cast("dict[str, list[float]]", found[0].vector)
         return np.asarray(vectors[PAIR], np.float32)
 
+    @with_engine_errors
     async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
         """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end."""
         try:
@@ -193,8 +205,9 @@ class EdgeIndex:
 
     async def close(self) -> None:
         """Let go of both shards."""
-        self._videos.close()
-        self._passages.close()
+        with engine_errors("The index could not be closed"):
+            self._videos.close()
+            self._passages.close()
 
     def _in_each(
         self, video_ids: Sequence[str], requests: Callable[[Filter], list[QueryRequest]]
@@ -233,10 +246,8 @@ class EdgeIndex:
 
 
 def _load(folder: Path) -> EdgeShard:
-    try:
+    with engine_errors(f"The index in {folder} cannot be opened"):
         return EdgeShard.load(str(folder))
-    except Exception as e:  # The engine raises one bare type for everything.
-        raise IndexUnavailableError(f"The index in {folder} cannot be opened: {e}") from e
 
 
 def _twice(query: Embedding) -> Query:

@@ -19,6 +19,7 @@ from qdrant_edge import (
     HnswIndexConfig,
     MatchAny,
     MatchValue,
+    Memory,
     Modifier,
     PayloadSchemaType,
     Point,
@@ -70,7 +71,11 @@ def create_shard(folder: Path, dimension: int) -> EdgeShard:
     shard = EdgeShard.create(
         str(folder),
         EdgeConfig(
-            vectors={PAIR: EdgeVectorParams(size=2 * dimension, distance=Distance.Manhattan)},
+            # Cold: read from the page cache as needed. Otherwise loading reads the whole file, and a small
+            # index's file is 32 MB of mostly nothing.
+            vectors={
+                PAIR: EdgeVectorParams(size=2 * dimension, distance=Distance.Manhattan, memory=Memory.Cold)
+            },
             sparse_vectors={WORDS: EdgeSparseVectorParams(modifier=Modifier.Idf)},
             hnsw_config=_GRAPH,
             optimizers=EdgeOptimizersConfig(default_segment_number=1),

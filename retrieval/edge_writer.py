@@ -19,6 +19,7 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
+from retrieval.edge_errors import engine_errors, with_engine_errors
 from retrieval.edge_points import (
     PASSAGES,
     VIDEOS,
@@ -51,12 +52,11 @@ class EdgeWriter:
         Raises IndexUnavailableError where the engine cannot.
         """
         self.folder = folder
-        try:
+        with engine_errors(f"A new version cannot be built in {folder}"):
             self._videos = _open_or_create(folder / VIDEOS, dimension)
             self._passages = _open_or_create(folder / PASSAGES, dimension)
-        except Exception as e:  # The engine raises one bare type for everything.
-            raise IndexUnavailableError(f"A new version cannot be built in {folder}: {e}") from e
 
+    @with_engine_errors
     async def stored_videos(self) -> Mapping[str, StoredVideo]:
         """Say what the index already holds, by video id."""
         stored: dict[str, StoredVideo] = {}
@@ -70,6 +70,7 @@ class EdgeWriter:
             if following is None:
                 return stored
 
+    @with_engine_errors
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
         """Add these videos or replace them; no passage of an earlier version stays."""
         self._delete_passages([video.record.video_id for video in videos])
@@ -77,6 +78,7 @@ class EdgeWriter:
         self._passages.update(UpdateOperation.upsert_points(passages))
         self._videos.update(UpdateOperation.upsert_points([video_point(video) for video in videos]))
 
+    @with_engine_errors
     async def write_records(self, records: Sequence[tuple[VideoRecord, StoredVideo]]) -> None:
         """Replace what is shown of videos the index holds; their embeddings and passages stay."""
         for record, stored in records:
@@ -86,12 +88,14 @@ class EdgeWriter:
             owner = Filter(must=[FieldCondition(key="video_id", match=MatchValue(record.video_id))])
             self._passages.update(UpdateOperation.set_payload_by_filter(owner, filter_fields(record)))
 
+    @with_engine_errors
     async def delete(self, video_ids: Sequence[str]) -> None:
         """Remove these videos with all their passages."""
         self._delete_passages(video_ids)
         points: list[int | UUID | str] = [video_point_id(video_id) for video_id in video_ids]
         self._videos.update(UpdateOperation.delete_points(points))
 
+    @with_engine_errors
     async def counts(self) -> IndexCounts:
         """Count what the index holds now."""
         # By its passages, and not by `has_transcript`: the engine's Python side turns a bool into a number.
@@ -102,6 +106,7 @@ class EdgeWriter:
             videos_with_transcript=self._videos.count(CountRequest(exact=True, filter=with_transcript)),
         )
 
+    @with_engine_errors
     async def finish(self) -> None:
         """Optimize, flush and close: the version is complete on disk when this returns."""
         stored = await self.stored_videos()
@@ -114,7 +119,8 @@ class EdgeWriter:
     async def close(self) -> None:
         """Let go of both shards, which may be done twice."""
         for shard in (self._videos, self._passages):
-            with contextlib.suppress(Exception):  # The engine has one bare type for "already closed" too.
+            # An engine that cannot close has nothing left to save: what counts was flushed before.
+            with contextlib.suppress(IndexUnavailableError), engine_errors("The version could not be closed"):
                 shard.close()
 
     async def abandon(self) -> None:

@@ -16,7 +16,7 @@ from secrets import token_hex
 
 import msgspec
 
-from retrieval.durable_files import replace_file, sync_folder, sync_tree
+from retrieval.durable_files import copy_sparse, replace_file, sync_folder, sync_tree
 from retrieval.errors import IndexUnavailableError
 from retrieval.manifest import Manifest
 
@@ -75,7 +75,7 @@ class Generations:
         if copy_of is None:
             folder.mkdir(parents=True)
         else:
-            shutil.copytree(self.folder(copy_of), folder)
+            shutil.copytree(self.folder(copy_of), folder, copy_function=copy_sparse)
         return folder
 
     def publish(self, built: Path, manifest: Manifest) -> None:

@@ -29,7 +29,11 @@ class _Version:
 
     async def close_if_unused(self) -> None:
         if self.retired and not self.leases:
-            await self.index.close()
+            try:
+                await self.index.close()
+            except VidsearchError:
+                # Nobody reads it any more, least of all the request that happened to be its last.
+                _log.warning("The index version %s did not close cleanly", self.name, exc_info=True)
 
 
 class Lease:
@@ -99,11 +103,12 @@ class LiveIndex:
             try:
                 await self._follow()
                 failed = None
-            except VidsearchError as e:
-                # The version in use goes on serving; the same failure is reported once.
+            except Exception as e:  # noqa: BLE001 - whatever it is, it must not end the following.
+                # The version in use goes on serving, whatever is wrong with the new one; the same failure is
+                # reported once.
                 if str(e) != failed:
                     failed = str(e)
-                    _log.error("The new index version was not taken into use: %s", e)
+                    _log.error("The new index version was not taken into use: %s", e, exc_info=True)
 
     async def _follow(self) -> None:
         name = self._current()

@@ -28,6 +28,9 @@ _PASSAGES_COMPARED = 16
 """Among how many of a video's nearest passages its moments are chosen, at least."""
 
 
+_NO_WORDS = SparseVector((), ())
+
+
 class Query(msgspec.Struct, frozen=True):
     """A query as the index understands it."""
 
@@ -66,7 +69,8 @@ async def best_moments(
     if not limit:
         return dict.fromkeys(video_ids, ())
     among = max(_PASSAGES_COMPARED, 2 * limit)
-    passages = await index.passages_of(query.embedding, query.words, video_ids, among=among)
+    words = _NO_WORDS if mode == "semantic" else query.words
+    passages = await index.passages_of(query.embedding, words, video_ids, among=among)
     chosen = {
         video_id: sorted(hits, key=lambda hit: (-_strength(hit, mode), hit.distance))[:limit]
         for video_id, hits in passages.items()

@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         larger=args.larger,
     )
     names = args.names or NAMES
-    print(f"{machine()}\n{versions()}\n", flush=True)
     run = Run(machine(), versions(), options, {})
+    print(f"{run.machine}\n{run.versions}\n", flush=True)
     failed = []
     for name in names:
         print(f"{name}: {import_doc(name)}" if len(names) == 1 else "", flush=True)

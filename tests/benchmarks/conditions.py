@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,8 +56,7 @@ def model_dir() -> Path:
 
 def machine() -> str:
     """Say what the figures were measured on, in one line."""
-    load = os.getloadavg()[0]
-    return f"{cores()} cores, {_processor()}, {_memory()}, load {load:.2f} at the start"
+    return f"{cores()} cores, {_processor()}, {_memory()}, {_busy():.0%} busy with other work at the start"
 
 
 def versions() -> str:
@@ -68,6 +68,20 @@ def versions() -> str:
 def _processor() -> str:
     found = re.search(r"(?m)^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     return found[1] if found else platform.processor()
+
+
+def _busy() -> float:
+    """Give the share of all processors that was in use over half a second in which we did nothing."""
+    before = _ticks()
+    time.sleep(0.5)
+    spent = [after - start for start, after in zip(before, _ticks(), strict=True)]
+    idle, waiting = spent[3], spent[4]
+    return 1 - (idle + waiting) / (sum(spent) or 1)
+
+
+def _ticks() -> list[int]:
+    """Read the kernel's account of all processors: user, nice, system, idle, iowait, irq, softirq, steal."""
+    return [int(ticks) for ticks in Path("/proc/stat").read_text(encoding="utf-8").split()[1:9]]
 
 
 def _memory() -> str:

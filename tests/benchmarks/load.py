@@ -85,8 +85,8 @@ def _counted(clients: int) -> str:
 
 def _report(levels: _Levels, memories: dict[str, list[Memory]], options: Options) -> list[Figure]:
     conditions = (
-        f"{cores()} cores shared with the client, the 64 queries shuffled, keep-alive, closed loop, no cache; "
-        f"answers checked; medians of {options.rounds} alternating rounds, {options.seconds:g} s a level"
+        f"{cores()} cores shared with the client, 64 queries shuffled, keep-alive, closed loop, no cache, "
+        f"every answer checked; medians of {options.rounds} alternating rounds, {options.seconds:g} s a level"
     )
     middle = {
         key: Level(

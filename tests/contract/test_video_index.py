@@ -614,14 +614,13 @@ async def paged(lasting_engine: Engine) -> VideoIndex:
 @pytest.mark.parametrize("limit", [1, 5, 8, 12, 23, 24, 25, 1000])
 async def test_pages_walk_everything_once_in_one_order(paged: VideoIndex, limit: int) -> None:
     walked: list[VideoRecord] = []
-    cursor, pages = None, 0
-    while True:
+    cursor = None
+    pages = -(-24 // limit)
+    for n in range(pages):
         page, cursor = await paged.page(limit=limit, cursor=cursor)
+        assert (cursor is None) == (n == pages - 1)
         assert len(page) == limit or cursor is None
-        walked, pages = walked + page, pages + 1
-        if cursor is None:
-            break
-    assert pages == -(-24 // limit)
+        walked += page
     whole, _ = await paged.page(limit=24)
     assert walked == whole
     assert {record.video_id for record in walked} == {f"v{n}" for n in range(24)}

@@ -16,7 +16,7 @@ from retrieval.manifest import Manifest
 
 
 class Contents(msgspec.Struct):
-    """Payloads and vectors by point id; `vectors` by video id."""
+    """Payloads, without what is null, and vectors by point id; `vectors` by video id."""
 
     manifest: Manifest
     videos: dict[str, dict[str, Any]]
@@ -34,7 +34,7 @@ class Contents(msgspec.Struct):
     def said(self, video_id: str) -> list[str | None]:
         """What the passages of a video say, sorted."""
         own = [payload for payload in self.passages.values() if payload["video_id"] == video_id]
-        return sorted((payload["text"] for payload in own), key=str)
+        return sorted((payload.get("text") for payload in own), key=str)
 
 
 def contents_of(index_dir: Path) -> Contents:
@@ -84,7 +84,9 @@ def _points(folder: Path) -> Iterator[tuple[str, dict[str, Any], NDArray[np.floa
                 ScrollRequest(offset=following, limit=1000, with_payload=True, with_vector=[PAIR])
             )
             for point in points:
-                yield str(point.id), point.payload, np.asarray(point.vector[PAIR], np.float32)
+                # The engine drops nulls in some writes and keeps them in others.
+                payload = {name: value for name, value in point.payload.items() if value is not None}
+                yield str(point.id), payload, np.asarray(point.vector[PAIR], np.float32)
             if following is None:
                 return
     finally:

@@ -129,8 +129,14 @@ def test_a_graph_that_is_not_the_model_is_not_put_in_place(
     assert "1e-05 is allowed. The export in use was left in place." in said
 
 
-@pytest.mark.parametrize("way", ["encode_queries", "encode_documents"])
-@pytest.mark.parametrize("offset", [2 * MAX_DIFFERENCE, float("nan")])
+@pytest.mark.parametrize(
+    ("way", "offset"),
+    [
+        ("encode_queries", 2 * MAX_DIFFERENCE),
+        ("encode_documents", 2 * MAX_DIFFERENCE),
+        ("encode_queries", float("nan")),
+    ],
+)
 def test_both_ways_of_encoding_are_proved(
     in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch, way: str, offset: float
 ) -> None:

@@ -48,14 +48,16 @@ def test_outcomes_and_reasons_are_counted() -> None:
     assert report.reasons == {"note: no-transcript": 1, "rejected: missing": 2}
 
 
-def test_the_first_problems_are_kept_to_be_shown_and_notes_are_not() -> None:
+def test_the_first_problems_of_each_kind_are_kept_to_be_shown() -> None:
     report = Report(None)
-    report.row(row(1, video_id="a", title="A", transcript=None), Action.ADD)
-    report.row(row(2, video_id="b", title="B", url="ftp://x"), Action.ADD)
-    for number in range(3, 40):
+    for number in range(1, 21):
+        report.row(row(number, video_id=f"n{number}", title="N", transcript=None), Action.ADD)
+    report.row(row(21, video_id="b", title="B", url="ftp://x"), Action.ADD)
+    for number in range(22, 59):
         report.row(row(number, video_id=f"v{number}", title=None), None)
     shown = [(problem.severity, problem.place.row) for problem in report.first_problems]
-    assert shown == [("warning", 2), *(("rejected", number) for number in range(3, 12))]
+    assert shown[:3] == [("note", 1), ("note", 2), ("note", 3)]
+    assert shown[3:] == [("warning", 21), *(("rejected", number) for number in range(22, 32))]
     assert report.rejected == 37
 
 

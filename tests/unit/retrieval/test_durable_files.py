@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.durable_files import replace_file, sync_folder, sync_tree
+from retrieval.durable_files import copy_sparse, replace_file, sync_folder, sync_tree
 
 
 class DiskFullError(OSError):
@@ -92,3 +92,26 @@ def test_a_folder_is_synced_itself(tmp_path: Path, synced: list[int]) -> None:
     (tmp_path / "file").write_bytes(b"")
     sync_folder(tmp_path)
     assert synced == [tmp_path.stat().st_ino]
+
+
+def test_a_sparse_copy_has_the_same_bytes_and_none_of_the_holes(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    with source.open("wb") as file:
+        file.write(b"head")
+        file.seek(8 << 20)
+        file.write(b"middle")
+        file.truncate(32 << 20)
+    assert copy_sparse(str(source), str(target)) == str(target)
+    assert target.read_bytes() == source.read_bytes()
+    assert target.stat().st_blocks * 512 < 1 << 20
+
+
+def test_a_sparse_copy_of_nothing_and_of_a_hole(tmp_path: Path) -> None:
+    empty, hole = tmp_path / "empty", tmp_path / "hole"
+    empty.touch()
+    with hole.open("wb") as file:
+        file.truncate(1 << 20)
+    copy_sparse(str(empty), str(tmp_path / "a"))
+    copy_sparse(str(hole), str(tmp_path / "b"))
+    assert (tmp_path / "a").read_bytes() == b""
+    assert (tmp_path / "b").read_bytes() == bytes(1 << 20)

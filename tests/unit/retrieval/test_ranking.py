@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -118,6 +118,20 @@ async def test_ties_are_broken_by_video_id(engine: EmbeddedEngine, mode: Mode) -
     names = [f"{letter}{n}" for letter in "zaMq" for n in range(5)]
     index = await engine.build([embedded(name, (1, 0, 0, 0), text="zebra") for name in names])
     assert ids(await ranked(index, "zebra", mode, until=20)) == sorted(names)
+
+
+async def test_a_near_video_is_judged_by_its_words_however_many_others_have_more(
+    engine: EmbeddedEngine,
+) -> None:
+    crowd = [embedded(f"crowd {n}", (50, 0, 0, 0), text="zebra zebra") for n in range(60)]
+    near = [
+        embedded("with words", (1.25, 0, 0, 0), text="zebra and much else besides it"),
+        embedded("without", (1.125, 0, 0, 0), text="silence"),
+    ]
+    # Words that nearly everybody uses tell next to nothing, so most of the catalogue is silent.
+    silent = [embedded(f"silent {n}", (60, 0, 0, 0), text="silence") for n in range(200)]
+    index = await engine.build([*crowd, *near, *silent])
+    assert ids(await ranked(index, "zebra", "hybrid"))[:2] == ["with words", "without"]
 
 
 # Depth and pages.
@@ -245,5 +259,6 @@ async def test_every_video_asked_about_has_its_own_moments(told: VideoIndex) -> 
 
 async def test_no_moments_are_looked_for_where_none_are_wanted(told: VideoIndex) -> None:
     query = Query(ORIGIN, asking("zebra"))
-    assert await best_moments(told, query, ["a", "b"], "hybrid", limit=0) == {"a": (), "b": ()}
+    no_index: Any = None
+    assert await best_moments(no_index, query, ["a", "b"], "hybrid", limit=0) == {"a": (), "b": ()}
     assert await best_moments(told, query, [], "hybrid", limit=3) == {}

@@ -1,0 +1,75 @@
+"""One small catalogue, brought in by the real command line once for all tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from retrieval.onnx_encoder import OnnxEncoder
+from tests.support.documents import write_jsonl
+from tests.support.folders import passing_folder
+from tests.support.processes import Ingest, copied
+
+LONG = " ".join(
+    f"In part {part} we look at the {thing} of the engine and at what wears it out." * 4
+    for part, thing in enumerate(["pistons", "valves", "gasket", "camshaft", "radiator", "oil pump"], 1)
+)
+
+ROWS: list[dict[str, object]] = [
+    {"video_id": "tomato", "title": "Growing tomatoes", "transcript": "Plant them deep. Water them well."},
+    {
+        "video_id": "bread",
+        "title": "Baking bread",
+        "transcript": "Mix flour and water.",
+        "channel": "Oven",
+        "language": "en",
+    },
+    {"video_id": "engine", "title": "Inside an engine", "transcript": LONG},
+    {"video_id": "bicycle", "title": "Fixing a flat bicycle tyre", "transcript": "n/a"},
+    {
+        "video_id": "stars",
+        "title": "Finding Saturn",
+        "cues": [
+            {"start": 1.5, "end": 4.0, "text": "Point the telescope at the ecliptic."},
+            {"start": 4.0, "end": 9.0, "text": "Its rings are seen at forty times magnification."},
+        ],
+    },
+]
+
+
+@pytest.fixture(scope="session")
+def encoder(model_dir: Path) -> OnnxEncoder:
+    return OnnxEncoder(model_dir, threads=2)
+
+
+@pytest.fixture(scope="session")
+def small_index(model_dir: Path) -> Iterator[tuple[Path, str]]:
+    """An index of ROWS, and what the run that made it said. Nobody changes it."""
+    with passing_folder() as folder:
+        catalogue = write_jsonl(folder / "talks.jsonl", ROWS)
+        ingest = Ingest(folder / "index", model_dir.resolve())
+        yield ingest.index_dir, ingest.done("sync", catalogue)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with passing_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def empty(folder: Path, model_dir: Path) -> Ingest:
+    """The command line with no index yet."""
+    return Ingest(folder / "index", model_dir.resolve())
+
+
+@pytest.fixture
+def ingest(folder: Path, small_index: tuple[Path, str], model_dir: Path) -> Ingest:
+    """The command line on a copy of the small index."""
+    return Ingest(copied(small_index[0], folder / "index"), model_dir.resolve())
+
+
+@pytest.fixture
+def catalogue(folder: Path) -> Path:
+    """The file that the small index was made from."""
+    return write_jsonl(folder / "talks.jsonl", ROWS)

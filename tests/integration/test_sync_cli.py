@@ -1,0 +1,326 @@
+"""`python -m ingest` as a user runs it: real processes, files, model and engine."""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from retrieval.generations import Generations
+from tests.integration.conftest import LONG, ROWS
+from tests.support.contents import Contents, assert_same_contents, contents_of, files_of
+from tests.support.documents import write_jsonl
+from tests.support.folders import passing_folder
+from tests.support.processes import PATIENCE, Ingest, copied, eventually
+
+# One of each: another title, other things shown, a shorter transcript, gone, as it was, and new.
+EDITED: list[dict[str, object]] = [
+    {**ROWS[0], "title": "Growing beans"},
+    {**ROWS[1], "channel": "Bakery", "language": None, "url": "https://videos.example.org/bread"},
+    {**ROWS[2], "transcript": "The gasket of the engine keeps the oil in."},
+    ROWS[4],
+    {"video_id": "wall", "title": "Painting a wall", "transcript": "Two thin coats are better than one."},
+]
+
+
+class Edited(msgspec.Struct):
+    """An index before and after a sync of EDITED, what that run said, and its report."""
+
+    before: Contents
+    after: Contents
+    said: str
+    report: dict[str, str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def edited(small_index: tuple[Path, str], model_dir: Path) -> Iterator[Edited]:
+    with passing_folder() as folder:
+        ingest = Ingest(copied(small_index[0], folder / "index"), model_dir.resolve())
+        before = contents_of(ingest.index_dir)
+        catalogue, report = write_jsonl(folder / "edited.jsonl", EDITED), folder / "report.jsonl"
+        said = ingest.done("sync", catalogue, "--report", report)
+        outcomes = {str(line["video_id"]): str(line["outcome"]) for line in lines(report)}
+        yield Edited(before, contents_of(ingest.index_dir), said, outcomes, folder)
+
+
+def lines(report: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_first_sync_brings_everything_in(small_index: tuple[Path, str]) -> None:
+    index_dir, said = small_index
+    found = contents_of(index_dir)
+    assert found.vectors.keys() == {row["video_id"] for row in ROWS}
+    assert found.manifest.counts.videos_with_transcript == 4
+    assert found.record("bicycle")["passages"] == 0
+    assert found.said("bicycle") == [None]
+    assert len(found.said("engine")) > 2
+    assert "add: 5 (tomato, bread, engine, ...)" in said
+    assert f"Live: version {found.version} with 5 videos and {len(found.passages)} passages." in said
+
+
+def test_moments_have_their_times(small_index: tuple[Path, str]) -> None:
+    found = contents_of(small_index[0])
+    (moment,) = [payload for payload in found.passages.values() if payload["video_id"] == "stars"]
+    assert (moment["start"], moment["end"]) == (1.5, 9.0)
+    assert moment["text"].endswith("at forty times magnification.")
+
+
+def test_a_second_sync_embeds_and_writes_nothing(ingest: Ingest, catalogue: Path) -> None:
+    before = files_of(ingest.index_dir)
+    said = ingest.done("sync", catalogue)
+    assert "keep: 5 (" in said
+    assert "Nothing to do: the index holds all of this already." in said
+    assert "Embedding" not in said
+    assert "Live: version" not in said
+    assert files_of(ingest.index_dir) == before
+
+
+def test_only_what_changed_is_embedded(edited: Edited) -> None:
+    assert edited.report == {
+        "tomato": "re-embed",
+        "bread": "update",
+        "engine": "re-embed",
+        "stars": "keep",
+        "wall": "add",
+    }
+    assert "Embedding videos: 3 of 3" in edited.said
+    for line in ("add: 1 (wall)", "re-embed: 2 (tomato, engine)", "update: 1 (bread)", "keep: 1 (stars)"):
+        assert line in edited.said.splitlines()
+
+
+def test_what_did_not_change_keeps_its_embeddings(edited: Edited) -> None:
+    before, after = edited.before, edited.after
+    for video_id in ("bread", "stars", "bicycle"):
+        assert after.vectors[video_id].tobytes() == before.vectors[video_id].tobytes()
+        assert after.said(video_id) == before.said(video_id)
+    assert after.record("stars") == before.record("stars")
+
+
+def test_a_new_title_changes_its_half_of_the_vector_only(edited: Edited) -> None:
+    before, after = edited.before.vectors["tomato"], edited.after.vectors["tomato"]
+    assert np.abs(after[:384] - before[:384]).max() > 1e-2
+    np.testing.assert_allclose(after[384:], before[384:], rtol=0, atol=1e-6)
+    assert edited.after.record("tomato")["title"] == "Growing beans"
+
+
+def test_what_is_only_shown_is_brought_up_to_date(edited: Edited) -> None:
+    record = edited.after.record("bread")
+    assert record["url"] == "https://videos.example.org/bread"
+    assert record["channel"] == "Bakery"
+    assert "language" in edited.before.record("bread")
+    assert "language" not in record
+    assert record["passages"] == 1
+    (passage,) = [p for p in edited.after.passages.values() if p["video_id"] == "bread"]
+    assert passage["channel"] == "Bakery"
+    assert "language" not in passage
+
+
+def test_a_shortened_transcript_leaves_no_stale_passage(edited: Edited) -> None:
+    assert LONG.startswith(str(edited.before.said("engine")[0])[:20])
+    assert edited.after.said("engine") == ["The gasket of the engine keeps the oil in."]
+    assert edited.after.record("engine")["passages"] == 1
+    assert len(edited.after.passages) == edited.after.manifest.counts.passages == 6
+
+
+def test_what_the_source_lost_stays_until_it_is_pruned(edited: Edited, model_dir: Path) -> None:
+    assert "bicycle" in edited.after.vectors
+    ingest = Ingest(copied(edited.folder / "index", edited.folder / "pruned"), model_dir.resolve())
+    report = edited.folder / "pruned.jsonl"
+    said = ingest.done("sync", edited.folder / "edited.jsonl", "--prune", "--report", report)
+    assert "remove: 1 (bicycle)" in said
+    pruned = contents_of(ingest.index_dir)
+    assert pruned.vectors.keys() == edited.after.vectors.keys() - {"bicycle"}
+    assert pruned.said("bicycle") == []
+    outcomes = {line["video_id"]: line["outcome"] for line in lines(report)}
+    kept = dict.fromkeys(("tomato", "bread", "engine", "stars", "wall"), "keep")
+    assert outcomes == kept | {"bicycle": "remove"}
+
+
+def test_an_edited_index_is_the_one_built_from_nothing(edited: Edited, empty: Ingest) -> None:
+    fresh = write_jsonl(edited.folder / "fresh.jsonl", [*EDITED, ROWS[3]])
+    empty.done("sync", fresh)
+    assert_same_contents(contents_of(empty.index_dir), edited.after)
+
+
+def test_a_dry_run_tells_the_plan_and_changes_nothing(ingest: Ingest, catalogue: Path) -> None:
+    before = files_of(ingest.index_dir)
+    said = ingest.done("sync", write_jsonl(catalogue, EDITED), "--prune", "--dry-run")
+    for line in ("add: 1 (wall)", "re-embed: 2 (tomato, engine)", "update: 1 (bread)", "remove: 1 (bicycle)"):
+        assert line in said.splitlines()
+    assert "Nothing was changed: this was a dry run." in said
+    assert files_of(ingest.index_dir) == before
+
+
+def test_a_dry_run_makes_no_index(empty: Ingest, catalogue: Path) -> None:
+    assert "add: 5" in empty.done("sync", catalogue, "--dry-run")
+    assert Generations(empty.index_dir).pointer() is None
+    assert not (empty.index_dir / "generations").exists()
+
+
+def test_the_report_has_a_line_for_every_row(ingest: Ingest, catalogue: Path, folder: Path) -> None:
+    bad = [{"video_id": "untitled", "title": None}, {**ROWS[0], "title": "Another"}]
+    report = folder / "report.jsonl"
+    finished = ingest("sync", write_jsonl(catalogue, [*ROWS, *bad]), "--report", report)
+    assert finished.returncode == 1
+    told = [(line["place"], line["video_id"], line["outcome"]) for line in lines(report)]
+    places = [f"{catalogue}, line {number}" for number in range(1, 8)]
+    outcomes = [*["keep"] * 5, *["rejected"] * 2]
+    ids = [*(row["video_id"] for row in ROWS), "untitled", "tomato"]
+    assert told == list(zip(places, ids, outcomes, strict=True))
+    untitled, twice = (line["problems"] for line in lines(report)[5:])
+    assert untitled == [f"{catalogue}, line 6, field title: is empty; give every video a title"]
+    (problem,) = twice  # type: ignore[misc]
+    first = f"{catalogue}, line 1"
+    assert problem.startswith(f"{catalogue}, line 7, field video_id: duplicate id, first seen at {first}")
+    (note,) = lines(report)[3]["problems"]  # type: ignore[misc]
+    assert note.startswith(f"{catalogue}, line 4, field transcript: there is none")
+
+
+def test_only_the_good_rows_go_in(empty: Ingest, folder: Path) -> None:
+    rows = [
+        ROWS[0],
+        {"video_id": "untitled", "title": None},
+        {**ROWS[1], "transcript": "n/a"},
+        {**ROWS[0], "title": "The same once more"},
+        {"video_id": "", "title": "No id"},
+    ]
+    catalogue = write_jsonl(folder / "talks.jsonl", rows)
+    with catalogue.open("a", encoding="utf-8") as file:
+        file.write('{"video_id": "half", "title": \n')
+    finished = empty("sync", catalogue)
+    assert finished.returncode == 1
+    for line in (
+        f"rejected: {catalogue}, line 2, field title: is empty; give every video a title",
+        f"rejected: {catalogue}, line 4, field video_id: duplicate id, first seen at {catalogue}, line 1",
+        f"rejected: {catalogue}, line 5, field video_id: is empty; give every video a video_id",
+        f"rejected: {catalogue}, line 6: is not JSON",
+    ):
+        assert line in finished.stdout
+    assert "note: no-transcript: 1" in finished.stdout
+    found = contents_of(empty.index_dir)
+    assert found.vectors.keys() == {"tomato", "bread"}
+    assert found.record("tomato")["title"] == "Growing tomatoes"
+    assert found.said("bread") == [None]
+    assert empty("sync", catalogue).returncode == 1
+
+
+def garbage(folder: Path) -> tuple[Path, str]:
+    (folder / "talks.parquet").write_bytes(b"PAR1 this is no parquet file PAR1")
+    return folder / "talks.parquet", "is not a readable parquet file"
+
+
+def cut_short(folder: Path) -> tuple[Path, str]:
+    import polars as pl
+
+    path = folder / "talks.parquet"
+    pl.DataFrame({"video_id": ["a"] * 500, "title": ["b"] * 500}).write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    return path, "is not a readable parquet file"
+
+
+def without_a_title(folder: Path) -> tuple[Path, str]:
+    (folder / "talks.csv").write_text("video_id,name\na,b\n", encoding="utf-8")
+    return folder / "talks.csv", "has no column title; its columns are 'video_id', 'name'"
+
+
+def nowhere(folder: Path) -> tuple[Path, str]:
+    return folder / "nowhere.csv", "there is no such file or folder"
+
+
+def of_another_kind(folder: Path) -> tuple[Path, str]:
+    (folder / "talks.xlsx").write_bytes(b"PK")
+    return folder / "talks.xlsx", "cannot tell what kind of file this is"
+
+
+@pytest.mark.parametrize("make", [garbage, cut_short, without_a_title, nowhere, of_another_kind])
+def test_a_source_that_cannot_be_read_is_named_and_changes_nothing(
+    ingest: Ingest, folder: Path, make: Callable[[Path], tuple[Path, str]]
+) -> None:
+    good = write_jsonl(folder / "good.jsonl", [{"video_id": "new", "title": "New"}])
+    bad, reason = make(folder)
+    before = files_of(ingest.index_dir)
+    finished = ingest("sync", good, bad, "--prune")
+    assert finished.returncode == 3
+    assert finished.stderr.startswith(f"error: {bad}: ")
+    assert reason in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert files_of(ingest.index_dir) == before
+
+
+def test_captions_come_in_with_a_table(empty: Ingest, folder: Path) -> None:
+    (folder / "captions").mkdir()
+    (folder / "captions" / "kettle.vtt").write_text(
+        "WEBVTT\n\n00:00:01.000 --> 00:00:03.500\nFill the kettle to the line.\n", encoding="utf-8"
+    )
+    table = folder / "talks.csv"
+    table.write_text("video_id,title,transcript\nbread,Baking bread,Mix flour and water.\n", encoding="utf-8")
+    empty.done("sync", table, folder / "captions")
+    found = contents_of(empty.index_dir)
+    assert found.vectors.keys() == {"bread", "kettle"}
+    assert found.said("kettle") == ["Fill the kettle to the line."]
+
+
+def test_a_wrong_option_is_2(ingest: Ingest, catalogue: Path) -> None:
+    before = files_of(ingest.index_dir)
+    finished = ingest("sync", catalogue, "--everything")
+    assert finished.returncode == 2
+    assert "usage: python -m ingest" in finished.stderr
+    assert files_of(ingest.index_dir) == before
+
+
+def test_without_a_model_it_is_4(ingest: Ingest, catalogue: Path, folder: Path) -> None:
+    before = files_of(ingest.index_dir)
+    finished = msgspec.structs.replace(ingest, model_dir=folder / "none")("sync", catalogue)
+    assert finished.returncode == 4
+    assert "python -m ingest export-model" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert files_of(ingest.index_dir) == before
+
+
+def test_of_two_runs_at_once_one_is_told_to_wait(ingest: Ingest, catalogue: Path, folder: Path) -> None:
+    # A pipe for a source: the first run waits at it, with the lock in its hand.
+    pipe = folder / "pipe.jsonl"
+    os.mkfifo(pipe)
+    before = files_of(ingest.index_dir)
+    with ingest.start("sync", pipe) as first:
+        try:
+            writing_end = eventually(lambda: opened_for_writing(pipe))
+            second = ingest("sync", catalogue)
+            assert second.returncode == 4
+            assert "Another ingest run is at work" in second.stderr
+            assert "Traceback" not in second.stderr
+            os.close(writing_end)
+            assert first.wait(PATIENCE) == 3
+        finally:
+            first.kill()
+    assert files_of(ingest.index_dir) == before
+    assert "Nothing to do" in ingest.done("sync", catalogue)
+
+
+def opened_for_writing(pipe: Path) -> int | None:
+    """Open a pipe that somebody reads; None while nobody does."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as e:
+        if e.errno != errno.ENXIO:
+            raise
+        return None
+
+
+def test_status_and_rollback(edited: Edited, model_dir: Path) -> None:
+    ingest = Ingest(copied(edited.folder / "index", edited.folder / "rolled-back"), model_dir.resolve())
+    live, previous = ingest.done("status").splitlines()
+    assert live.startswith(f"live: {edited.after.version}, ")
+    assert "all-MiniLM-L6-v2: 6 videos (83% with a transcript), 6 passages" in live
+    assert previous.startswith(f"previous: {edited.before.version}, ")
+    assert ingest.done("rollback").startswith(f"Live: version {edited.before.version}.")
+    assert_same_contents(contents_of(ingest.index_dir), edited.before)
+    live, previous = ingest.done("status").splitlines()
+    assert live.startswith(f"live: {edited.before.version}, ")
+    assert previous.startswith(f"previous: {edited.after.version}, ")

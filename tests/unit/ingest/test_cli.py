@@ -1,0 +1,356 @@
+"""The command line in this process, with an encoder that needs no model (see tests/integration too)."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ingest import encoders
+from ingest.__main__ import main
+from ingest.model import Model
+from ingest.proof_texts import SAMPLE_CATALOGUE
+from ingest.run_lock import run_lock
+from retrieval.generations import Generations
+from retrieval.manifest import Manifest
+from tests.support.contents import assert_same_contents, contents_of, files_of
+from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, word_model, write_jsonl
+from tests.support.folders import passing_folder
+
+ROWS: list[dict[str, object]] = [
+    {"video_id": "a", "title": "Growing tomatoes", "transcript": "plant them deep and water them well"},
+    {"video_id": "b", "title": "Baking bread", "transcript": "flour water salt and time"},
+    {"video_id": "c", "title": "Fixing a bicycle", "transcript": "n/a"},
+]
+
+Serve = Callable[[Model], None]
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with passing_folder() as folder:
+        monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
+        yield folder / "index"
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch, index_dir: Path) -> Serve:
+    """Make the command line embed with a model."""
+    assert index_dir
+
+    def use(model: Model) -> None:
+        def load_model(_: Path, *, device: str) -> Model:
+            assert device == "cpu"
+            return model
+
+        monkeypatch.setattr(encoders, "load_model", load_model)
+
+    return use
+
+
+@pytest.fixture
+def encoder(use: Serve) -> WordEncoder:
+    encoder = WordEncoder()
+    use(word_model(encoder))
+    return encoder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command, check its exit code, and return what it said."""
+
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        capsys.readouterr()
+        found = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert found == code, said.out + said.err
+        # What went wrong is on the error stream, on one line, and nothing else is.
+        assert bool(said.err) is (code > 1)
+        if said.err:
+            assert said.err.startswith("error: ")
+            assert said.err.count("\n") == 1
+        return said.out + said.err
+
+    return run
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "talks.jsonl", ROWS)
+
+
+def live(index_dir: Path) -> Manifest:
+    generations = Generations(index_dir)
+    pointer = generations.pointer()
+    assert pointer is not None
+    return generations.manifest(pointer.live)
+
+
+def test_help_has_examples_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert "python -m ingest sync" in said
+    assert [line.split()[0] for line in said.splitlines() if line[:3].strip().isdigit()] == list("01234")
+    assert "INDEX_DIR" in said
+    assert "MODEL_DIR" in said
+
+
+@pytest.mark.parametrize("command", ["sync", "status", "rollback", "export-model"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"python -m ingest {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["sync"], ["sync", "a.csv", "--colour"], ["drop"], ["sync", "a.csv", "--device", "abacus"]],
+)
+def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: python -m ingest" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("index_dir")
+def test_a_setting_that_cannot_be_used_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCODER_THREADS", "none")
+    assert "ENCODER_THREADS is 'none'" in run("status", code=4)
+
+
+def test_without_a_model_a_sync_says_what_to_run(
+    run: Run, catalogue: Path, index_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
+    assert "python -m ingest export-model" in run("sync", catalogue, code=4)
+    assert Generations(index_dir).pointer() is None
+
+
+@pytest.mark.usefixtures("index_dir")
+def test_status_without_an_index_says_what_to_run(run: Run) -> None:
+    assert "python -m ingest sync" in run("status")
+
+
+@pytest.mark.usefixtures("encoder")
+def test_status_tells_the_live_version_and_the_one_before(run: Run, catalogue: Path, index_dir: Path) -> None:
+    run("sync", catalogue)
+    first = live(index_dir)
+    line, before = run("status").splitlines()
+    assert line.startswith(f"live: {first.index_version}, built ")
+    assert line.endswith("with words: 3 videos (67% with a transcript), 3 passages")
+    assert before == "previous: none"
+    write_jsonl(catalogue, ROWS[:2])
+    run("sync", catalogue, "--prune")
+    line, before = run("status").splitlines()
+    assert line.startswith(f"live: {live(index_dir).index_version}, ")
+    assert before.startswith(f"previous: {first.index_version}, ")
+
+
+@pytest.mark.usefixtures("encoder")
+def test_rollback_goes_back_and_forth(run: Run, catalogue: Path, index_dir: Path) -> None:
+    run("sync", catalogue)
+    assert "no previous version" in run("rollback", code=4)
+    first = contents_of(index_dir)
+    write_jsonl(catalogue, ROWS[:1])
+    run("sync", catalogue, "--prune")
+    second = contents_of(index_dir)
+    said = run("rollback")
+    assert first.version in said
+    assert second.version in said
+    assert_same_contents(contents_of(index_dir), first)
+    run("rollback")
+    assert_same_contents(contents_of(index_dir), second)
+
+
+def test_a_sync_after_a_rollback_starts_from_what_is_live(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", catalogue)
+    first = contents_of(index_dir)
+    write_jsonl(catalogue, [{**ROWS[0], "title": "Growing beans"}, *ROWS[1:]])
+    run("sync", catalogue)
+    run("rollback")
+    write_jsonl(catalogue, ROWS)
+    encoder.calls.clear()
+    assert "Nothing to do" in run("sync", catalogue)
+    assert encoder.calls == []
+    assert contents_of(index_dir).version == first.version
+
+
+def test_the_sample_makes_way_for_the_first_own_catalogue(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", SAMPLE_CATALOGUE)
+    assert live(index_dir).is_sample is True
+    assert live(index_dir).counts.videos >= 60
+    encoder.calls.clear()
+    assert "Nothing to do" in run("sync", SAMPLE_CATALOGUE)
+    assert encoder.calls == []
+    assert "The sample catalogue makes way for this one." in run("sync", catalogue)
+    assert live(index_dir).is_sample is False
+    assert contents_of(index_dir).vectors.keys() == {"a", "b", "c"}
+    # An own catalogue makes way for nothing.
+    run(
+        "sync", write_jsonl(catalogue.with_name("more.jsonl"), [{"video_id": "d", "title": "Painting walls"}])
+    )
+    assert contents_of(index_dir).vectors.keys() == {"a", "b", "c", "d"}
+    assert live(index_dir).is_sample is False
+
+
+def test_the_sample_and_an_own_catalogue_together_are_no_sample(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder.calls == []
+    run("sync", SAMPLE_CATALOGUE, catalogue)
+    assert live(index_dir).is_sample is False
+    assert contents_of(index_dir).vectors.keys() > {"a", "b", "c"}
+
+
+def test_another_model_needs_all_sources_and_prune(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder, use: Serve
+) -> None:
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    another = msgspec.structs.replace(IDENTITY, weights_sha256="1" * 64)
+    encoder.calls.clear()
+    use(Model(encoder, another, 256))
+    said = run("sync", catalogue, code=4)
+    assert "was built with words" in said
+    assert "--prune to build the index anew; the live index is as it was" in said
+    assert files_of(index_dir) == before
+    said = run("sync", catalogue, "--prune")
+    assert "Everything is embedded anew." in said
+    assert "add: 3" in said
+    assert live(index_dir).model == another
+    assert "Growing tomatoes" in encoder.texts
+
+
+def test_a_run_that_is_stopped_leaves_nothing_behind(
+    run: Run, catalogue: Path, index_dir: Path, use: Serve
+) -> None:
+    use(word_model())
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}])
+    use(word_model(RaisingEncoder(KeyboardInterrupt())))
+    assert "Stopped. The live index is as it was." in run("sync", catalogue, code=4)
+    assert files_of(index_dir) == before
+
+
+def test_a_source_that_breaks_after_it_was_planned_changes_nothing(
+    run: Run, catalogue: Path, index_dir: Path, use: Serve
+) -> None:
+    class Meddling(WordEncoder):
+        """Takes the rows away while they are read for the second time."""
+
+        def encode_documents(self, texts: list[str]) -> object:  # type: ignore[override]
+            write_jsonl(catalogue, ROWS[:1])
+            return super().encode_documents(texts)
+
+        def count_pieces(self, text: str) -> int:
+            write_jsonl(catalogue, ROWS[:1])
+            return super().count_pieces(text)
+
+    use(word_model())
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    padded = [{"video_id": f"v{n}", "title": f"Title {n}", "transcript": "long " * 5000} for n in range(60)]
+    write_jsonl(catalogue, [*ROWS, *padded])
+    use(word_model(Meddling()))
+    said = run("sync", catalogue, code=4)
+    assert "and should hold 63" in said
+    assert files_of(index_dir) == before
+
+
+def test_a_run_that_holds_the_lock_keeps_others_out(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", catalogue)
+    encoder.calls.clear()
+    write_jsonl(catalogue, ROWS[:1])
+    before = files_of(index_dir)
+    with run_lock(index_dir):
+        for command in (["sync", str(catalogue), "--prune"], ["rollback"]):
+            said = run(*command, code=4)
+            assert "Another ingest run is at work" in said
+            assert "nothing was changed" in said
+        assert "live: " in run("status")
+    assert files_of(index_dir) == before
+    assert encoder.calls == []
+
+
+@pytest.mark.usefixtures("encoder")
+def test_problems_are_told_and_a_long_list_is_cut(run: Run, tmp_path: Path) -> None:
+    bad = [{"video_id": f"bad{n}", "title": None} for n in range(12)]
+    said = run("sync", write_jsonl(tmp_path / "talks.jsonl", [*ROWS, *bad]), code=1)
+    told = [line for line in said.splitlines() if line.startswith("rejected: /")]
+    assert len(told) == 10
+    assert told[0].endswith("talks.jsonl, line 4, field title: is empty; give every video a title")
+    assert "--report FILE lists every one of them." in said
+    assert "rejected: missing: 12" in said
+    assert "note: no-transcript: 1" in said
+    assert "Live: version " in said
+
+
+def test_no_good_row_changes_nothing(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    encoder.calls.clear()
+    write_jsonl(catalogue, [{"video_id": "a", "title": None}, {"video_id": None, "title": "B"}])
+    said = run("sync", catalogue, "--prune", code=4)
+    assert "None of the 2 rows gives a video. Nothing was changed" in said
+    assert "line 1, field title" in said
+    assert "line 2, field video_id" in said
+    assert files_of(index_dir) == before
+    assert encoder.calls == []
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_passage_longer_than_the_model_reads_is_told(run: Run, tmp_path: Path, use: Serve) -> None:
+    class Splitting(WordEncoder):
+        def count_pieces(self, text: str) -> int:
+            return len(text) + 2
+
+    use(word_model(Splitting()))
+    report = tmp_path / "report.jsonl"
+    catalogue = write_jsonl(
+        tmp_path / "talks.jsonl", [*ROWS, {"video_id": "long", "title": "Long", "transcript": "w" * 900}]
+    )
+    said = run("sync", catalogue, "--report", report)
+    assert "1 videos have a passage longer than the model reads: long" in said
+    lines = [json.loads(line) for line in report.read_bytes().splitlines()]
+    outcomes = [(line["video_id"], line["outcome"]) for line in lines]
+    assert ("long", "truncated-passage") in outcomes
+
+
+def test_export_model_exports_what_it_is_told_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from types import SimpleNamespace
+
+    from ingest import __main__ as command_line
+    from ingest.errors import ExportError
+
+    asked: list[tuple[Path, str | None]] = []
+
+    def export_model(target: Path, model: str | None) -> object:
+        asked.append((target, model))
+        if model == "bad":
+            raise ExportError("The model in bad cannot be loaded.")
+        return SimpleNamespace(identity=IDENTITY, proof="max abs difference 1e-07")
+
+    exporter = SimpleNamespace(export_model=export_model)
+    monkeypatch.setattr(command_line, "import_module", {"ingest.export_onnx": exporter}.__getitem__)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    assert f"Exported words to {tmp_path}: max abs difference 1e-07." in run("export-model")
+    run("export-model", "--model", "a/folder")
+    assert "error: The model in bad cannot be loaded." in run("export-model", "--model", "bad", code=4)
+    assert asked == [(tmp_path, None), (tmp_path, "a/folder"), (tmp_path, "bad")]
