@@ -14,6 +14,7 @@ from qdrant_edge import (
     EdgeShard,
     FieldCondition,
     Filter,
+    HasIdCondition,
     MatchAny,
     MatchValue,
     PayloadSelector,
@@ -58,8 +59,14 @@ _SEARCH = SearchParams(hnsw_ef=192)
 _FIRST_PASSAGES = 128
 """How many passages a search by passage reads first; it reads more only where they are of too few videos."""
 
+_TIES = 16
+"""How many videos beyond the limit are read, so that those at one distance are cut by video id."""
+
 _OWNER = PayloadSelector.Include(["video_id"])
 _MOMENT = PayloadSelector.Include(["text", "start", "end"])
+
+
+PointId = int | uuid.UUID | str
 
 
 class EdgeIndex:
@@ -79,13 +86,13 @@ class EdgeIndex:
         hits = self._videos.query(
             QueryRequest(
                 query=Query.Nearest(vector.tolist(), using=PAIR),
-                limit=limit,
+                limit=limit + _TIES,
                 score_threshold=max_distance,
                 with_payload=_OWNER,
                 params=_SEARCH,
             )
         )
-        return _in_order(VideoHit(payload_of(hit)["video_id"], hit.score) for hit in hits)
+        return _in_order(VideoHit(payload_of(hit)["video_id"], hit.score) for hit in hits)[:limit]
 
     @with_engine_errors
     async def nearest_by_passage(
@@ -128,21 +135,19 @@ class EdgeIndex:
         self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
     ) -> dict[str, list[PassageHit]]:
         """Find the `among` nearest passages of each of these videos, nearest first."""
-        nearest, shared = _twice(query), Query.Nearest(edge_words(words), using=WORDS)
-
-        def requests(owner: Filter) -> list[QueryRequest]:
-            by_distance = QueryRequest(query=nearest, limit=among, filter=owner)
-            by_words = QueryRequest(query=shared, limit=among, filter=owner)
-            return [by_distance, by_words] if words.indices else [by_distance]
-
-        found: dict[str, list[PassageHit]] = {}
-        for video_id, (near, *matching) in self._in_each(video_ids, requests):
-            relevance = {id_of(hit): hit.score for hits in matching for hit in hits}
-            if near:
-                found[video_id] = [
-                    PassageHit(id_of(hit), hit.score, relevance.get(id_of(hit), 0.0)) for hit in near
-                ]
-        return found
+        nearest = _twice(query)
+        near = {
+            video_id: hits
+            for video_id, (hits,) in self._in_each(
+                video_ids, lambda owner: [QueryRequest(query=nearest, limit=among, filter=owner)]
+            )
+            if hits
+        }
+        relevance = self._relevance_among(words, list(near.values()))
+        return {
+            video_id: [PassageHit(id_of(hit), hit.score, relevance.get(hit.id, 0.0)) for hit in hits]
+            for video_id, hits in near.items()
+        }
 
     @with_engine_errors
     async def moments(self, hits: Sequence[PassageHit]) -> list[Moment]:
@@ -223,6 +228,24 @@ class EdgeIndex:
         width = len(each[0])
         for i, video_id in enumerate(video_ids):
             yield video_id, answers[i * width : (i + 1) * width]
+
+    def _relevance_among(
+        self, words: SparseVector, groups: Sequence[Sequence[ScoredPoint]]
+    ) -> dict[PointId, float]:
+        """Weigh just these passages, group by group, by the words they share with the query."""
+        if not words.indices or not groups:
+            return {}
+        shared = Query.Nearest(edge_words(words), using=WORDS)
+        requests = [
+            QueryRequest(
+                query=shared,
+                limit=len(hits),
+                filter=Filter(must=[HasIdCondition({hit.id for hit in hits})]),
+            )
+            for hits in groups
+        ]
+        answers = self._passages.query_batch(QueryBatchRequest(requests))
+        return {hit.id: hit.score for hits in answers for hit in hits}
 
     def _relevant(
         self,

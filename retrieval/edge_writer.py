@@ -141,7 +141,7 @@ def read_stored(folder: Path) -> dict[str, StoredVideo]:
     path = folder / STORED_FILE
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=dict[str, StoredVideo])
-    except (OSError, msgspec.DecodeError) as e:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
         raise IndexUnavailableError(f"{path} cannot be read: {e}") from e
 
 

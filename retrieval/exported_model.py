@@ -46,7 +46,7 @@ def read_exported_model(folder: Path) -> ExportedModel:
         raise ModelUnavailableError(
             f"There is no exported model in {folder}. Export it: python -m ingest export-model"
         ) from e
-    except (OSError, msgspec.DecodeError) as e:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
         raise ModelUnavailableError(
             f"{path} cannot be read ({e}). Export the model again: python -m ingest export-model"
         ) from e

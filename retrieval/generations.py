@@ -50,8 +50,11 @@ class Generations:
             return msgspec.json.decode(path.read_bytes(), type=Pointer)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as e:
-            raise IndexUnavailableError(f"{path} cannot be read: {e}") from e
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise IndexUnavailableError(
+                f"{path} cannot be read: {e}. Delete it, and build the index again: "
+                "python -m ingest sync SOURCE"
+            ) from e
 
     def folder(self, name: str) -> Path:
         """Say where a finished generation is."""
@@ -62,7 +65,7 @@ class Generations:
         path = self.folder(name) / MANIFEST_FILE
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except (OSError, msgspec.DecodeError) as e:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
             raise IndexUnavailableError(f"{path} cannot be read: {e}") from e
 
     def start(self, *, copy_of: str | None = None) -> Path:

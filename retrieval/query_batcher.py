@@ -69,11 +69,12 @@ class QueryBatcher:
         texts = [text for text, _ in wanted]
         try:
             rows = await asyncio.get_running_loop().run_in_executor(self._pool, self._encode, texts)
+            answered = list(zip(wanted, rows, strict=True))
         except Exception as e:  # noqa: BLE001 - whatever went wrong belongs to the callers.
             for _, result in wanted:
                 if not result.done():
                     result.set_exception(e)
             return
-        for (_, result), row in zip(wanted, rows, strict=True):
+        for (_, result), row in answered:
             if not result.done():
                 result.set_result(row)

@@ -9,6 +9,8 @@ import msgspec
 from retrieval.errors import VidsearchError
 
 DATA_DIR = Path(".data")
+_DIGITS = 18
+"""A number longer than this is a slip of the keyboard, and Python refuses to read very long ones."""
 
 
 class SettingsError(VidsearchError):
@@ -40,6 +42,6 @@ def whole_number(environment: Mapping[str, str], name: str, default: int, *, lea
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or int(text) < least:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS) or int(text) < least:
         raise SettingsError(f"{name} is {text!r}, and must be a whole number of at least {least}.")
     return int(text)

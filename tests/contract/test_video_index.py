@@ -570,8 +570,8 @@ async def test_moments_say_what_and_when_in_the_order_asked(engine: Engine) -> N
 @pytest.fixture
 async def library(engine: Engine) -> VideoIndex:
     said = {
-        "rare": "zebra talk",
-        "common": "talk about talk and more talk",
+        "rare": "zebra among many other words that follow one another without saying anything",
+        "common": "talk talk talk talk talk",
         "both": "zebra zebra zebra talk",
         "neither": "silence",
         **{f"more {n}": "talk" for n in range(10)},
@@ -585,6 +585,7 @@ async def test_matching_videos_share_words_and_rare_words_count_more(library: Vi
     assert len(found) == 13
     assert all(relevance > 0 for relevance in found.values())
     assert found["both"] > found["rare"] > found["common"]
+    # A rare word said once outweighs a common one said often: the engine counts how rare each is.
     best = await library.matching_videos(asking("zebra talk"), limit=2)
     assert set(best) == {"both", "rare"}
     assert await library.matching_videos(asking("unheard of"), limit=5) == {}

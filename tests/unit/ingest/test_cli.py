@@ -132,6 +132,16 @@ def test_without_a_model_a_sync_says_what_to_run(
     assert Generations(index_dir).pointer() is None
 
 
+@pytest.mark.parametrize("command", [["sync", "talks.jsonl"], ["status"], ["rollback"]])
+def test_an_index_folder_that_is_a_file_is_told(
+    run: Run, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"not an index")
+    monkeypatch.setenv("INDEX_DIR", str(tmp_path / "file"))
+    assert str(tmp_path / "file") in run(*command, code=4)
+    assert (tmp_path / "file").read_bytes() == b"not an index"
+
+
 @pytest.mark.usefixtures("index_dir")
 def test_status_without_an_index_says_what_to_run(run: Run) -> None:
     assert "python -m ingest sync" in run("status")

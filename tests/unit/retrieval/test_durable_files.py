@@ -115,3 +115,43 @@ def test_a_sparse_copy_of_nothing_and_of_a_hole(tmp_path: Path) -> None:
     copy_sparse(str(hole), str(tmp_path / "b"))
     assert (tmp_path / "a").read_bytes() == b""
     assert (tmp_path / "b").read_bytes() == bytes(1 << 20)
+
+
+def holey(path: Path, parts: dict[int, bytes], size: int) -> bytes:
+    """Write a file with data at these offsets and holes between; return its whole content."""
+    with path.open("wb") as file:
+        for start, data in parts.items():
+            file.seek(start)
+            file.write(data)
+        file.truncate(size)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("parts", "size"),
+    [
+        ({}, 0),
+        ({}, 32 << 20),
+        ({0: b"data"}, 4),
+        ({0: b"start"}, 4 << 20),
+        ({(4 << 20) - 3: b"end"}, 4 << 20),
+        ({5: b"odd", (1 << 20) - 1: b"across", 3 << 20: b"\0zeros\0"}, (5 << 20) + 7),
+        ({0: b"7" * ((2 << 20) + 11)}, (3 << 20) + 1),
+    ],
+)
+def test_a_copy_has_the_same_content_wherever_its_holes_are(
+    tmp_path: Path, parts: dict[int, bytes], size: int
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    content = holey(source, parts, size)
+    assert copy_sparse(str(source), str(target)) == str(target)
+    assert target.read_bytes() == content
+
+
+def test_a_copy_replaces_what_was_there_and_leaves_the_source(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    target.write_bytes(b"longer than what comes")
+    source.write_bytes(b"short")
+    copy_sparse(str(source), str(target))
+    assert target.read_bytes() == b"short"
+    assert source.read_bytes() == b"short"
