@@ -23,7 +23,7 @@ def load_model(model_dir: Path, *, device: str) -> Model:
     Raises ModelUnavailableError without a whole export, IngestError where the device cannot be used or does
     not give the export's embeddings.
     """
-    exported = OnnxEncoder(model_dir, threads=os.cpu_count() or 1)
+    exported = OnnxEncoder(model_dir, document_threads=os.cpu_count() or 1)
     identity, max_pieces = exported.exported.identity, exported.exported.max_pieces
     if device == "cpu":
         return Model(exported, identity, max_pieces)

@@ -16,7 +16,8 @@ def proof_texts() -> list[str]:
     Lengths grow geometrically, so that there are as many of 1 to 5 words, where queries are, as of 120 to
     600, where the model starts to cut.
     """
-    words = [word for line in SAMPLE_CATALOGUE.open(encoding="utf-8") for word in _words_of(line)]
+    lines = SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines()
+    words = [word for line in lines for word in _words_of(line)]
     lengths = [round(_LONGEST ** (i / (_HOW_MANY - 1))) for i in range(_HOW_MANY)]
     starts = [(i * len(words)) // _HOW_MANY % (len(words) - _LONGEST) for i in range(_HOW_MANY)]
     return [" ".join(words[start : start + length]) for start, length in zip(starts, lengths, strict=True)]

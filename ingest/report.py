@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from ingest.errors import IngestError
 from ingest.plan import Action
 from ingest.rows import CheckedRow, RowProblem
 
@@ -76,8 +77,15 @@ class Report:
 
 @contextmanager
 def reporting(path: Path | None) -> Iterator[Report]:
-    """Collect a report and save it however the run ends."""
+    """Collect a report and save it however the run ends.
+
+    Raises IngestError, before anything is done, where the file cannot be written.
+    """
     report = Report(path)
+    try:
+        report.save()
+    except OSError as e:
+        raise IngestError(f"The report {path} cannot be written: {e.strerror or e}. Nothing was done.") from e
     try:
         yield report
     finally:

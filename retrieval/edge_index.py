@@ -56,7 +56,7 @@ from retrieval.video import VideoRecord
 _SEARCH = SearchParams(hnsw_ef=192)
 """How wide a graph search looks; measured in tests/benchmarks/recall.py."""
 
-_FIRST_PASSAGES = 128
+_FIRST_PASSAGES = 64
 """How many passages a search by passage reads first; it reads more only where they are of too few videos."""
 
 _TIES = 16
@@ -64,9 +64,6 @@ _TIES = 16
 
 _OWNER = PayloadSelector.Include(["video_id"])
 _MOMENT = PayloadSelector.Include(["text", "start", "end"])
-
-
-PointId = int | uuid.UUID | str
 
 
 class EdgeIndex:
@@ -136,16 +133,14 @@ class EdgeIndex:
     ) -> dict[str, list[PassageHit]]:
         """Find the `among` nearest passages of each of these videos, nearest first."""
         nearest = _twice(query)
-        near = {
-            video_id: hits
-            for video_id, (hits,) in self._in_each(
-                video_ids, lambda owner: [QueryRequest(query=nearest, limit=among, filter=owner)]
-            )
-            if hits
-        }
-        relevance = self._relevance_among(words, list(near.values()))
+        found = self._in_each(
+            video_ids, lambda owner: [QueryRequest(query=nearest, limit=among, filter=owner)]
+        )
+        # Every look at a hit's id makes a new object: one look each.
+        near = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, (hits,) in found if hits}
+        relevance = self._relevance_among(words, {point for hits in near.values() for point, _ in hits})
         return {
-            video_id: [PassageHit(id_of(hit), hit.score, relevance.get(hit.id, 0.0)) for hit in hits]
+            video_id: [PassageHit(point, distance, relevance.get(point, 0.0)) for point, distance in hits]
             for video_id, hits in near.items()
         }
 
@@ -229,23 +224,19 @@ class EdgeIndex:
         for i, video_id in enumerate(video_ids):
             yield video_id, answers[i * width : (i + 1) * width]
 
-    def _relevance_among(
-        self, words: SparseVector, groups: Sequence[Sequence[ScoredPoint]]
-    ) -> dict[PointId, float]:
-        """Weigh just these passages, group by group, by the words they share with the query."""
-        if not words.indices or not groups:
+    def _relevance_among(self, words: SparseVector, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
+        """Weigh just these passages by the words they share with the query."""
+        if not words.indices or not passages:
             return {}
-        shared = Query.Nearest(edge_words(words), using=WORDS)
-        requests = [
+        points: set[int | uuid.UUID | str] = {*passages}
+        hits = self._passages.query(
             QueryRequest(
-                query=shared,
-                limit=len(hits),
-                filter=Filter(must=[HasIdCondition({hit.id for hit in hits})]),
+                query=Query.Nearest(edge_words(words), using=WORDS),
+                limit=len(passages),
+                filter=Filter(must=[HasIdCondition(points)]),
             )
-            for hits in groups
-        ]
-        answers = self._passages.query_batch(QueryBatchRequest(requests))
-        return {hit.id: hit.score for hits in answers for hit in hits}
+        )
+        return {id_of(hit): hit.score for hit in hits}
 
     def _relevant(
         self,

@@ -80,6 +80,8 @@ def create_shard(folder: Path, dimension: int) -> EdgeShard:
             hnsw_config=_GRAPH,
             optimizers=EdgeOptimizersConfig(default_segment_number=1),
             wal_enabled=False,
+            # A search is too short to share out: waking a second thread costs more than it saves.
+            max_search_threads=1,
         ),
     )
     for field, kind in _INDEXED_FIELDS.items():

@@ -8,6 +8,7 @@ that a batch's rows are about equally long.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ _SLOWER = ["SkipLayerNormFusion"]
 class OnnxEncoder:
     """The exported model, loaded. Its methods may be called from several threads at once."""
 
-    def __init__(self, folder: Path, *, threads: int) -> None:
-        """Load the model; `threads` is how many one call may use.
+    def __init__(self, folder: Path, *, document_threads: int = 1) -> None:
+        """Load the model; documents are embedded on this many threads, queries on the caller's.
 
         Raises ModelUnavailableError where the folder holds no whole export.
         """
@@ -42,7 +43,8 @@ class OnnxEncoder:
         self._tokenizer = Tokenizer.from_file(str(folder / self.exported.tokenizer.name))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._session = _open_session(folder / self.exported.graph.name, threads)
+        self._session = _open_session(folder / self.exported.graph.name)
+        self._document_threads = document_threads
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
         """Embed queries, packed into as few rows as they fit in."""
@@ -57,8 +59,12 @@ class OnnxEncoder:
         pieces = self._pieces(texts)
         out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda i: len(pieces[i]))
-        for group in _groups(by_length, pieces, _PIECES_A_BATCH, padded=True):
-            out[group] = self._embed_rows([pieces[i] for i in group])
+        groups = list(_groups(by_length, pieces, _PIECES_A_BATCH, padded=True))
+        # A batch a thread: about a fifth faster than all threads on one batch, which wait for each other.
+        with ThreadPoolExecutor(self._document_threads) as pool:
+            rows = pool.map(lambda group: self._embed_rows([pieces[i] for i in group]), groups)
+            for group, embeddings in zip(groups, rows, strict=True):
+                out[group] = embeddings
         return out
 
     def count_pieces(self, text: str) -> int:
@@ -105,12 +111,11 @@ class OnnxEncoder:
         return embeddings
 
 
-def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(graph: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    # One call, one thread: several calls run beside each other instead.
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Idle threads that spin take the core that the event loop and the engine need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(
             str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER

@@ -26,8 +26,7 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
     that is published later is taken up.
     """
     async with AsyncExitStack() as stack:
-        # One query is too small a piece of work to split; queries run beside each other instead.
-        encoder = OnnxEncoder(settings.model_dir, threads=1)
+        encoder = OnnxEncoder(settings.model_dir)
         encoder.encode_queries(["warm up"])
         batcher = QueryBatcher(encoder.encode_queries, threads=settings.encoder_threads)
         stack.push_async_callback(batcher.close)

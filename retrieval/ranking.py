@@ -20,7 +20,7 @@ Mode = Literal["hybrid", "semantic", "lexical"]
 RANKED_VIDEOS = 200
 """How deep a ranking goes."""
 
-_USUAL_NEAREST = 16
+_USUAL_NEAREST = 12
 _USUAL_MATCHING = 32
 """How many videos each leg proposes at first; more only for a page that lies deeper."""
 

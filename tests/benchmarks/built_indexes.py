@@ -38,7 +38,7 @@ _MADE_BY = (
 def load_encoder(*, threads: int) -> OnnxEncoder:
     """Load the exported model. Raises MissingDataError where there is none."""
     try:
-        return OnnxEncoder(model_dir(), threads=threads)
+        return OnnxEncoder(model_dir(), document_threads=threads)
     except ModelUnavailableError as e:
         raise MissingDataError(f"{e} (or: make setup)") from e
 

@@ -39,7 +39,7 @@ ROWS: list[dict[str, object]] = [
 
 @pytest.fixture(scope="session")
 def encoder(model_dir: Path) -> OnnxEncoder:
-    return OnnxEncoder(model_dir, threads=2)
+    return OnnxEncoder(model_dir, document_threads=2)
 
 
 @pytest.fixture(scope="session")

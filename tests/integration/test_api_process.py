@@ -110,10 +110,10 @@ class Load:
 
 
 def told_of(videos: list[dict[str, Any]]) -> str:
-    """What an answer says, but for the last digits of distances: they depend on what is embedded together."""
+    """What an answer says but for distances: their last digits depend on what is embedded together."""
     for video in videos:
         for near in (video, *video["moments"]):
-            near["distance"] = round(near["distance"], 2)
+            near.pop("distance")
     return repr(videos)
 
 

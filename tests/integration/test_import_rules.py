@@ -63,8 +63,8 @@ def test_importing_changes_no_file(tmp_path: Path) -> None:
     here, home, temporary = (tmp_path / name for name in ("here", "home", "temporary"))
     for folder in (here, home, temporary):
         folder.mkdir()
-    # onnxruntime collects telemetry under HOME from its import on, unless it is told not to.
-    own = {"HOME": str(home), "TMPDIR": str(temporary), "ORT_DISABLE_TELEMETRY": "1"}
+    # onnxruntime would leave telemetry under HOME from its import on; the product tells it not to.
+    own = {"HOME": str(home), "TMPDIR": str(temporary)}
     # torch makes an empty folder for a cache of its own.
     own["TORCHINDUCTOR_CACHE_DIR"] = str(temporary / "torchinductor")
     told = json.loads(python("-c", WATCH, cwd=here, **own))

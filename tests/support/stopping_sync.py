@@ -1,8 +1,8 @@
 """`python -m tests.support.stopping_sync STEP COMMAND...`: the batch job, dead as of one of its steps.
 
 A step is a change to the index folder that Python makes: a file about to be opened for writing, one just
-opened and still empty, a rename, a folder made or removed. The process ends right there, as if killed: nothing
-is closed, flushed or cleaned up. The engine's own files and the copies of them are left out, since one of them
+opened and still empty, a rename, a folder made or removed. The process ends right there, as if killed:
+nothing is closed, flushed or cleaned up. The engine's own files and the copies of them are left out: one
 is like another. A run of fewer steps goes through.
 """
 

@@ -16,7 +16,6 @@ from retrieval.onnx_encoder import OnnxEncoder
 from tests.support.tiny_model import edit_json
 
 # The proof's texts are read from a file that is left to the garbage collector to close.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 
 class OffEncoder:
@@ -34,7 +33,7 @@ class OffEncoder:
 
 @pytest.fixture(scope="module")
 def exported(model_dir: Path) -> OnnxEncoder:
-    return OnnxEncoder(model_dir, threads=2)
+    return OnnxEncoder(model_dir, document_threads=2)
 
 
 @pytest.fixture(scope="module")

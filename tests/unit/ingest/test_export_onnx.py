@@ -1,7 +1,6 @@
 import hashlib
 import json
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,21 +10,14 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
+from ingest import export_onnx
 from ingest.errors import ExportError
+from ingest.export_onnx import MAX_DIFFERENCE, export_model
 from retrieval.encoder import Embeddings
 from retrieval.errors import ModelUnavailableError
 from retrieval.exported_model import ExportedModel, read_exported_model
 from retrieval.onnx_encoder import OnnxEncoder
 from tests.support.tiny_model import DIMENSION, WEIGHTS, cut_short, edit_json, flip_a_byte, save_tiny_model
-
-with warnings.catch_warnings():
-    # sentence-transformers is moving what the exporter imports from it.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from ingest import export_onnx
-    from ingest.export_onnx import MAX_DIFFERENCE, export_model
-
-# The proof's texts are read from a file that is left to the garbage collector to close.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 # Not the texts of the proof: empty, of one letter, of other scripts, and longer than the model reads.
 TEXTS = [
@@ -79,7 +71,7 @@ def refuse(target: Path, model: str | None) -> str:
     with pytest.raises(ExportError) as refused:
         export_model(target, model)
     assert files_of(target) == before
-    OnnxEncoder(target, threads=1).encode_queries(["still served"])
+    OnnxEncoder(target).encode_queries(["still served"])
     return str(refused.value)
 
 
@@ -106,7 +98,7 @@ def test_the_export_gives_the_models_embeddings(
 ) -> None:
     reference = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
     expected = reference.encode(TEXTS, show_progress_bar=False)
-    found = getattr(OnnxEncoder(export[0], threads=1), way)(TEXTS)
+    found = getattr(OnnxEncoder(export[0]), way)(TEXTS)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -135,6 +127,7 @@ def test_a_graph_that_is_not_the_model_is_not_put_in_place(
         ("encode_queries", 2 * MAX_DIFFERENCE),
         ("encode_documents", 2 * MAX_DIFFERENCE),
         ("encode_queries", float("nan")),
+        ("encode_documents", float("nan")),
     ],
 )
 def test_both_ways_of_encoding_are_proved(
@@ -219,4 +212,4 @@ def test_a_first_export_that_fails_leaves_nothing_to_serve(model: Path, tmp_path
         export_model(tmp_path / "new", str(model))
     assert list((tmp_path / "new").iterdir()) == []
     with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
-        OnnxEncoder(tmp_path / "new", threads=1)
+        OnnxEncoder(tmp_path / "new")

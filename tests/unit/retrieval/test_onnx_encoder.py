@@ -31,7 +31,7 @@ MIXED = [
 
 @pytest.fixture(scope="module")
 def encoder(model_dir: Path) -> OnnxEncoder:
-    return OnnxEncoder(model_dir, threads=1)
+    return OnnxEncoder(model_dir)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_several_threads_may_embed_at_once(encoder: OnnxEncoder, alone: Embeddin
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="export-model"):
-        OnnxEncoder(tmp_path, threads=1)
+        OnnxEncoder(tmp_path)
 
 
 def test_a_graph_that_is_none_is_refused_even_where_its_checksum_fits(
@@ -128,4 +128,4 @@ def test_a_graph_that_is_none_is_refused_even_where_its_checksum_fits(
     description = msgspec.structs.replace(exported, graph=ExportedFile(graph.name, sha256_of(graph)))
     (tmp_path / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(description))
     with pytest.raises(ModelUnavailableError, match=r"graph\.onnx cannot be loaded"):
-        OnnxEncoder(tmp_path, threads=1)
+        OnnxEncoder(tmp_path)

@@ -125,7 +125,7 @@ async def test_a_searcher_with_the_real_model_finds_what_was_meant(
         "space": "A rocket travels to the moon and the planets",
         "music": "Learning to play the guitar, chords and songs",
     }
-    encoder = OnnxEncoder(model_dir, threads=1)
+    encoder = OnnxEncoder(model_dir)
     embeddings = encoder.encode_documents(list(texts.values()))
     videos = [
         embedded(name, np.concatenate([row, row]), text=texts[name])
