@@ -117,7 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # It announces itself at length.
     try:
         uvloop.run(serve(ApiSettings.from_environment(os.environ)))
     except SettingsError as error:
@@ -126,6 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, CANNOT_LISTEN)
     except VidsearchError as error:
         return _refuse(error, CANNOT_SEARCH)
+    except KeyboardInterrupt:
+        pass  # Ctrl-C before the server was up: stopped as it was told to.
     return 0
 
 

@@ -11,7 +11,8 @@ from litestar.handlers.base import BaseRouteHandler
 from api.errors import InvalidParameterError, MalformedBodyError, UnsupportedBodyError
 from api.parameters import plain_rule
 
-_FAULT = re.compile(r"(?P<rule>.*) - at `\$\.?(?P<place>.*)`")
+_FAULT = re.compile(r"(?P<rule>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
+_LONGEST_RULE = 200
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -48,4 +49,5 @@ async def check_body(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRout
 def _named(error: msgspec.ValidationError) -> InvalidParameterError:
     match = _FAULT.fullmatch(str(error))
     place, rule = (match["place"] or "body", match["rule"]) if match else ("body", str(error))
-    return InvalidParameterError(place, plain_rule(rule))
+    # A rule may quote the name of a field that is not ours: the caller's text, of any length.
+    return InvalidParameterError(place, plain_rule(rule)[:_LONGEST_RULE])

@@ -11,7 +11,6 @@ from litestar.exceptions import (
     HTTPException,
     MethodNotAllowedException,
     NotFoundException,
-    TooManyRequestsException,
     ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
@@ -119,13 +118,6 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     UnsupportedBodyError: ProblemKind(
         415, "unsupported-media-type", "Unsupported media type", example=str(UnsupportedBodyError())
     ),
-    TooManyRequestsException: ProblemKind(
-        429,
-        "overloaded",
-        "Too many requests",
-        "Too many requests from here. Try again shortly.",
-        retry_after=1,
-    ),
     OverloadedError: ProblemKind(
         503, "overloaded", "Overloaded", "Too many queries are waiting. Try again shortly.", retry_after=1
     ),
@@ -133,7 +125,7 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     IncompatibleIndexError: msgspec.structs.replace(
         _UNAVAILABLE,
         detail="The index does not fit this service's model or version. "
-        "Build it again: python -m ingest sync SOURCE",
+        "Build it again: python -m ingest sync SOURCE --prune",
     ),
     BaseException: _UNEXPECTED,
 }

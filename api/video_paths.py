@@ -24,7 +24,9 @@ def keep_video_ids_whole(app: ASGIApp) -> ASGIApp:
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         # The first test is cheap and all that any other route pays.
-        if scope["type"] == ScopeType.HTTP and "/v1/videos/" in scope["path"]:
+        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(
+            f"{scope.get('root_path', '')}/v1/videos/"
+        ):
             scope["path"] = _one_segment(scope)
         await app(scope, receive, send)
 

@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from retrieval.generations import Generations
 from retrieval.settings import SearchSettings
 
 _DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
+
+_SEE_STATUS = "A version is live whole or not at all; python -m ingest status shows which one is."
 
 _EPILOG = """\
 examples:
@@ -49,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (IngestError, ExportError, VidsearchError) as e:
         return _fail(e, _REFUSED)
     except OSError as e:
-        return _fail(f"{e}. The live index is as it was.", _REFUSED)
+        return _fail(f"{e}. {_SEE_STATUS}", _REFUSED)
     except KeyboardInterrupt:
-        return _fail("Stopped. The live index is as it was.", _REFUSED)
+        return _fail(f"Stopped. {_SEE_STATUS}", _REFUSED)
     return code
 
 
@@ -107,8 +111,13 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     from ingest.encoders import load_model  # noqa: PLC0415 - `--help` must not wait for the model's library.
     from ingest.pipeline import SyncJob, describe_plan, plan_sync, run_sync  # noqa: PLC0415
 
+    # asyncio's own handler waits for the job to await something, and this job never does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     job = SyncJob(sources=tuple(args.sources), index_dir=settings.index_dir, prune=args.prune)
-    with run_lock(job.index_dir), reporting(args.report) as report:
+    if args.report and any(args.report.resolve() == source.resolve() for source in job.sources):
+        raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
+    lock = nullcontext() if args.dry_run else run_lock(job.index_dir)
+    with lock, reporting(args.report) as report:
         model = load_model(settings.model_dir, device=args.device)
         try:
             start, plan = plan_sync(job, model, report)
@@ -116,6 +125,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             _tell_problems(report, console)
         for line in describe_plan(plan, start):
             console.print(line, markup=False)
+        if args.prune and report.rejected:
+            console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
         if args.dry_run:
             console.print("Nothing was changed: this was a dry run.")
         elif plan.changes_nothing and start.why_not_kept is None:

@@ -7,8 +7,11 @@ import msgspec
 from retrieval.display_text import clean_for_display
 from retrieval.index import StoredVideo
 from retrieval.links import watch_url
-from retrieval.manifest import SCHEMA_VERSION, ModelIdentity, PassageSettings
+from retrieval.manifest import ModelIdentity, PassageSettings
 from retrieval.video import NO_TRANSCRIPT, Video, VideoRecord
+
+CUTTING_VERSION = 1
+"""Raised whenever the same transcript is cut into other passages: every video is then embedded anew."""
 
 
 def embedded_transcript(video: Video) -> str:
@@ -35,7 +38,7 @@ def record_of(video: Video) -> VideoRecord:
 
 def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -> StoredVideo:
     """Hash a video: once over all that its embeddings and passages are made from, once over the rest."""
-    made_from = (SCHEMA_VERSION, model, settings, video.title, video.transcript, video.cues)
+    made_from = (CUTTING_VERSION, model, settings, video.title, video.transcript, video.cues)
     return StoredVideo(content_hash=_hash(made_from), record_hash=_hash(record_of(video)))
 
 

@@ -1,6 +1,5 @@
 """Which encoder a run embeds documents with: the exported graph on a CPU, sentence-transformers on a GPU."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ingest.proof_texts import proof_texts
 from ingest.weights import PINNED_MODEL, pinned_weights
 from retrieval.encoder import Embeddings
 from retrieval.onnx_encoder import OnnxEncoder
+from retrieval.settings import usable_cores
 
 MAX_GPU_DIFFERENCE = 5e-3
 """The largest absolute difference of any coordinate that a GPU's bf16 arithmetic may make."""
@@ -23,7 +23,7 @@ def load_model(model_dir: Path, *, device: str) -> Model:
     Raises ModelUnavailableError without a whole export, IngestError where the device cannot be used or does
     not give the export's embeddings.
     """
-    exported = OnnxEncoder(model_dir, document_threads=os.cpu_count() or 1)
+    exported = OnnxEncoder(model_dir, document_threads=usable_cores())
     identity, max_pieces = exported.exported.identity, exported.exported.max_pieces
     if device == "cpu":
         return Model(exported, identity, max_pieces)

@@ -9,7 +9,7 @@ there.
 import contextlib
 import io
 import logging
-import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -25,11 +25,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ExportError
 from ingest.proof_texts import proof_texts
+from ingest.run_lock import LOCK_FILE, run_lock
 from ingest.weights import PINNED_MODEL, pinned_weights, weights_checksum
+from retrieval.durable_files import replace_file, sync_folder, sync_tree
 from retrieval.errors import ModelUnavailableError
 from retrieval.exported_model import DESCRIPTION_FILE, ExportedFile, ExportedModel, sha256_of
 from retrieval.manifest import ModelIdentity
 from retrieval.onnx_encoder import OnnxEncoder
+from retrieval.settings import usable_cores
 
 MAX_DIFFERENCE = 1e-5
 """The largest absolute difference of any coordinate that the proof allows."""
@@ -44,8 +47,7 @@ def export_model(target: Path, model: str | None = None) -> ExportedModel:
     `model` is the folder or hub name of a sentence-transformers model; None means the pinned package, whose
     checksum is verified. Raises ExportError, and then `target` serves what it served before.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as scratch:
+    with run_lock(target), tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as scratch:
         folder, name = _locate(model, Path(scratch))
         reference = _load(folder)
         exported = _write(reference, folder, name, Path(scratch))
@@ -162,7 +164,7 @@ def _prove(reference: SentenceTransformer, scratch: Path, texts: Sequence[str]) 
     """Compare both of the encoder's ways with the reference; return the largest difference found."""
     expected = reference.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
     try:
-        encoder = OnnxEncoder(scratch, document_threads=os.cpu_count() or 1)
+        encoder = OnnxEncoder(scratch, document_threads=usable_cores())
     except ModelUnavailableError as e:
         raise ExportError(f"The exported graph cannot be used: {e}") from e
     ways = (encoder.encode_queries(texts), encoder.encode_documents(texts))
@@ -180,17 +182,15 @@ def _put_in_place(exported: ExportedModel, scratch: Path, target: Path) -> Expor
     """Move the files beside the export in use, then switch to them by one rename, then tidy up."""
     graph = ExportedFile(f"graph-{exported.graph.sha256[:12]}.onnx", exported.graph.sha256)
     tokenizer = ExportedFile(f"tokenizer-{exported.tokenizer.sha256[:12]}.json", exported.tokenizer.sha256)
+    sync_tree(scratch)
     for file, new in ((exported.graph, graph), (exported.tokenizer, tokenizer)):
         (scratch / file.name).replace(target / new.name)
     description = msgspec.structs.replace(exported, graph=graph, tokenizer=tokenizer)
-    fresh = scratch / "switch"
-    with fresh.open("wb") as file_:
-        file_.write(msgspec.json.format(msgspec.json.encode(description)))
-        file_.flush()
-        os.fsync(file_.fileno())
-    fresh.replace(target / DESCRIPTION_FILE)
-    kept = {DESCRIPTION_FILE, graph.name, tokenizer.name, scratch.name}
+    sync_folder(target)
+    replace_file(target / DESCRIPTION_FILE, msgspec.json.format(msgspec.json.encode(description)))
+    kept = {DESCRIPTION_FILE, graph.name, tokenizer.name, scratch.name, LOCK_FILE}
     for left_over in target.iterdir():
-        if left_over.is_file() and left_over.name not in kept:
-            left_over.unlink()
+        if left_over.name not in kept:
+            # An older export, or what a run that was killed left behind.
+            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     return description

@@ -45,11 +45,16 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What a run starts from: the live version if its points can be kept, and what it holds."""
+    """What a run starts from: the live version if its points can be kept, and what it holds.
+
+    `must_be_whole`: the sources replace a version of the user's own, so no row of theirs may be missing.
+    """
 
     base: str | None
     stored: Mapping[str, StoredVideo]
+    base_is_sample: bool = True
     why_not_kept: str | None = None
+    must_be_whole: bool = False
 
 
 def plan_sync(job: SyncJob, model: Model, report: Report) -> tuple[Start, Plan]:
@@ -74,7 +79,13 @@ def plan_sync(job: SyncJob, model: Model, report: Report) -> tuple[Start, Plan]:
             if rows
             else "The sources hold no rows. Nothing was changed."
         )
-    plan = make_plan(source, start.stored, prune=job.prune)
+    if report.rejected and start.must_be_whole:
+        raise IngestError(
+            f"{report.rejected} rows were rejected, and building the index anew would lose their videos. "
+            "Mend the rows listed above first; the live index is as it was."
+        )
+    # A rejected row may be a video that the index holds: what cannot be read is not known to be gone.
+    plan = make_plan(source, start.stored, prune=job.prune and not report.rejected)
     for video_id in plan.ids(Action.REMOVE):
         report.removed(video_id)
     return start, plan
@@ -105,7 +116,7 @@ async def run_sync(
             encoder=model.encoder,
             model=model.identity,
             settings=job.settings,
-            is_sample=job.is_sample,
+            is_sample=job.is_sample and start.base_is_sample,
         )
     except BaseException:
         # Whatever stopped the run, a kill by the keyboard too, the live version was never touched.
@@ -121,16 +132,18 @@ def _start(job: SyncJob, model: Model) -> Start:
         return Start(None, {})
     manifest = generations.manifest(pointer.live)
     if manifest.is_sample and not job.is_sample:
-        return Start(None, {}, "The sample catalogue makes way for this one.")
+        return Start(None, {}, why_not_kept="The sample catalogue makes way for this one.")
     problem = _incompatibility(manifest, model.identity, job.settings)
     if problem is None:
-        return Start(pointer.live, read_stored(generations.folder(pointer.live)))
+        stored = read_stored(generations.folder(pointer.live))
+        return Start(pointer.live, stored, base_is_sample=manifest.is_sample)
     if not job.prune:
         raise IngestError(
             f"{problem} Videos that are in the index and not in these sources cannot be carried over. Give "
             "all sources and --prune to build the index anew; the live index is as it was."
         )
-    return Start(None, {}, f"{problem} Everything is embedded anew.")
+    anew = f"{problem} Everything is embedded anew."
+    return Start(None, {}, why_not_kept=anew, must_be_whole=True)
 
 
 def _incompatibility(manifest: Manifest, model: ModelIdentity, settings: PassageSettings) -> str | None:

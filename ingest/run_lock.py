@@ -7,18 +7,20 @@ from pathlib import Path
 
 from ingest.errors import IngestError
 
+LOCK_FILE = "lock"
+
 
 @contextmanager
-def run_lock(index_dir: Path) -> Iterator[None]:
-    """Hold the lock of an index folder. Raises IngestError where another run holds it."""
-    index_dir.mkdir(parents=True, exist_ok=True)
-    path = index_dir / "lock"
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of an index's or a model's folder. Raises IngestError where another run holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             raise IngestError(
-                f"Another ingest run is at work on {index_dir}. Wait for it to end, or stop it; nothing was "
+                f"Another ingest run is at work on {folder}. Wait for it to end, or stop it; nothing was "
                 "changed."
             ) from e
         yield

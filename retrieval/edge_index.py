@@ -35,6 +35,7 @@ from retrieval.edge_points import (
     edge_filter,
     edge_words,
     id_of,
+    owner_key,
     payload_of,
     record_of,
     video_point_id,
@@ -56,13 +57,13 @@ from retrieval.video import VideoRecord
 _SEARCH = SearchParams(hnsw_ef=192)
 """How wide a graph search looks; measured in tests/benchmarks/recall.py."""
 
-_FIRST_PASSAGES = 64
+_FIRST_PASSAGES = 256
 """How many passages a search by passage reads first; it reads more only where they are of too few videos."""
 
 _TIES = 16
 """How many videos beyond the limit are read, so that those at one distance are cut by video id."""
 
-_OWNER = PayloadSelector.Include(["video_id"])
+_SCROLLED = 1000
 _MOMENT = PayloadSelector.Include(["text", "start", "end"])
 
 
@@ -74,6 +75,7 @@ class EdgeIndex:
         self.manifest = manifest
         self._videos = _load(folder / VIDEOS)
         self._passages = _load(folder / PASSAGES)
+        self._owners = _owners(self._videos)
 
     @with_engine_errors
     async def nearest_videos(
@@ -85,11 +87,10 @@ class EdgeIndex:
                 query=Query.Nearest(vector.tolist(), using=PAIR),
                 limit=limit + _TIES,
                 score_threshold=max_distance,
-                with_payload=_OWNER,
                 params=_SEARCH,
             )
         )
-        return _in_order(VideoHit(payload_of(hit)["video_id"], hit.score) for hit in hits)[:limit]
+        return _in_order(VideoHit(self._owner(hit), hit.score) for hit in hits)[:limit]
 
     @with_engine_errors
     async def nearest_by_passage(
@@ -110,11 +111,11 @@ class EdgeIndex:
                     limit=passages,
                     score_threshold=max_distance,
                     filter=edge_filter(where, without=best),
-                    with_payload=_OWNER,
                     params=_SEARCH,
                 )
             )
-            best |= _best_by_owner(hits)
+            for hit in hits:
+                best.setdefault(self._owner(hit), hit.score)  # They come nearest first.
             if len(best) >= limit or len(hits) < passages:
                 return _in_order(VideoHit(*item) for item in best.items())[:limit]
             # A few videos own all that is near. Leave them out and look further.
@@ -209,6 +210,9 @@ class EdgeIndex:
             self._videos.close()
             self._passages.close()
 
+    def _owner(self, point: ScoredPoint) -> str:
+        return self._owners[owner_key(id_of(point))]
+
     def _in_each(
         self, video_ids: Sequence[str], requests: Callable[[Filter], list[QueryRequest]]
     ) -> Iterator[tuple[str, list[list[ScoredPoint]]]]:
@@ -253,10 +257,9 @@ class EdgeIndex:
                 query=Query.Nearest(edge_words(words), using=WORDS),
                 limit=limit,
                 filter=edge_filter(where, conditions),
-                with_payload=_OWNER,
             )
         )
-        return {payload_of(hit)["video_id"]: hit.score for hit in hits}
+        return {self._owner(hit): hit.score for hit in hits}
 
 
 def _load(folder: Path) -> EdgeShard:
@@ -264,16 +267,23 @@ def _load(folder: Path) -> EdgeShard:
         return EdgeShard.load(str(folder))
 
 
+def _owners(videos: EdgeShard) -> dict[int, str]:
+    """Map what the ids of a video and of its passages have in common to the video's own id."""
+    owners: dict[int, str] = {}
+    following = None
+    while True:
+        points, following = videos.scroll(
+            ScrollRequest(
+                offset=following, limit=_SCROLLED, with_payload=PayloadSelector.Include(["video_id"])
+            )
+        )
+        owners.update((owner_key(id_of(point)), payload_of(point)["video_id"]) for point in points)
+        if following is None:
+            return owners
+
+
 def _twice(query: Embedding) -> Query:
     return Query.Nearest(np.concatenate([query, query]).tolist(), using=PAIR)
-
-
-def _best_by_owner(hits: Iterable[ScoredPoint]) -> dict[str, float]:
-    """Keep each video's nearest passage; hits come nearest first."""
-    best: dict[str, float] = {}
-    for hit in hits:
-        best.setdefault(payload_of(hit)["video_id"], hit.score)
-    return best
 
 
 def _in_order(hits: Iterable[VideoHit]) -> list[VideoHit]:

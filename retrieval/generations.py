@@ -100,10 +100,6 @@ class Generations:
             raise IndexUnavailableError(f"There is no previous version in {self.index_dir} to go back to.")
         return self._switch(pointer.previous)
 
-    def discard(self, built: Path) -> None:
-        """Delete a generation that will not be published."""
-        shutil.rmtree(built, ignore_errors=True)
-
     def _switch(self, name: str) -> Pointer:
         before = self.pointer()
         pointer = Pointer(live=name, previous=before.live if before else None)

@@ -5,6 +5,8 @@ same vectors, ranks alike. The inverse document frequency is the engine's: it is
 when a query runs, and no vector has to change when the catalogue grows.
 """
 
+import functools
+
 from qdrant_edge import Bm25, Bm25Config
 from qdrant_edge import SparseVector as EdgeSparseVector
 
@@ -22,23 +24,24 @@ PASSAGE_LENGTH = 70.0
 """The length, in words after stop words, of a usual passage."""
 
 
-_FOR_VIDEOS = Bm25(Bm25Config(avg_len=VIDEO_LENGTH, language="english"))
-_FOR_PASSAGES = Bm25(Bm25Config(avg_len=PASSAGE_LENGTH, language="english"))
-
-
 def weigh_video(title: str, transcript: str | None) -> SparseVector:
     """Weigh the words of a video's title and transcript."""
-    return _sparse(_FOR_VIDEOS.embed_document(f"{title} {transcript or ''}"))
+    return _sparse(_bm25(VIDEO_LENGTH).embed_document(f"{title} {transcript or ''}"))
 
 
 def weigh_passage(title: str, text: str) -> SparseVector:
     """Weigh the words of a passage and of the title it stands under."""
-    return _sparse(_FOR_PASSAGES.embed_document(f"{title} {text}"))
+    return _sparse(_bm25(PASSAGE_LENGTH).embed_document(f"{title} {text}"))
 
 
 def weigh_query(text: str) -> SparseVector:
     """Weigh the words of a query; it may have none left, and then matches nothing."""
-    return _sparse(_FOR_VIDEOS.embed_query(text))
+    return _sparse(_bm25(VIDEO_LENGTH).embed_query(text))
+
+
+@functools.cache
+def _bm25(usual_length: float) -> Bm25:
+    return Bm25(Bm25Config(avg_len=usual_length, language="english"))
 
 
 def _sparse(weights: EdgeSparseVector) -> SparseVector:

@@ -63,7 +63,8 @@ def check_servable(manifest: Manifest, model: ModelIdentity) -> None:
     if manifest.schema_version != SCHEMA_VERSION:
         raise IncompatibleIndexError(
             f"The index {manifest.index_version} has schema version {manifest.schema_version}, and this "
-            f"program reads version {SCHEMA_VERSION}. Build it again: python -m ingest sync SOURCE"
+            f"program reads version {SCHEMA_VERSION}. Build it again: python -m ingest sync SOURCE "
+            "--prune"
         )
     if manifest.distance != DISTANCE:
         raise IncompatibleIndexError(
@@ -73,7 +74,7 @@ def check_servable(manifest: Manifest, model: ModelIdentity) -> None:
         raise IncompatibleIndexError(
             f"The index {manifest.index_version} was built with {describe(manifest.model)}, and the model "
             f"to serve is {describe(model)}. Serve with the model it was built with, or build it again: "
-            "python -m ingest sync SOURCE"
+            "python -m ingest sync SOURCE --prune"
         )
 
 

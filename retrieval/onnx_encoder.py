@@ -48,7 +48,8 @@ class OnnxEncoder:
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
         """Embed queries, packed into as few rows as they fit in."""
-        pieces = self._pieces(texts)
+        # One by one: the tokenizer's own threads take longer to wake than a query takes to cut.
+        pieces = [self._cut(self._tokenizer.encode(text).ids) for text in texts]
         out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
         for group in _groups(range(len(texts)), pieces, _QUERY_PIECES_A_ROW, padded=False):
             out[group] = self._embed_packed([pieces[i] for i in group])
@@ -56,7 +57,7 @@ class OnnxEncoder:
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         """Embed documents, in batches of about equal length."""
-        pieces = self._pieces(texts)
+        pieces = [self._cut(encoded.ids) for encoded in self._tokenizer.encode_batch_fast(list(texts))]
         out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda i: len(pieces[i]))
         groups = list(_groups(by_length, pieces, _PIECES_A_BATCH, padded=True))
@@ -71,11 +72,10 @@ class OnnxEncoder:
         """Count the word pieces of a text before any cut, the two marks around it included."""
         return len(self._tokenizer.encode(text).ids)
 
-    def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        """Turn texts into word pieces, cut as sentence-transformers cuts them: the end mark stays."""
+    def _cut(self, pieces: list[int]) -> list[int]:
+        """Cut a text's word pieces as sentence-transformers does: the end mark stays."""
         limit = self.exported.max_pieces
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
-        return [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in encoded]
+        return pieces if len(pieces) <= limit else [*pieces[: limit - 1], pieces[-1]]
 
     def _embed_packed(self, texts: Sequence[list[int]]) -> Embeddings:
         """Embed texts that share one row: shape (texts, dimension)."""

@@ -29,7 +29,7 @@ class QueryBatcher:
         """Embed with `encode`, at most `batch` queries a call, on `threads` threads; `waiting` may wait."""
         self._encode = encode
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
-        self._idle = threads
+        self._threads = self._idle = threads
         self._batch = batch
         self._limit = waiting
         self._line: deque[_Waiting] = deque()
@@ -57,7 +57,8 @@ class QueryBatcher:
         """Empty the line, batch by batch."""
         try:
             while self._line:
-                taken = [self._line.popleft() for _ in range(min(self._batch, len(self._line)))]
+                share = -(-len(self._line) // self._threads)
+                taken = [self._line.popleft() for _ in range(min(self._batch, share))]
                 # A caller that went away has cancelled its future; its query need not be embedded.
                 wanted = [(text, result) for text, result in taken if not result.done()]
                 if wanted:

@@ -24,7 +24,7 @@ _USUAL_NEAREST = 12
 _USUAL_MATCHING = 32
 """How many videos each leg proposes at first; more only for a page that lies deeper."""
 
-_PASSAGES_COMPARED = 16
+_PASSAGES_COMPARED = 12
 """Among how many of a video's nearest passages its moments are chosen, at least."""
 
 
@@ -63,7 +63,13 @@ async def rank_videos(
 
 
 async def best_moments(
-    index: VideoIndex, query: Query, video_ids: Sequence[str], mode: Mode, *, limit: int
+    index: VideoIndex,
+    query: Query,
+    video_ids: Sequence[str],
+    mode: Mode,
+    *,
+    limit: int,
+    max_distance: float | None = None,
 ) -> dict[str, tuple[Moment, ...]]:
     """Choose up to `limit` moments of each video, best first; one without a transcript has none."""
     if not limit:
@@ -72,7 +78,10 @@ async def best_moments(
     words = _NO_WORDS if mode == "semantic" else query.words
     passages = await index.passages_of(query.embedding, words, video_ids, among=among)
     chosen = {
-        video_id: sorted(hits, key=lambda hit: (-_strength(hit, mode), hit.distance))[:limit]
+        video_id: sorted(
+            (hit for hit in hits if max_distance is None or hit.distance < max_distance),
+            key=lambda hit: (-_strength(hit, mode), hit.distance),
+        )[:limit]
         for video_id, hits in passages.items()
     }
     moments = iter(await index.moments([hit for hits in chosen.values() for hit in hits]))

@@ -15,6 +15,10 @@ from retrieval.ranking import Mode, Query, best_moments, rank_videos
 from retrieval.result_cache import ResultCache
 from retrieval.video import VideoRecord
 
+_KEPT_MOMENTS = 64
+"""How many moments an answer may hold to be kept: twice the usual, about 60 kB. Larger ones are rare, and a
+thousand of them would fill the memory."""
+
 _CLASSIC_LIMIT = 5
 _CLASSIC_DISTANCE = 40.0
 
@@ -72,6 +76,8 @@ class Searcher:
     async def search(self, request: SearchRequest) -> SearchResult:
         """Find videos and their best moments."""
         async with self._source.lease() as index:
+            if request.limit * request.moments > _KEPT_MOMENTS:
+                return await self._search(index, request)
             key = (index.manifest.index_version, request)
             return await self._cached(key, lambda: self._search(index, request))
 
@@ -153,7 +159,14 @@ class Searcher:
         chosen = ranked[request.offset : request.offset + request.limit]
         ids = [hit.video_id for hit in chosen]
         records = await index.videos(ids)
-        moments = await best_moments(index, query, ids, request.mode, limit=request.moments)
+        moments = await best_moments(
+            index,
+            query,
+            ids,
+            request.mode,
+            limit=request.moments,
+            max_distance=request.max_distance,
+        )
         return SearchResult(
             index.manifest.index_version,
             tuple(FoundVideo(records[hit.video_id], hit.distance, moments[hit.video_id]) for hit in chosen),

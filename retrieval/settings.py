@@ -17,13 +17,18 @@ class SettingsError(VidsearchError):
     """An environment variable whose value cannot be used; the message names it."""
 
 
+def usable_cores() -> int:
+    """Count the processors that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
 class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the index and the model are, and how much memory and processor a searcher may use."""
 
     index_dir: Path = DATA_DIR / "index"
     model_dir: Path = DATA_DIR / "model"
     cached_results: int = 1024
-    encoder_threads: int = 2
+    encoder_threads: int = msgspec.field(default_factory=usable_cores)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "SearchSettings":
@@ -33,7 +38,7 @@ class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
             index_dir=Path(environment.get("INDEX_DIR") or defaults.index_dir),
             model_dir=Path(environment.get("MODEL_DIR") or defaults.model_dir),
             cached_results=whole_number(environment, "SEARCH_CACHE", defaults.cached_results, least=0),
-            encoder_threads=whole_number(environment, "ENCODER_THREADS", os.cpu_count() or 1, least=1),
+            encoder_threads=whole_number(environment, "ENCODER_THREADS", defaults.encoder_threads, least=1),
         )
 
 

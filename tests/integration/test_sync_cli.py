@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.generations import Generations
 from tests.integration.conftest import LONG, ROWS
 from tests.support.contents import Contents, assert_same_contents, contents_of, files_of
@@ -301,6 +303,20 @@ def test_of_two_runs_at_once_one_is_told_to_wait(ingest: Ingest, catalogue: Path
             first.kill()
     assert files_of(ingest.index_dir) == before
     assert "Nothing to do" in ingest.done("sync", catalogue)
+
+
+def test_control_c_stops_a_sync_at_once(empty: Ingest) -> None:
+    with empty.start("sync", SAMPLE_CATALOGUE) as run:
+        try:
+            eventually(lambda: [*empty.index_dir.glob("building/*/passages")] or None)
+            run.send_signal(signal.SIGINT)
+            assert run.wait(PATIENCE) == 4
+        finally:
+            run.kill()
+        assert run.stderr is not None
+        assert run.stderr.read().startswith("error: Stopped.")
+    assert Generations(empty.index_dir).pointer() is None
+    assert [*empty.index_dir.glob("building/*")] == []
 
 
 def opened_for_writing(pipe: Path) -> int | None:

@@ -249,7 +249,7 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(
     before = files_of(index_dir)
     write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}])
     use(word_model(RaisingEncoder(KeyboardInterrupt())))
-    assert "Stopped. The live index is as it was." in run("sync", catalogue, code=4)
+    assert "Stopped. A version is live whole or not at all" in run("sync", catalogue, code=4)
     assert files_of(index_dir) == before
 
 
@@ -364,3 +364,42 @@ def test_export_model_exports_what_it_is_told_to(
     run("export-model", "--model", "a/folder")
     assert "error: The model in bad cannot be loaded." in run("export-model", "--model", "bad", code=4)
     assert asked == [(tmp_path, None), (tmp_path, "a/folder"), (tmp_path, "bad")]
+
+
+def test_the_sample_beside_own_videos_does_not_make_them_a_sample(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    run("sync", catalogue)
+    run("sync", SAMPLE_CATALOGUE)
+    said = run("sync", catalogue)
+    assert "makes way" not in said
+    assert "Nothing to do" in said
+    assert {"a", "b", "c"} < contents_of(index_dir).vectors.keys()
+
+
+def test_a_rejected_row_is_not_taken_for_a_video_that_is_gone(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    run("sync", catalogue)
+    write_jsonl(catalogue, [ROWS[0], {**ROWS[1], "title": None}])
+    said = run("sync", catalogue, "--prune", code=1)
+    assert "Nothing is removed: 1 rows were rejected" in said
+    assert contents_of(index_dir).vectors.keys() == {"a", "b", "c"}
+
+
+def test_a_report_never_overwrites_a_source(run: Run, catalogue: Path, encoder: WordEncoder) -> None:
+    assert encoder
+    before = catalogue.read_bytes()
+    assert "would overwrite a source" in run("sync", catalogue, "--report", catalogue, code=4)
+    assert catalogue.read_bytes() == before
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(
+    run: Run, catalogue: Path, index_dir: Path, tmp_path: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    nowhere = tmp_path / "nowhere" / "report.jsonl"
+    assert "cannot be written" in run("sync", catalogue, "--report", nowhere, code=4)
+    assert Generations(index_dir).pointer() is None

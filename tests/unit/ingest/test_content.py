@@ -92,9 +92,9 @@ def test_another_model_or_another_cut_is_other_content(
     assert after.record_hash == before.record_hash
 
 
-def test_another_schema_is_other_content(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_way_of_cutting_is_other_content(monkeypatch: pytest.MonkeyPatch) -> None:
     before = stored_form(VIDEO, MODEL, SETTINGS)
-    monkeypatch.setattr(content, "SCHEMA_VERSION", content.SCHEMA_VERSION + 1)
+    monkeypatch.setattr(content, "CUTTING_VERSION", content.CUTTING_VERSION + 1)
     assert stored_form(VIDEO, MODEL, SETTINGS).content_hash != before.content_hash
 
 

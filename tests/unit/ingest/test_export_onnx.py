@@ -89,7 +89,7 @@ def test_the_export_is_what_its_description_says(
 
 def test_the_export_before_is_tidied_away(export: tuple[Path, ExportedModel]) -> None:
     target, exported = export
-    assert set(files_of(target)) == {"model.json", exported.graph.name, exported.tokenizer.name}
+    assert set(files_of(target)) == {"lock", "model.json", exported.graph.name, exported.tokenizer.name}
 
 
 @pytest.mark.parametrize("way", ["encode_queries", "encode_documents"])
@@ -210,6 +210,6 @@ def test_a_first_export_that_fails_leaves_nothing_to_serve(model: Path, tmp_path
     cut_short(model / WEIGHTS)
     with pytest.raises(ExportError):
         export_model(tmp_path / "new", str(model))
-    assert list((tmp_path / "new").iterdir()) == []
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["lock"]
     with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
         OnnxEncoder(tmp_path / "new")
