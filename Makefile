@@ -18,7 +18,7 @@ export PORT INDEX_DIR MODEL_DIR
 MODEL := $(MODEL_DIR)/model.json
 INDEX := $(INDEX_DIR)/CURRENT
 
-.PHONY: help setup run test lint format benchmark lock clean
+.PHONY: help setup run test coverage lint format benchmark lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ run: setup $(INDEX) ## Serve on 127.0.0.1:$PORT, with the sample catalogue if th
 
 test: setup ## Run every test (under 10 minutes on two cores).
 	@$(BIN)/python -m pytest
+
+coverage: setup ## Run every test and say which branches none of them takes.
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/installed ## Check style, types and who imports whom.
 	$(BIN)/ruff check .

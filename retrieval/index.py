@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoder import Embedding
-from retrieval.manifest import Manifest
+from retrieval.manifest import IndexCounts, Manifest
 from retrieval.video import VideoRecord
 
 PairVector = NDArray[np.float32]
@@ -195,6 +195,9 @@ class IndexWriter(Protocol):
 
     async def delete(self, video_ids: Sequence[str]) -> None:
         """Remove these videos with all their passages."""
+
+    async def counts(self) -> IndexCounts:
+        """Count what the index holds now."""
 
     async def finish(self) -> None:
         """Optimize, flush and close: the version is complete on disk when this returns."""
