@@ -54,10 +54,10 @@ from retrieval.index import (
 from retrieval.manifest import Manifest
 from retrieval.video import VideoRecord
 
-_SEARCH = SearchParams(hnsw_ef=192)
+_SEARCH = SearchParams(hnsw_ef=512)
 """How wide a graph search looks; measured in tests/benchmarks/recall.py."""
 
-_FIRST_PASSAGES = 256
+_FIRST_PASSAGES = 128
 """How many passages a search by passage reads first; it reads more only where they are of too few videos."""
 
 _TIES = 16
