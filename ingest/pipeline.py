@@ -99,6 +99,24 @@ async def run_sync(
     Raises IngestError or SourceError; the live version then stays, and the copy is thrown away.
     """
     generations = Generations(job.index_dir)
+    try:
+        return await _build(generations, job, model, start, plan, report, console)
+    except BaseException:
+        # Whatever stopped the run, a kill by the keyboard too, the live version was never touched.
+        generations.discard_unfinished()
+        raise
+
+
+async def _build(
+    generations: Generations,
+    job: SyncJob,
+    model: Model,
+    start: Start,
+    plan: Plan,
+    report: Report,
+    console: Console,
+) -> Manifest:
+    """Build, verify and publish; what is left behind on an error is the caller's to delete."""
     writer = EdgeWriter(generations.start(copy_of=start.base), dimension=model.identity.dimension)
     try:
         removed = set(plan.ids(Action.REMOVE))
@@ -119,7 +137,6 @@ async def run_sync(
             is_sample=job.is_sample and start.base_is_sample,
         )
     except BaseException:
-        # Whatever stopped the run, a kill by the keyboard too, the live version was never touched.
         await writer.abandon()
         raise
 

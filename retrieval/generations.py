@@ -73,7 +73,7 @@ class Generations:
 
         What an earlier run left unfinished is deleted.
         """
-        shutil.rmtree(self._building, ignore_errors=True)
+        self.discard_unfinished()
         folder = self._building / _new_name()
         if copy_of is None:
             folder.mkdir(parents=True)
@@ -99,6 +99,10 @@ class Generations:
         if pointer is None or pointer.previous is None or not self.folder(pointer.previous).is_dir():
             raise IndexUnavailableError(f"There is no previous version in {self.index_dir} to go back to.")
         return self._switch(pointer.previous)
+
+    def discard_unfinished(self) -> None:
+        """Delete whatever was started and never published."""
+        shutil.rmtree(self._building, ignore_errors=True)
 
     def _switch(self, name: str) -> Pointer:
         before = self.pointer()

@@ -289,3 +289,12 @@ def test_the_manifest_is_the_one_published(versions: Generations) -> None:
     versions.publish(folder, manifest)
     assert versions.manifest(folder.name) == manifest
     assert msgspec.json.decode((versions.folder(folder.name) / MANIFEST_FILE).read_bytes())["distance"]
+
+
+def test_discarding_what_is_unfinished_leaves_the_finished(versions: Generations) -> None:
+    one = publish(versions, "one")
+    build(versions, "two")
+    versions.discard_unfinished()
+    assert unfinished(versions) == []
+    assert finished(versions) == {one}
+    assert live_content(versions) == "one"
