@@ -1,11 +1,12 @@
 """The embedded engine's reading side: one generation, open in this process.
 
-Every call runs on the caller's thread. A search takes around a millisecond and the engine holds the
-interpreter's lock for most of it, so a thread would add its own cost and free nobody.
+Every call runs on the caller's thread. A search takes a few milliseconds (2 at 1,000 passages, 7 at 100,000,
+in several calls) and the engine holds the interpreter's lock for most of it, so a thread would add its own
+cost and free nobody.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from retrieval.edge_points import (
     WORDS,
     edge_filter,
     edge_words,
+    every_point,
     id_of,
     owner_key,
     payload_of,
@@ -63,7 +65,6 @@ _FIRST_PASSAGES = 128
 _TIES = 16
 """How many videos beyond the limit are read, so that those at one distance are cut by video id."""
 
-_SCROLLED = 1000
 _MOMENT = PayloadSelector.Include(["text", "start", "end"])
 
 
@@ -124,21 +125,17 @@ class EdgeIndex:
     @with_engine_errors
     async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
         """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
-        nearest = _twice(query)
-        found = self._in_each(video_ids, lambda owner: [QueryRequest(query=nearest, limit=1, filter=owner)])
-        return {video_id: hits[0][0].score for video_id, hits in found if hits[0]}
+        found = self._in_each(video_ids, _twice(query), limit=1)
+        return {video_id: hits[0].score for video_id, hits in found.items()}
 
     @with_engine_errors
     async def passages_of(
         self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
     ) -> dict[str, list[PassageHit]]:
         """Find the `among` nearest passages of each of these videos, nearest first."""
-        nearest = _twice(query)
-        found = self._in_each(
-            video_ids, lambda owner: [QueryRequest(query=nearest, limit=among, filter=owner)]
-        )
+        found = self._in_each(video_ids, _twice(query), limit=among)
         # Every look at a hit's id makes a new object: one look each.
-        near = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, (hits,) in found if hits}
+        near = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, hits in found.items()}
         relevance = self._relevance_among(words, {point for hits in near.values() for point, _ in hits})
         return {
             video_id: [PassageHit(point, distance, relevance.get(point, 0.0)) for point, distance in hits]
@@ -172,9 +169,8 @@ class EdgeIndex:
         """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""
         if not words.indices:
             return {}
-        shared = Query.Nearest(edge_words(words), using=WORDS)
-        found = self._in_each(video_ids, lambda owner: [QueryRequest(query=shared, limit=1, filter=owner)])
-        return {video_id: hits[0][0].score for video_id, hits in found if hits[0]}
+        found = self._in_each(video_ids, Query.Nearest(edge_words(words), using=WORDS), limit=1)
+        return {video_id: hits[0].score for video_id, hits in found.items()}
 
     @with_engine_errors
     async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
@@ -213,20 +209,20 @@ class EdgeIndex:
     def _owner(self, point: ScoredPoint) -> str:
         return self._owners[owner_key(id_of(point))]
 
-    def _in_each(
-        self, video_ids: Sequence[str], requests: Callable[[Filter], list[QueryRequest]]
-    ) -> Iterator[tuple[str, list[list[ScoredPoint]]]]:
-        """Put the same requests to the passages of each video, all in one batch."""
+    def _in_each(self, video_ids: Sequence[str], query: Query, *, limit: int) -> dict[str, list[ScoredPoint]]:
+        """Find the best passages of each video, all in one batch; a video without any is absent."""
         if not video_ids:
-            return
-        each = [
-            requests(Filter(must=[FieldCondition(key="video_id", match=MatchValue(video_id))]))
+            return {}
+        requests = [
+            QueryRequest(
+                query=query,
+                limit=limit,
+                filter=Filter(must=[FieldCondition(key="video_id", match=MatchValue(video_id))]),
+            )
             for video_id in video_ids
         ]
-        answers = self._passages.query_batch(QueryBatchRequest([one for many in each for one in many]))
-        width = len(each[0])
-        for i, video_id in enumerate(video_ids):
-            yield video_id, answers[i * width : (i + 1) * width]
+        answers = self._passages.query_batch(QueryBatchRequest(requests))
+        return {video_id: hits for video_id, hits in zip(video_ids, answers, strict=True) if hits}
 
     def _relevance_among(self, words: SparseVector, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
         """Weigh just these passages by the words they share with the query."""
@@ -269,17 +265,8 @@ def _load(folder: Path) -> EdgeShard:
 
 def _owners(videos: EdgeShard) -> dict[int, str]:
     """Map what the ids of a video and of its passages have in common to the video's own id."""
-    owners: dict[int, str] = {}
-    following = None
-    while True:
-        points, following = videos.scroll(
-            ScrollRequest(
-                offset=following, limit=_SCROLLED, with_payload=PayloadSelector.Include(["video_id"])
-            )
-        )
-        owners.update((owner_key(id_of(point)), payload_of(point)["video_id"]) for point in points)
-        if following is None:
-            return owners
+    every = every_point(videos, with_payload=PayloadSelector.Include(["video_id"]))
+    return {owner_key(id_of(point)): payload_of(point)["video_id"] for point in every}
 
 
 def _twice(query: Embedding) -> Query:

@@ -22,10 +22,12 @@ from qdrant_edge import (
     Memory,
     Modifier,
     PayloadSchemaType,
+    PayloadSelector,
     Point,
     RangeDateTime,
     Record,
     ScoredPoint,
+    ScrollRequest,
     UpdateOperation,
 )
 from qdrant_edge import SparseVector as EdgeSparseVector
@@ -40,6 +42,8 @@ VIDEOS = "videos"
 PASSAGES = "passages"
 
 _ID_SPACE = uuid.UUID("5c8e3a52-8b0e-5d5c-9a53-6f1d0b9c7a11")
+
+_PAGE = 1000
 
 _GRAPH = HnswIndexConfig(m=24, ef_construct=200, full_scan_threshold=10_000)
 
@@ -147,6 +151,18 @@ def payload_of(point: Record | ScoredPoint) -> dict[str, Any]:
 def id_of(point: Record | ScoredPoint) -> uuid.UUID:
     """Take a point's id, which is a UUID in every shard of ours."""
     return cast("uuid.UUID", point.id)
+
+
+def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> Iterator[Record]:
+    """Read all points of a shard, a page at a time, without their vectors."""
+    following = None
+    while True:
+        points, following = shard.scroll(
+            ScrollRequest(offset=following, limit=_PAGE, with_payload=with_payload)
+        )
+        yield from points
+        if following is None:
+            return
 
 
 def record_of(payload: dict[str, Any]) -> VideoRecord:

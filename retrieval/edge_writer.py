@@ -15,7 +15,6 @@ from qdrant_edge import (
     MatchAny,
     MatchValue,
     RangeFloat,
-    ScrollRequest,
     UpdateOperation,
 )
 
@@ -24,6 +23,7 @@ from retrieval.edge_points import (
     PASSAGES,
     VIDEOS,
     create_shard,
+    every_point,
     filter_fields,
     passage_points,
     payload_of,
@@ -39,8 +39,6 @@ from retrieval.video import VideoRecord
 
 STORED_FILE = "stored.msgpack"
 """Beside the shards: what the version holds, by video id."""
-
-_PAGE = 1000
 
 
 class EdgeWriter:
@@ -59,16 +57,8 @@ class EdgeWriter:
     @with_engine_errors
     async def stored_videos(self) -> Mapping[str, StoredVideo]:
         """Say what the index already holds, by video id."""
-        stored: dict[str, StoredVideo] = {}
-        following = None
-        while True:
-            points, following = self._videos.scroll(
-                ScrollRequest(offset=following, limit=_PAGE, with_payload=True)
-            )
-            payloads = map(payload_of, points)
-            stored.update((payload["video_id"], stored_of(payload)) for payload in payloads)
-            if following is None:
-                return stored
+        payloads = map(payload_of, every_point(self._videos, with_payload=True))
+        return {payload["video_id"]: stored_of(payload) for payload in payloads}
 
     @with_engine_errors
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
