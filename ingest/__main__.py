@@ -16,8 +16,9 @@ from ingest.errors import ExportError, IngestError, SourceError
 from ingest.report import Report, reporting
 from ingest.run_lock import run_lock
 from retrieval.errors import VidsearchError
-from retrieval.generations import Generations
+from retrieval.manifest import Manifest
 from retrieval.settings import SearchSettings
+from retrieval.store_opening import open_store
 
 _DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
 
@@ -35,9 +36,19 @@ exit codes:
   1  done, and some rows were rejected (they are listed; the rest is live)
   2  the command line is wrong
   3  a source cannot be read; nothing was changed
-  4  the run failed or was refused; the live index is as it was
+  4  the run failed or was refused; the live index is as it was, or, on a Qdrant server, holds the videos
+     that were written whole so far: the same run again goes on from there
 
-environment: INDEX_DIR (.data/index), MODEL_DIR (.data/model)
+environment:
+  INDEX_DIR                 where the index is (.data/index)
+  MODEL_DIR                 where the exported model is (.data/model)
+  QDRANT_URL                a Qdrant server to keep the index in, instead of INDEX_DIR
+  QDRANT_API_KEY            the server's key
+  QDRANT_GRPC_PORT          its gRPC port; REST is used where that is closed (6334)
+  QDRANT_COLLECTION         what the names of its collections begin with (vidsearch)
+  QDRANT_SHARDS             in how many shards a new collection is kept (1)
+  QDRANT_REPLICAS           on how many nodes each shard is kept (1)
+  QDRANT_WRITE_CONSISTENCY  how many of them must have a write before it counts (1)
 """
 
 
@@ -111,33 +122,29 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     from ingest.encoders import load_model  # noqa: PLC0415 - `--help` must not wait for the model's library.
     from ingest.pipeline import SyncJob, describe_plan, plan_sync, run_sync  # noqa: PLC0415
 
-    # asyncio's own handler waits for the job to await something, and this job never does.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    job = SyncJob(sources=tuple(args.sources), index_dir=settings.index_dir, prune=args.prune)
+    _stop_at_signals()
+    job = SyncJob(sources=tuple(args.sources), prune=args.prune)
     if args.report and any(args.report.resolve() == source.resolve() for source in job.sources):
         raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
-    lock = nullcontext() if args.dry_run else run_lock(job.index_dir)
+    lock = nullcontext() if args.dry_run else run_lock(settings.index_dir)
     with lock, reporting(args.report) as report:
-        model = load_model(settings.model_dir, device=args.device)
-        try:
-            start, plan = plan_sync(job, model, report)
-        finally:
-            _tell_problems(report, console)
-        for line in describe_plan(plan, start):
-            console.print(line, markup=False)
-        if args.prune and report.rejected:
-            console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
-        if args.dry_run:
-            console.print("Nothing was changed: this was a dry run.")
-        elif plan.changes_nothing and start.why_not_kept is None:
-            console.print("Nothing to do: the index holds all of this already.")
-        else:
-            manifest = await run_sync(job, model, start, plan, report, console)
-            console.print(
-                f"Live: version {manifest.index_version} with {manifest.counts.videos} videos and "
-                f"{manifest.counts.passages} passages.",
-                markup=False,
-            )
+        async with open_store(settings) as store:
+            model = load_model(settings.model_dir, device=args.device)
+            try:
+                start, plan = await plan_sync(job, store, model, report)
+            finally:
+                _tell_problems(report, console)
+            for line in describe_plan(plan, start):
+                console.print(line, markup=False)
+            if args.prune and report.rejected:
+                console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
+            if args.dry_run:
+                console.print("Nothing was changed: this was a dry run.")
+            elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
+                console.print("Nothing to do: the index holds all of this already.")
+            else:
+                manifest = await run_sync(job, store, model, start, plan, report, console)
+                _tell_live(manifest, console)
         if report.truncated:
             console.print(
                 f"{len(report.truncated)} videos have a passage longer than the model reads: "
@@ -145,6 +152,24 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
                 markup=False,
             )
         return _SOME_REJECTED if report.rejected else _DONE
+
+
+def _stop_at_signals() -> None:
+    """Let Ctrl-C and SIGTERM end a run at once, wherever it is, with its own cleaning up.
+
+    asyncio's own handler waits for the job to await something, which embedding does not; and without a
+    handler of its own, the first process of a container does not hear SIGTERM at all.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _tell_live(manifest: Manifest, console: Console) -> None:
+    console.print(
+        f"Live: version {manifest.index_version} with {manifest.counts.videos} videos and "
+        f"{manifest.counts.passages} passages.",
+        markup=False,
+    )
 
 
 def _tell_problems(report: Report, console: Console) -> None:
@@ -157,30 +182,48 @@ def _tell_problems(report: Report, console: Console) -> None:
 
 
 def _status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
-    generations = Generations(settings.index_dir)
-    pointer = generations.pointer()
-    if pointer is None:
-        console.print(f"There is no index in {settings.index_dir}. Build one: python -m ingest sync SOURCE")
-        return _DONE
-    for label, name in (("live", pointer.live), ("previous", pointer.previous)):
-        if name is None:
-            console.print(f"{label}: none")
-            continue
-        manifest = generations.manifest(name)
-        counts = manifest.counts
+    return asyncio.run(_status_async(settings, console))
+
+
+async def _status_async(settings: SearchSettings, console: Console) -> int:
+    async with open_store(settings) as store:
+        live = await store.live()
+        if live is None:
+            console.print(
+                f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE", markup=False
+            )
+            return _DONE
+        previous = await store.previous()
+    for label, manifest in (("live", live), ("previous", previous)):
+        console.print(f"{label}: {_described(manifest) if manifest else 'none'}", markup=False)
+    if live.is_partial:
         console.print(
-            f"{label}: {name}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
-            f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
-            f"{counts.passages} passages",
-            markup=False,
+            "A run that writes into the live version began and has not ended. If none is at work, run the "
+            "same sync again: it goes on where that one stopped."
         )
     return _DONE
 
 
+def _described(manifest: Manifest) -> str:
+    counts = manifest.counts
+    return (
+        f"{manifest.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
+        f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
+        f"{counts.passages} passages"
+    )
+
+
 def _rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    return asyncio.run(_rollback_async(settings, console))
+
+
+async def _rollback_async(settings: SearchSettings, console: Console) -> int:
     with run_lock(settings.index_dir):
-        pointer = Generations(settings.index_dir).roll_back()
-    console.print(f"Live: version {pointer.live}. The version {pointer.previous} is kept.", markup=False)
+        async with open_store(settings) as store:
+            before = await store.live()
+            live = await store.roll_back()
+    kept = f" The version {before.index_version} is kept." if before else ""
+    console.print(f"Live: version {live.index_version}.{kept}", markup=False)
     return _DONE
 
 

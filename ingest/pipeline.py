@@ -20,11 +20,10 @@ from ingest.progress import shown_step
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from ingest.publish import check_counts, publish
 from ingest.report import Report
-from retrieval.edge_writer import EdgeWriter, read_stored
 from retrieval.errors import IncompatibleIndexError
-from retrieval.generations import Generations
-from retrieval.index import StoredVideo
+from retrieval.index import IndexWriter, StoredVideo
 from retrieval.manifest import Manifest, ModelIdentity, PassageSettings, check_servable
+from retrieval.store import IndexStore
 from retrieval.video import Video
 
 _RECORDS_A_BATCH = 500
@@ -34,7 +33,6 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
     """What one run was asked to do."""
 
     sources: tuple[Path, ...]
-    index_dir: Path
     prune: bool
     settings: PassageSettings = PassageSettings()
 
@@ -45,24 +43,26 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What a run starts from: the live version if its points can be kept, and what it holds.
+    """What a run starts from: whether the live version's points can be kept, and what it holds.
 
-    `must_be_whole`: the sources replace a version of the user's own, so no row of theirs may be missing.
+    `unfinished`: an earlier run wrote into the live version and did not end. `must_be_whole`: the sources
+    replace a version of the user's own, so no row of theirs may be missing.
     """
 
-    base: str | None
+    keep_live: bool
     stored: Mapping[str, StoredVideo]
-    base_is_sample: bool = True
+    live_is_sample: bool = True
+    unfinished: bool = False
     why_not_kept: str | None = None
     must_be_whole: bool = False
 
 
-def plan_sync(job: SyncJob, model: Model, report: Report) -> tuple[Start, Plan]:
+async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Report) -> tuple[Start, Plan]:
     """Read the sources once and decide what to do with every video.
 
     Raises SourceError where a source cannot be read, IngestError where no row of them is good.
     """
-    start = _start(job, model)
+    start = await _start(job, store, model)
     source: dict[str, StoredVideo] = {}
     rows = 0
     for row in read_catalogue(job.sources):
@@ -92,75 +92,63 @@ def plan_sync(job: SyncJob, model: Model, report: Report) -> tuple[Start, Plan]:
 
 
 async def run_sync(
-    job: SyncJob, model: Model, start: Start, plan: Plan, report: Report, console: Console
-) -> Manifest:
-    """Do what the plan says on a copy of the live version, verify it, and make it the live one.
-
-    Raises IngestError or SourceError; the live version then stays, and the copy is thrown away.
-    """
-    generations = Generations(job.index_dir)
-    try:
-        return await _build(generations, job, model, start, plan, report, console)
-    except BaseException:
-        # Whatever stopped the run, a kill by the keyboard too, the live version was never touched.
-        generations.discard_unfinished()
-        raise
-
-
-async def _build(
-    generations: Generations,
     job: SyncJob,
+    store: IndexStore,
     model: Model,
     start: Start,
     plan: Plan,
     report: Report,
     console: Console,
 ) -> Manifest:
-    """Build, verify and publish; what is left behind on an error is the caller's to delete."""
-    writer = EdgeWriter(generations.start(copy_of=start.base), dimension=model.identity.dimension)
-    try:
+    """Do what the plan says in a new version, verify it, and make it the live one.
+
+    Raises IngestError, SourceError or IndexUnavailableError; the live version then stays as far as the engine
+    can keep it: a run that keeps its points on a server writes in place, and the same run again goes on.
+    """
+    async with store.build(dimension=model.identity.dimension, keep_live=start.keep_live) as build:
+        writer = build.writer
         removed = set(plan.ids(Action.REMOVE))
         await writer.delete(sorted(removed))
         await _write_records(job, model, plan, writer)
         await _write_videos(job, model, plan, writer, report, console)
         counts = await writer.counts()
-        check_counts(counts, videos=len((start.stored.keys() | plan.actions.keys()) - removed))
+        expected = len((start.stored.keys() | plan.actions.keys()) - removed)
+        check_counts(counts, videos=expected, if_refused=build.if_refused)
         console.print("Optimizing the index and verifying it")
         await writer.finish()
         return await publish(
-            generations,
-            writer.folder,
+            build,
             counts=counts,
             encoder=model.encoder,
             model=model.identity,
             settings=job.settings,
-            is_sample=job.is_sample and start.base_is_sample,
+            is_sample=job.is_sample and start.live_is_sample,
         )
-    except BaseException:
-        await writer.abandon()
-        raise
 
 
-def _start(job: SyncJob, model: Model) -> Start:
+async def _start(job: SyncJob, store: IndexStore, model: Model) -> Start:
     """Find what of the live version can be kept."""
-    generations = Generations(job.index_dir)
-    pointer = generations.pointer()
-    if pointer is None:
-        return Start(None, {})
-    manifest = generations.manifest(pointer.live)
+    manifest = await store.live()
+    if manifest is None:
+        return Start(keep_live=False, stored={})
     if manifest.is_sample and not job.is_sample:
-        return Start(None, {}, why_not_kept="The sample catalogue makes way for this one.")
+        return Start(keep_live=False, stored={}, why_not_kept="The sample catalogue makes way for this one.")
     problem = _incompatibility(manifest, model.identity, job.settings)
     if problem is None:
-        stored = read_stored(generations.folder(pointer.live))
-        return Start(pointer.live, stored, base_is_sample=manifest.is_sample)
+        stored = await store.stored_videos()
+        return Start(
+            keep_live=True,
+            stored=stored,
+            live_is_sample=manifest.is_sample,
+            unfinished=manifest.is_partial,
+        )
     if not job.prune:
         raise IngestError(
             f"{problem} Videos that are in the index and not in these sources cannot be carried over. Give "
             "all sources and --prune to build the index anew; the live index is as it was."
         )
     anew = f"{problem} Everything is embedded anew."
-    return Start(None, {}, why_not_kept=anew, must_be_whole=True)
+    return Start(keep_live=False, stored={}, why_not_kept=anew, must_be_whole=True)
 
 
 def _incompatibility(manifest: Manifest, model: ModelIdentity, settings: PassageSettings) -> str | None:
@@ -174,7 +162,7 @@ def _incompatibility(manifest: Manifest, model: ModelIdentity, settings: Passage
     return None
 
 
-async def _write_records(job: SyncJob, model: Model, plan: Plan, writer: EdgeWriter) -> None:
+async def _write_records(job: SyncJob, model: Model, plan: Plan, writer: IndexWriter) -> None:
     """Bring up to date what is shown of videos whose texts did not change."""
     batch = []
     for video in _videos(job, plan, frozenset({Action.UPDATE})):
@@ -186,7 +174,7 @@ async def _write_records(job: SyncJob, model: Model, plan: Plan, writer: EdgeWri
 
 
 async def _write_videos(
-    job: SyncJob, model: Model, plan: Plan, writer: EdgeWriter, report: Report, console: Console
+    job: SyncJob, model: Model, plan: Plan, writer: IndexWriter, report: Report, console: Console
 ) -> None:
     """Embed and write every video whose texts are new."""
     total = len(plan.ids(*EMBEDDED))

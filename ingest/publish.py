@@ -1,20 +1,18 @@
-"""Build beside, verify, switch: how a new version of the index comes to be live."""
+"""Verify, then switch: how a version that was built comes to be live."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from ingest.errors import IngestError
-from retrieval.edge_index import EdgeIndex
 from retrieval.encoder import DocumentEncoder
-from retrieval.generations import Generations
 from retrieval.index import NO_FILTER, VideoIndex
 from retrieval.lexical import weigh_query
 from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
 from retrieval.ranking import Query, rank_videos
+from retrieval.store import IndexBuild
 from retrieval.video import VideoRecord
 
 _PROBES = 16
@@ -27,8 +25,7 @@ _SAME_POINT = 1e-2
 
 
 async def publish(
-    generations: Generations,
-    built: Path,
+    build: IndexBuild,
     *,
     counts: IndexCounts,
     encoder: DocumentEncoder,
@@ -36,36 +33,37 @@ async def publish(
     settings: PassageSettings,
     is_sample: bool,
 ) -> Manifest:
-    """Verify a built version and make it the live one.
+    """Verify what a build's writer finished and make it the live version.
 
-    Raises IngestError where the version does not hold or does not find what it should; the live version
-    then stays.
+    Raises IngestError where it does not hold or does not find what it should; it is then not published.
     """
     manifest = Manifest(
-        index_version=built.name,
+        index_version=build.version,
         model=model,
         passage_settings=settings,
         counts=counts,
         built_at=datetime.now(UTC),
         is_sample=is_sample,
     )
-    index = EdgeIndex(built, manifest)
+    index = await build.open(manifest)
     try:
         probes = await _probes(index, counts.videos)
         await _check_vectors(index, probes)
         manifest = _with_canaries(manifest, await _canaries(index, probes, encoder))
+    except IngestError as e:
+        raise IngestError(f"{e} {build.if_refused}") from e
     finally:
         await index.close()
-    generations.publish(built, manifest)
+    await build.publish(manifest)
     return manifest
 
 
-def check_counts(counts: IndexCounts, *, videos: int) -> None:
+def check_counts(counts: IndexCounts, *, videos: int, if_refused: str) -> None:
     """Raise IngestError unless the new version holds as many videos as the plan says."""
     if counts.videos != videos:
         raise IngestError(
-            f"The new version holds {counts.videos} videos and should hold {videos}. It was thrown away and "
-            "the live index is as it was. Run the same command again."
+            f"The new version holds {counts.videos} videos and should hold {videos}. {if_refused} Run the "
+            "same command again."
         )
 
 
@@ -91,10 +89,7 @@ async def _check_vectors(index: VideoIndex, probes: Iterable[VideoRecord]) -> No
             raise IngestError(f"The new version has no usable vector for the video {video.video_id}.")
         nearest = await index.nearest_videos(vector, limit=1)
         if not nearest or nearest[0].distance > _SAME_POINT:
-            raise IngestError(
-                f"The new version does not find the video {video.video_id} by its own vector. It was thrown "
-                "away and the live index is as it was."
-            )
+            raise IngestError(f"The new version does not find the video {video.video_id} by its own vector.")
 
 
 async def _canaries(
@@ -117,8 +112,5 @@ async def _canaries(
 
 def _with_canaries(manifest: Manifest, canaries: tuple[str, ...]) -> Manifest:
     if manifest.counts.videos and not canaries:
-        raise IngestError(
-            "The new version finds none of the videos it was asked for by their own titles. It was thrown "
-            "away and the live index is as it was."
-        )
+        raise IngestError("The new version finds none of the videos it was asked for by their own titles.")
     return msgspec.structs.replace(manifest, canaries=canaries)

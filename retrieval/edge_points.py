@@ -1,12 +1,10 @@
-"""What an embedded index stores: the two shards' configurations, their points, ids and payload fields."""
+"""What an embedded index stores, in the engine's own types: its shards, points and filters."""
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from qdrant_edge import (
     Distance,
     EdgeConfig,
@@ -32,47 +30,33 @@ from qdrant_edge import (
 )
 from qdrant_edge import SparseVector as EdgeSparseVector
 
-from retrieval.index import EmbeddedVideo, SearchFilter, SparseVector, StoredVideo
-from retrieval.video import VideoRecord
-
-PAIR = "pair"
-WORDS = "words"
-
-VIDEOS = "videos"
-PASSAGES = "passages"
-
-_ID_SPACE = uuid.UUID("5c8e3a52-8b0e-5d5c-9a53-6f1d0b9c7a11")
+from retrieval.index import EmbeddedVideo, SearchFilter, SparseVector
+from retrieval.points import (
+    FULL_SCAN_KILOBYTES,
+    GRAPH_BUILD_WIDTH,
+    GRAPH_LINKS,
+    INSTANT_FIELDS,
+    KEYWORD_FIELDS,
+    PAIR,
+    WORDS,
+    exact_conditions,
+    instant,
+    passage_payload,
+    passage_point_id,
+    video_payload,
+    video_point_id,
+)
 
 _PAGE = 1000
 
-_GRAPH = HnswIndexConfig(m=24, ef_construct=200, full_scan_threshold=10_000)
+_GRAPH = HnswIndexConfig(
+    m=GRAPH_LINKS, ef_construct=GRAPH_BUILD_WIDTH, full_scan_threshold=FULL_SCAN_KILOBYTES
+)
 
 _INDEXED_FIELDS = {
-    "video_id": PayloadSchemaType.Keyword,
-    "channel": PayloadSchemaType.Keyword,
-    "language": PayloadSchemaType.Keyword,
-    "published_at": PayloadSchemaType.Datetime,
+    **dict.fromkeys(KEYWORD_FIELDS, PayloadSchemaType.Keyword),
+    **dict.fromkeys(INSTANT_FIELDS, PayloadSchemaType.Datetime),
 }
-
-
-def video_point_id(video_id: str) -> str:
-    """Name a video's point: the same id in every run."""
-    return str(uuid.uuid5(_ID_SPACE, video_id))
-
-
-def passage_point_id(video_id: str, ordinal: int) -> str:
-    """Name a passage's point: the same id in every run.
-
-    Its first half is its video's, so that a search knows whose a passage is without reading any payload.
-    """
-    owner = uuid.uuid5(_ID_SPACE, video_id).bytes[:8]
-    passage = uuid.uuid5(_ID_SPACE, f"{video_id}\0{ordinal}").bytes[8:]
-    return str(uuid.UUID(bytes=owner + passage))
-
-
-def owner_key(point: uuid.UUID) -> int:
-    """Take the half of a point's id that a video and its passages share: 60 bits of a hash."""
-    return point.int >> 64
 
 
 def create_shard(folder: Path, dimension: int) -> EdgeShard:
@@ -114,33 +98,17 @@ def video_point(video: EmbeddedVideo) -> Point:
 
 def passage_points(video: EmbeddedVideo) -> Iterator[Point]:
     """Make the points of all a video's passages."""
-    fields = filter_fields(video.record)
     for ordinal, passage in enumerate(video.passages):
         yield Point(
             id=passage_point_id(video.record.video_id, ordinal),
             vector={PAIR: passage.vector.tolist(), WORDS: edge_words(passage.words)},
-            payload={**fields, "text": passage.text, "start": passage.start, "end": passage.end},
+            payload=passage_payload(video.record, passage),
         )
 
 
 def edge_words(words: SparseVector) -> EdgeSparseVector:
     """Turn word weights into the engine's own type."""
     return EdgeSparseVector(indices=list(words.indices), values=list(words.values))
-
-
-def video_payload(record: VideoRecord, stored: StoredVideo) -> dict[str, Any]:
-    """Turn a record into a video point's payload."""
-    return {**msgspec.to_builtins(record), **filter_fields(record), **msgspec.to_builtins(stored)}
-
-
-def filter_fields(record: VideoRecord) -> dict[str, Any]:
-    """Say what every point of a video carries, so that a search can be narrowed."""
-    return {
-        "video_id": record.video_id,
-        "channel": record.channel,
-        "language": record.language,
-        "published_at": _instant(record.published_at) if record.published_at else None,
-    }
 
 
 def payload_of(point: Record | ScoredPoint) -> dict[str, Any]:
@@ -165,16 +133,6 @@ def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> It
             return
 
 
-def record_of(payload: dict[str, Any]) -> VideoRecord:
-    """Turn a video point's payload back into its record."""
-    return msgspec.convert(payload, VideoRecord, strict=False)
-
-
-def stored_of(payload: dict[str, Any]) -> StoredVideo:
-    """Turn a video point's payload back into its hashes."""
-    return msgspec.convert(payload, StoredVideo)
-
-
 def edge_filter(
     where: SearchFilter, conditions: Iterable[Any] = (), *, without: Collection[str] = ()
 ) -> Filter | None:
@@ -183,22 +141,17 @@ def edge_filter(
     `conditions` must hold besides, and points of the videos `without` do not count.
     """
     must = list(conditions)
-    for field, value in (("channel", where.channel), ("language", where.language)):
-        if value is not None:
-            must.append(FieldCondition(key=field, match=MatchValue(value)))
+    for field, value in exact_conditions(where):
+        must.append(FieldCondition(key=field, match=MatchValue(value)))
     if where.published_after or where.published_before:
         must.append(
             FieldCondition(
                 key="published_at",
                 range=RangeDateTime(
-                    gte=_instant(where.published_after) if where.published_after else None,
-                    lt=_instant(where.published_before) if where.published_before else None,
+                    gte=instant(where.published_after) if where.published_after else None,
+                    lt=instant(where.published_before) if where.published_before else None,
                 ),
             )
         )
     must_not: list[Any] = [FieldCondition(key="video_id", match=MatchAny(list(without)))] if without else []
     return Filter(must=must, must_not=must_not) if must or must_not else None
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat()

@@ -1,7 +1,6 @@
-"""The embedded engine's writing side: a generation being built."""
+"""The embedded engine's writing side: a generation being built, which nobody searches yet."""
 
 import contextlib
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -19,22 +18,11 @@ from qdrant_edge import (
 )
 
 from retrieval.edge_errors import engine_errors, with_engine_errors
-from retrieval.edge_points import (
-    PASSAGES,
-    VIDEOS,
-    create_shard,
-    every_point,
-    filter_fields,
-    passage_points,
-    payload_of,
-    stored_of,
-    video_payload,
-    video_point,
-    video_point_id,
-)
+from retrieval.edge_points import create_shard, every_point, passage_points, payload_of, video_point
 from retrieval.errors import IndexUnavailableError
 from retrieval.index import EmbeddedVideo, StoredVideo
 from retrieval.manifest import IndexCounts
+from retrieval.points import PASSAGES, VIDEOS, filter_fields, stored_of, video_payload, video_point_id
 from retrieval.video import VideoRecord
 
 STORED_FILE = "stored.msgpack"
@@ -112,11 +100,6 @@ class EdgeWriter:
             # An engine that cannot close has nothing left to save: what counts was flushed before.
             with contextlib.suppress(IndexUnavailableError), engine_errors("The version could not be closed"):
                 shard.close()
-
-    async def abandon(self) -> None:
-        """Throw this version away, whatever state it is in."""
-        await self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _delete_passages(self, video_ids: Sequence[str]) -> None:
         owners = Filter(must=[FieldCondition(key="video_id", match=MatchAny(list(video_ids)))])

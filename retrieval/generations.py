@@ -10,15 +10,13 @@ into `generations`, and CURRENT names it. A crash between any two leaves the old
 """
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 import msgspec
 
 from retrieval.durable_files import copy_sparse, replace_file, sync_folder, sync_tree
 from retrieval.errors import IndexUnavailableError
-from retrieval.manifest import Manifest
+from retrieval.manifest import Manifest, new_version_name
 
 POINTER_FILE = "CURRENT"
 MANIFEST_FILE = "manifest.json"
@@ -74,7 +72,7 @@ class Generations:
         What an earlier run left unfinished is deleted.
         """
         self.discard_unfinished()
-        folder = self._building / _new_name()
+        folder = self._building / new_version_name()
         if copy_of is None:
             folder.mkdir(parents=True)
         else:
@@ -112,8 +110,3 @@ class Generations:
             if folder.name not in (pointer.live, pointer.previous):
                 shutil.rmtree(folder, ignore_errors=True)
         return pointer
-
-
-def _new_name() -> str:
-    """Name a generation: sorts by time, and two runs in one second differ."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(3)}"

@@ -79,7 +79,10 @@ class PassageHit(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class VideoIndex(Protocol):
-    """One version of the catalogue, open for reading. It never changes while it is open.
+    """One version of the catalogue, open for reading.
+
+    An embedded version never changes while it is open. On a server a run writes in place, so a video or a
+    passage that one call found may be gone when the next asks about it; it is then absent from that answer.
 
     Every method raises IndexUnavailableError where the engine does not answer.
     """
@@ -114,8 +117,8 @@ class VideoIndex(Protocol):
         An id the index does not hold is absent.
         """
 
-    async def moments(self, hits: Sequence[PassageHit]) -> list[Moment]:
-        """Fetch what these passages say and when, in their order."""
+    async def moments(self, hits: Sequence[PassageHit]) -> dict[UUID, Moment]:
+        """Fetch what these passages say and when, by passage id; one that is gone since is absent."""
 
     async def matching_videos(
         self, words: SparseVector, *, limit: int, where: SearchFilter = NO_FILTER
@@ -179,7 +182,10 @@ class EmbeddedVideo(msgspec.Struct, frozen=True):
 
 
 class IndexWriter(Protocol):
-    """A version of the catalogue that is being built; nobody searches it before it is published.
+    """A version of the catalogue that is being written.
+
+    A writer that is stopped between two calls, or within one, leaves what another run of the same can finish:
+    a video that is not whole yet is not among the stored ones with its content hash.
 
     Every method raises IndexUnavailableError where the engine refuses or does not answer.
     """
@@ -200,10 +206,7 @@ class IndexWriter(Protocol):
         """Count what the index holds now."""
 
     async def finish(self) -> None:
-        """Optimize, flush and close: the version is complete on disk when this returns."""
-
-    async def abandon(self) -> None:
-        """Throw this version away, whatever state it is in."""
+        """Make what was written durable and quick to search; nothing may be written after it."""
 
 
 class IndexSource(Protocol):

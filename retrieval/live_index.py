@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from retrieval.errors import IndexUnavailableError, VidsearchError
+from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, VidsearchError
 from retrieval.index import VideoIndex
 
 _log = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ POLL_SECONDS = 0.5
 class _Version:
     """One open index and how many requests use it."""
 
-    def __init__(self, name: str, index: VideoIndex) -> None:
-        self.name = name
+    def __init__(self, index: VideoIndex) -> None:
+        # Of the index itself, and not of the pointer that led to it: that may have moved on since.
+        self.name = index.manifest.index_version
         self.index = index
         self.leases = 0
         self.retired = False
@@ -60,18 +61,21 @@ class LiveIndex:
     def __init__(
         self,
         *,
-        current: Callable[[], str | None],
+        current: Callable[[], Awaitable[str | None]],
         open_version: Callable[[str], Awaitable[VideoIndex]],
         missing: str,
+        may_be_away: bool = False,
     ) -> None:
         """Follow `current`, which names the live version or None, and open versions with `open_version`.
 
-        `missing` is what to tell callers while there is none.
+        `missing` is what to tell callers while there is none. `may_be_away`: whoever knows the live version
+        may not answer yet, which is no reason not to start.
         """
         self._current = current
         self._open_version = open_version
         self._version: _Version | None = None
         self._problem = missing
+        self._may_be_away = may_be_away
         self._follower: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -79,7 +83,15 @@ class LiveIndex:
 
         Raises VidsearchError where there is one that cannot be served.
         """
-        await self._follow()
+        try:
+            await self._follow()
+        except IncompatibleIndexError:
+            raise
+        except IndexUnavailableError as e:
+            if not self._may_be_away:
+                raise
+            self._problem = str(e)
+            _log.warning("Started without an index: %s", e)
         self._follower = asyncio.create_task(self._keep_following())
 
     async def close(self) -> None:
@@ -106,17 +118,20 @@ class LiveIndex:
             except Exception as e:  # noqa: BLE001 - whatever it is, it must not end the following.
                 # The version in use goes on serving, whatever is wrong with the new one; the same failure is
                 # reported once.
+                if self._version is None:
+                    self._problem = str(e)
                 if str(e) != failed:
                     failed = str(e)
-                    _log.error("The new index version was not taken into use: %s", e, exc_info=True)
+                    expected = isinstance(e, VidsearchError)
+                    _log.error("The new index version was not taken into use: %s", e, exc_info=not expected)
 
     async def _follow(self) -> None:
-        name = self._current()
+        name = await self._current()
         if name is None or (self._version and self._version.name == name):
             return
         index = await self._open_version(name)
-        await self._replace(_Version(name, index))
-        _log.info("Serving index version %s", name)
+        await self._replace(_Version(index))
+        _log.info("Serving index version %s", index.manifest.index_version)
 
     async def _replace(self, version: _Version | None) -> None:
         old, self._version = self._version, version

@@ -1,6 +1,7 @@
 """The manifest: what an index is, stored with it and checked before it serves."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from secrets import token_hex
 
 import msgspec
 
@@ -44,7 +45,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What an index is, and since when.
 
     `canaries` are titles whose search found their own video when the index was built. `is_sample` marks the
-    catalogue that ships with the product: the first catalogue of a user's own replaces it.
+    catalogue that ships with the product: the first catalogue of a user's own replaces it. `is_partial`: a
+    run began to write into this version and has not ended; every video in it is whole or marked, and the
+    counts are those from before.
     """
 
     index_version: str
@@ -54,8 +57,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     built_at: datetime
     canaries: tuple[str, ...] = ()
     is_sample: bool = False
+    is_partial: bool = False
     distance: str = DISTANCE
     schema_version: int = SCHEMA_VERSION
+
+
+def new_version_name() -> str:
+    """Name a version: sorts by time, and two in one second differ."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(3)}"
 
 
 def check_servable(manifest: Manifest, model: ModelIdentity) -> None:

@@ -12,7 +12,7 @@ from retrieval.manifest import ModelIdentity, check_servable
 from retrieval.onnx_encoder import OnnxEncoder
 from retrieval.query_batcher import QueryBatcher
 from retrieval.search import Searcher
-from retrieval.settings import SearchSettings
+from retrieval.settings import QdrantSettings, SearchSettings
 
 NO_INDEX = "There is no index yet. Build one: python -m ingest sync SOURCE"
 
@@ -22,15 +22,19 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
     """Load the model, open the live index if there is one, and close both in reverse.
 
     Raises ModelUnavailableError without a model, IncompatibleIndexError where the index was built with
-    another one, and IndexUnavailableError where it cannot be opened. No index at all is not an error: one
-    that is published later is taken up.
+    another one, and IndexUnavailableError where an embedded one cannot be opened. No index at all is not an
+    error, nor is a server that does not answer: what comes later is taken up.
     """
     async with AsyncExitStack() as stack:
         encoder = OnnxEncoder(settings.model_dir)
         encoder.encode_queries(["warm up"])
         batcher = QueryBatcher(encoder.encode_queries, threads=settings.encoder_threads)
         stack.push_async_callback(batcher.close)
-        live = embedded_index(Generations(settings.index_dir), encoder.exported.identity)
+        model = encoder.exported.identity
+        if settings.qdrant:
+            live = await stack.enter_async_context(server_index(settings.qdrant, model))
+        else:
+            live = embedded_index(Generations(settings.index_dir), model)
         stack.push_async_callback(live.close)
         await live.start()
         yield Searcher(encoder=batcher, source=live, cached_results=settings.cached_results)
@@ -39,7 +43,7 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
 def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
     """Follow the live generation on this machine."""
 
-    def current() -> str | None:
+    async def current() -> str | None:
         pointer = generations.pointer()
         return pointer.live if pointer else None
 
@@ -52,3 +56,25 @@ def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
         return await asyncio.to_thread(open_version, name)
 
     return LiveIndex(current=current, open_version=open_in_thread, missing=NO_INDEX)
+
+
+@asynccontextmanager
+async def server_index(settings: QdrantSettings, model: ModelIdentity) -> AsyncIterator[LiveIndex]:
+    """Follow the live version on a Qdrant server."""
+    # The server's client takes 0.5 s to import and tens of MB, which the embedded engine has no use for.
+    from retrieval.qdrant_connection import SERVING, connected  # noqa: PLC0415
+    from retrieval.qdrant_store import QdrantStore  # noqa: PLC0415
+
+    async with connected(settings, SERVING) as connection:
+        store = QdrantStore(connection, settings)
+
+        async def current() -> str | None:
+            manifest = await store.live()
+            return manifest.index_version if manifest else None
+
+        async def open_version(_: str) -> VideoIndex:
+            index = await store.open_live()
+            check_servable(index.manifest, model)
+            return index
+
+        yield LiveIndex(current=current, open_version=open_version, missing=NO_INDEX, may_be_away=True)

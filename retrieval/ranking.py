@@ -84,10 +84,13 @@ async def best_moments(
         )[:limit]
         for video_id, hits in passages.items()
     }
-    moments = iter(await index.moments([hit for hits in chosen.values() for hit in hits]))
-    told = {video_id: [next(moments) for _ in hits] for video_id, hits in chosen.items()}
+    told = await index.moments([hit for hits in chosen.values() for hit in hits])
     return {
-        video_id: tuple(moment for moment in told.get(video_id, ()) if moment.text is not None)
+        video_id: tuple(
+            told[hit.passage_id]
+            for hit in chosen.get(video_id, ())
+            if hit.passage_id in told and told[hit.passage_id].text is not None
+        )
         for video_id in video_ids
     }
 

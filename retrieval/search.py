@@ -93,6 +93,8 @@ class Searcher:
             record = await _record(index, video_id)
             query = await self._understand(text)
             distances = await index.distances_of(query.embedding, [video_id])
+            if video_id not in distances:
+                raise _not_found()
             moments = await best_moments(index, query, [video_id], "hybrid", limit=limit)
             found = FoundVideo(record, distances[video_id], moments[video_id])
             return SearchResult(index.manifest.index_version, (found,))
@@ -108,7 +110,11 @@ class Searcher:
             records = await index.videos([hit.video_id for hit in others])
             return SearchResult(
                 index.manifest.index_version,
-                tuple(FoundVideo(records[hit.video_id], hit.distance, ()) for hit in others),
+                tuple(
+                    FoundVideo(records[hit.video_id], hit.distance, ())
+                    for hit in others
+                    if hit.video_id in records
+                ),
             )
 
     async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
@@ -169,14 +175,18 @@ class Searcher:
         )
         return SearchResult(
             index.manifest.index_version,
-            tuple(FoundVideo(records[hit.video_id], hit.distance, moments[hit.video_id]) for hit in chosen),
+            tuple(
+                FoundVideo(records[hit.video_id], hit.distance, moments[hit.video_id])
+                for hit in chosen
+                if hit.video_id in records
+            ),
         )
 
     async def _classic(self, index: VideoIndex, text: str) -> tuple[VideoRecord, ...]:
         query = await self._understand(text)
         hits = await index.nearest_videos(_pair(query), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE)
         records = await index.videos([hit.video_id for hit in hits])
-        return tuple(records[hit.video_id] for hit in hits)
+        return tuple(records[hit.video_id] for hit in hits if hit.video_id in records)
 
 
 def _pair(query: Query) -> PairVector:

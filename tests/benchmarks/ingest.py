@@ -19,7 +19,7 @@ from ingest.pipeline import SyncJob, _videos, plan_sync
 from ingest.plan import EMBEDDED
 from ingest.publish import publish
 from ingest.report import Report
-from retrieval.edge_writer import EdgeWriter
+from retrieval.edge_store import EdgeStore
 from retrieval.generations import Generations
 from tests.benchmarks.command_line import Sync, sync, versions_of
 from tests.benchmarks.conditions import CACHE, Options, cores, model_dir
@@ -60,8 +60,8 @@ async def _measure_rates(source: Path, index_dir: Path, options: Options) -> lis
     reference = load_reference()
     reference.encode(["warm up"], show_progress_bar=False)
     model.encoder.encode_documents(["warm up"])
-    job = SyncJob(sources=(source,), index_dir=index_dir, prune=False)
-    ours, theirs, counts, around = await _take_turns(job, model, reference)
+    job = SyncJob(sources=(source,), prune=False)
+    ours, theirs, counts, around = await _take_turns(job, EdgeStore(Generations(index_dir)), model, reference)
     passages = sum(counts)
     ratios = [its / mine for its, mine in zip(theirs, ours, strict=True)]
     whole, its = passages / (sum(ours) + around), passages / sum(theirs)
@@ -88,48 +88,48 @@ async def _measure_rates(source: Path, index_dir: Path, options: Options) -> lis
 
 
 async def _take_turns(
-    job: SyncJob, model: Model, reference: SentenceTransformer
+    job: SyncJob, store: EdgeStore, model: Model, reference: SentenceTransformer
 ) -> tuple[list[float], list[float], list[int], float]:
     """Give our seconds and theirs by batch, its passages, and our seconds before and after the batches."""
     began = perf_counter()
-    _, plan = plan_sync(job, model, Report(None))
-    generations = Generations(job.index_dir)
-    writer = EdgeWriter(generations.start(), dimension=model.identity.dimension)
+    _, plan = await plan_sync(job, store, model, Report(None))
     embedder = Embedder(
         model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
     )
-    around = perf_counter() - began
+    async with store.build(dimension=model.identity.dimension, keep_live=False) as build:
+        around = perf_counter() - began
 
-    def cut() -> Iterator[CutVideo]:
-        yield from (embedder.cut(video) for video in _videos(job, plan, EMBEDDED))
+        def cut() -> Iterator[CutVideo]:
+            yield from (embedder.cut(video) for video in _videos(job, plan, EMBEDDED))
 
-    ours, theirs, counts = [], [], []
-    batches = embedder.embed(cut())
-    while True:
+        ours, theirs, counts = [], [], []
+        batches = embedder.embed(cut())
+        while True:
+            began = perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                break
+            await build.writer.write(batch)
+            ours.append(perf_counter() - began)
+            texts = [
+                passage.text for video in batch for passage in video.passages if passage.text is not None
+            ]
+            began = perf_counter()
+            reference.encode(texts, show_progress_bar=False)
+            theirs.append(perf_counter() - began)
+            counts.append(len(texts))
+            print(f"    {len(texts)} passages: ours {ours[-1]:.1f} s, theirs {theirs[-1]:.1f} s", flush=True)
         began = perf_counter()
-        batch = next(batches, None)
-        if batch is None:
-            break
-        await writer.write(batch)
-        ours.append(perf_counter() - began)
-        texts = [passage.text for video in batch for passage in video.passages if passage.text is not None]
-        began = perf_counter()
-        reference.encode(texts, show_progress_bar=False)
-        theirs.append(perf_counter() - began)
-        counts.append(len(texts))
-        print(f"    {len(texts)} passages: ours {ours[-1]:.1f} s, theirs {theirs[-1]:.1f} s", flush=True)
-    began = perf_counter()
-    held = await writer.counts()
-    await writer.finish()
-    await publish(
-        generations,
-        writer.folder,
-        counts=held,
-        encoder=model.encoder,
-        model=model.identity,
-        settings=job.settings,
-        is_sample=False,
-    )
+        held = await build.writer.counts()
+        await build.writer.finish()
+        await publish(
+            build,
+            counts=held,
+            encoder=model.encoder,
+            model=model.identity,
+            settings=job.settings,
+            is_sample=False,
+        )
     return ours, theirs, counts, around + perf_counter() - began
 
 

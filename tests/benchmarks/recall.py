@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from qdrant_edge import EdgeShard, Query, QueryRequest, SearchParams
 
 from retrieval import edge_index
-from retrieval.edge_points import PAIR
 from retrieval.encoder import Embeddings
+from retrieval.points import PAIR
 from tests.benchmarks.built_indexes import built_index, load_encoder
 from tests.benchmarks.conditions import Options, cores
 from tests.benchmarks.datasets import every_query

@@ -5,18 +5,20 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import CursorError
+from retrieval.errors import CursorError, IndexUnavailableError
 from retrieval.index import (
     NO_FILTER,
     EmbeddedVideo,
     IndexWriter,
     Moment,
+    PassageHit,
     SearchFilter,
     StoredVideo,
     VideoHit,
@@ -34,11 +36,25 @@ from tests.support.embedded_videos import (
     unit_vectors,
     vector,
 )
-from tests.support.engines import EmbeddedEngine, Engine
+from tests.support.engines import (
+    Engine,
+    NewEngine,
+    RealServer,
+    client_emulation,
+    embedded_engine,
+    emulation_over_grpc,
+    real_server,
+)
 
 pytestmark = pytest.mark.anyio
 
-ENGINES: dict[str, Callable[[Path], Engine]] = {"embedded": EmbeddedEngine}
+ENGINES: dict[str, NewEngine | None] = {
+    "embedded": embedded_engine,
+    "client-emulation": client_emulation,
+    "client-emulation-over-grpc": emulation_over_grpc,
+    "server-grpc": None,
+    "server-rest": None,
+}
 
 ORIGIN = vector(0, 0)
 LAST_YEAR, THIS_YEAR = datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
@@ -46,24 +62,24 @@ MANY = 1000
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def new_engine(request: pytest.FixtureRequest) -> Callable[[Path], Engine]:
-    return ENGINES[request.param]
+def new_engine(request: pytest.FixtureRequest) -> NewEngine:
+    prepared = ENGINES[request.param]
+    if prepared:
+        return prepared
+    server: RealServer = request.getfixturevalue("qdrant_server")
+    return real_server(server, use_grpc=request.param == "server-grpc")
 
 
 @pytest.fixture
-async def engine(new_engine: Callable[[Path], Engine], index_folder: Path) -> AsyncIterator[Engine]:
-    engine = new_engine(index_folder)
-    yield engine
-    await engine.close()
+async def engine(new_engine: NewEngine, index_folder: Path) -> AsyncIterator[Engine]:
+    async with new_engine(index_folder) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")
-async def lasting_engine(
-    new_engine: Callable[[Path], Engine], index_folders: Callable[[], Path]
-) -> AsyncIterator[Engine]:
-    engine = new_engine(index_folders())
-    yield engine
-    await engine.close()
+async def lasting_engine(new_engine: NewEngine, index_folders: Callable[[], Path]) -> AsyncIterator[Engine]:
+    async with new_engine(index_folders()) as engine:
+        yield engine
 
 
 def ids(hits: list[VideoHit]) -> list[str]:
@@ -79,7 +95,9 @@ async def catalogue(index: VideoIndex) -> dict[str, VideoRecord]:
 async def texts_of(index: VideoIndex, video_id: str) -> list[str | None]:
     """Every passage's text, nearest to the origin first."""
     found = await index.passages_of(ORIGIN, NO_WORDS, [video_id], among=MANY)
-    return [moment.text for moment in await index.moments(found.get(video_id, []))]
+    hits = found.get(video_id, [])
+    told = await index.moments(hits)
+    return [told[hit.passage_id].text for hit in hits]
 
 
 # What it is.
@@ -97,7 +115,7 @@ async def test_an_empty_index_answers_every_question(engine: Engine) -> None:
     assert await index.nearest_by_passage(ORIGIN, limit=5) == []
     assert await index.distances_of(ORIGIN, ["a"]) == {}
     assert await index.passages_of(ORIGIN, asking("word"), ["a"], among=5) == {}
-    assert await index.moments([]) == []
+    assert await index.moments([]) == {}
     assert await index.matching_videos(asking("word"), limit=5) == {}
     assert await index.relevance_of(asking("word"), ["a"]) == {}
     assert await index.passage_relevance_of(asking("word"), ["a"]) == {}
@@ -242,11 +260,95 @@ async def test_the_writer_says_what_the_version_holds(engine: Engine) -> None:
     assert seen == expected | {"v1": StoredVideo("c1", "changed")}
 
 
-async def test_a_version_that_is_open_does_not_change(engine: Engine) -> None:
+# Versions.
+
+
+async def test_a_new_version_beside_leaves_the_open_one_as_it_is(engine: Engine) -> None:
     before = await engine.build([embedded("a", (0, 0, 0, 0))])
-    after = await engine.change(lambda writer: writer.write([embedded("b", (1, 0, 0, 0))]))
+    after = await engine.build([embedded("b", (1, 0, 0, 0))])
     assert set(await catalogue(before)) == {"a"}
-    assert set(await catalogue(after)) == {"a", "b"}
+    assert ids(await before.nearest_by_passage(ORIGIN, limit=5)) == ["a"]
+    assert set(await catalogue(after)) == {"b"}
+
+
+async def test_the_store_says_what_is_live_and_what_was(engine: Engine) -> None:
+    assert await engine.store.live() is None
+    assert await engine.store.previous() is None
+    assert await engine.store.stored_videos() == {}
+    first = await engine.build([embedded("a", (0, 0, 0, 0), content_hash="one")])
+    assert await engine.store.live() == first.manifest
+    assert await engine.store.previous() is None
+    second = await engine.build([embedded("b", (0, 0, 0, 0), content_hash="two")])
+    assert await engine.store.live() == second.manifest
+    assert await engine.store.previous() == first.manifest
+    assert await engine.store.stored_videos() == {"b": StoredVideo("two", "record")}
+
+
+async def test_a_roll_back_goes_to_the_version_before_and_another_one_back(engine: Engine) -> None:
+    with pytest.raises(IndexUnavailableError, match="no previous version"):
+        await engine.store.roll_back()
+    first = await engine.build([embedded("a", (0, 0, 0, 0))])
+    with pytest.raises(IndexUnavailableError, match="no previous version"):
+        await engine.store.roll_back()
+    second = await engine.build([embedded("b", (0, 0, 0, 0))])
+    for expected in (first, second, first):
+        assert await engine.store.roll_back() == expected.manifest
+        assert await engine.store.live() == expected.manifest
+        assert await catalogue(await engine.open()) == await catalogue(expected)
+    third = await engine.build([embedded("c", (0, 0, 0, 0))])
+    assert await engine.store.previous() == first.manifest
+    assert set(await catalogue(third)) == {"c"}
+
+
+async def test_a_version_that_fails_on_its_way_is_never_live(engine: Engine) -> None:
+    before = await engine.build([embedded("a", (0, 0, 0, 0))])
+
+    async def fail(writer: IndexWriter) -> None:
+        await writer.write([embedded("b", (0, 0, 0, 0))])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await engine.publish(fail, keep_live=False)
+    assert await engine.store.live() == before.manifest
+    assert set(await catalogue(await engine.open())) == {"a"}
+    after = await engine.build([embedded("c", (0, 0, 0, 0))])
+    assert await engine.store.previous() == before.manifest
+    assert set(await catalogue(after)) == {"c"}
+
+
+async def test_a_run_that_failed_is_ended_by_the_same_run_again(engine: Engine) -> None:
+    """Wherever it stopped, nothing of the old version is lost, and nothing is doubled afterwards."""
+    old = [
+        embedded(name, (n, 0, 0, 0), passages=[passage((n, i, 0, 0), f"{name}{i}") for i in range(4)])
+        for n, name in enumerate("abc")
+    ]
+    new = embedded("b", (1, 0, 0, 0), passages=[passage((1, 0, 0, 0), "new")], content_hash="new")
+    added = embedded("d", (3, 0, 0, 0), text="added")
+
+    async def run(writer: IndexWriter) -> None:
+        await writer.delete(["a"])
+        await writer.write([new, added])
+
+    async def fail(writer: IndexWriter) -> None:
+        await run(writer)
+        raise ZeroDivisionError
+
+    await engine.build(old)
+    with pytest.raises(ZeroDivisionError):
+        await engine.publish(fail, keep_live=True)
+    index = await engine.change(run)
+    assert set(await catalogue(index)) == {"b", "c", "d"}
+    assert await texts_of(index, "b") == ["new"]
+    assert await texts_of(index, "c") == ["c0", "c1", "c2", "c3"]
+    assert (await engine.store.stored_videos())["b"] == StoredVideo("new", "record")
+
+
+async def test_every_change_gets_a_version_of_its_own(engine: Engine) -> None:
+    versions = [(await engine.build([])).manifest.index_version]
+    for name in "abc":
+        index = await engine.change(lambda writer, name=name: writer.write([embedded(name, (0, 0, 0, 0))]))
+        versions.append(index.manifest.index_version)
+    assert len(set(versions)) == 4
 
 
 # Nearness.
@@ -546,7 +648,7 @@ async def test_passages_come_nearest_first_with_their_relevance(engine: Engine) 
     assert await index.passage_relevance_of(asking("cat"), []) == {}
 
 
-async def test_moments_say_what_and_when_in_the_order_asked(engine: Engine) -> None:
+async def test_moments_say_what_and_when_and_leave_out_what_is_gone(engine: Engine) -> None:
     parts = [
         passage((0, 0, 0, 0), "first 猫", start=0.0, end=1.5),
         passage((1, 0, 0, 0), "no times"),
@@ -555,13 +657,15 @@ async def test_moments_say_what_and_when_in_the_order_asked(engine: Engine) -> N
     silent = embedded("silent", (0, 0, 0, 0), passages=[passage((0, 0, 0, 3), None)])
     index = await engine.build([embedded("a", (0, 0, 0, 0), passages=parts), silent])
     found = await index.passages_of(ORIGIN, NO_WORDS, ["a", "silent"], among=10)
-    assert await index.moments([*reversed(found["a"]), *found["silent"], found["a"][0]]) == [
-        Moment(3661.25, 3662.0, "last", 2.0),
-        Moment(None, None, "no times", 1.0),
-        Moment(0.0, 1.5, "first 猫", 0.0),
-        Moment(None, None, None, 3.0),
-        Moment(0.0, 1.5, "first 猫", 0.0),
-    ]
+    first, second, third = found["a"]
+    (nothing,) = found["silent"]
+    gone = PassageHit(UUID(int=1), 1.0, 0.0)
+    assert await index.moments([third, gone, second, nothing, first, first]) == {
+        first.passage_id: Moment(0.0, 1.5, "first 猫", 0.0),
+        second.passage_id: Moment(None, None, "no times", 1.0),
+        third.passage_id: Moment(3661.25, 3662.0, "last", 2.0),
+        nothing.passage_id: Moment(None, None, None, 3.0),
+    }
 
 
 # Words.

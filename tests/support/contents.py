@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_edge import EdgeShard, ScrollRequest
 
-from retrieval.edge_points import PAIR, PASSAGES, VIDEOS
 from retrieval.generations import Generations
 from retrieval.index import PairVector
 from retrieval.manifest import Manifest
+from retrieval.points import PAIR, PASSAGES, VIDEOS
 
 
 class Contents(msgspec.Struct):

@@ -1,53 +1,63 @@
-"""The engines that the contract runs on."""
+"""The engines that the contract runs on, each through its own store."""
 
-import shutil
-from collections.abc import Awaitable, Callable, Sequence
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+
+import msgspec
+from qdrant_client import AsyncQdrantClient
 
 from retrieval.edge_index import EdgeIndex
-from retrieval.edge_writer import EdgeWriter
+from retrieval.edge_store import EdgeStore
+from retrieval.generations import Generations
 from retrieval.index import EmbeddedVideo, IndexWriter, VideoIndex
+from retrieval.manifest import Manifest
+from retrieval.qdrant_connection import Patience, QdrantConnection, connected
+from retrieval.qdrant_store import QdrantStore
+from retrieval.settings import QdrantSettings
+from retrieval.store import IndexStore
 from tests.support.embedded_videos import manifest_of
+from tests.support.qdrant_server import QdrantServer
+
+_UNHURRIED = Patience(60.0)
+_NO_PORT = 1
+"""Where nobody listens."""
 
 
-class Engine(Protocol):
-    """Builds versions of one index, each from nothing or from the one before, and opens the last."""
+class Engine:
+    """Builds versions of one index and opens the live one; everything it opened is closed with it."""
 
-    async def build(self, videos: Sequence[EmbeddedVideo], *, dimension: int = 2) -> VideoIndex:
-        """Build a version of exactly these videos and open it."""
-
-    async def change(self, change: Callable[[IndexWriter], Awaitable[None]]) -> VideoIndex:
-        """Build a version that is the last one with this change, and open it."""
-
-    async def open(self) -> VideoIndex:
-        """Open the last finished version once more."""
-
-    async def close(self) -> None:
-        """Close every index that was opened, closed or not, and drop what was built."""
-
-
-class EmbeddedEngine:
-    """Qdrant Edge, a folder a version."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._versions = 0
+    def __init__(self, store: IndexStore, open_live: Callable[[], Awaitable[VideoIndex]]) -> None:
+        self.store = store
+        self._open_live = open_live
+        self._opened: list[VideoIndex] = []
         self._dimension = 0
-        self._opened: list[EdgeIndex] = []
 
     async def build(self, videos: Sequence[EmbeddedVideo], *, dimension: int = 2) -> VideoIndex:
+        """Build a version of exactly these videos, beside the live one, and open it."""
         self._dimension = dimension
-        self._next().mkdir()
-        return await self._finish(lambda writer: writer.write(videos))
+        await self.publish(lambda writer: writer.write(videos), keep_live=False)
+        return await self.open()
 
     async def change(self, change: Callable[[IndexWriter], Awaitable[None]]) -> VideoIndex:
-        before = self._version()
-        shutil.copytree(before, self._next())
-        return await self._finish(change)
+        """Make a version that is the live one with this change, and open it."""
+        await self.publish(change, keep_live=True)
+        return await self.open()
+
+    async def publish(self, change: Callable[[IndexWriter], Awaitable[None]], *, keep_live: bool) -> Manifest:
+        """Make a version by changing the live one, or an empty one, and make it live."""
+        async with self.store.build(dimension=self._dimension, keep_live=keep_live) as build:
+            await change(build.writer)
+            await build.writer.finish()
+            manifest = manifest_of((), version=build.version, dimension=self._dimension)
+            await build.publish(manifest)
+            return manifest
 
     async def open(self) -> VideoIndex:
-        index = EdgeIndex(self._version(), manifest_of((), dimension=self._dimension))
+        """Open the live version once more."""
+        index = await self._open_live()
         self._opened.append(index)
         return index
 
@@ -55,15 +65,90 @@ class EmbeddedEngine:
         for index in self._opened:
             await index.close()
 
-    async def _finish(self, change: Callable[[IndexWriter], Awaitable[None]]) -> VideoIndex:
-        writer = EdgeWriter(self._version(), dimension=self._dimension)
-        await change(writer)
-        await writer.finish()
-        return await self.open()
 
-    def _next(self) -> Path:
-        self._versions += 1
-        return self._version()
+NewEngine = Callable[[Path], AbstractAsyncContextManager[Engine]]
 
-    def _version(self) -> Path:
-        return self._folder / f"v{self._versions}"
+
+class EmbeddedEngine(Engine):
+    """Qdrant Edge, a folder a version."""
+
+    def __init__(self, folder: Path) -> None:
+        self._generations = Generations(folder)
+        super().__init__(EdgeStore(self._generations), self._open_generation)
+
+    async def _open_generation(self) -> VideoIndex:
+        pointer = self._generations.pointer()
+        assert pointer is not None
+        return EdgeIndex(self._generations.folder(pointer.live), self._generations.manifest(pointer.live))
+
+
+@asynccontextmanager
+async def embedded_engine(folder: Path) -> AsyncIterator[Engine]:
+    engine = EmbeddedEngine(folder)
+    yield engine
+    await engine.close()
+
+
+@asynccontextmanager
+async def client_emulation(_: Path) -> AsyncIterator[Engine]:
+    """The client's own emulation of a server, in this process: it checks what we ask, not the server."""
+
+    async def open_client() -> AsyncQdrantClient:
+        return AsyncQdrantClient(":memory:")
+
+    settings = QdrantSettings(url="http://emulated")
+    connection = QdrantConnection(settings.url, open_client, _UNHURRIED)
+    store = QdrantStore(connection, settings)
+    with warnings.catch_warnings():
+        # It compares every point, so it needs no index of any kind, and says so.
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect")
+        warnings.filterwarnings("ignore", message="Local mode performs exact")
+        yield Engine(store, store.open_live)
+    await connection.close()
+
+
+@asynccontextmanager
+async def emulation_over_grpc(_: Path) -> AsyncIterator[Engine]:
+    """The same emulation behind a socket that speaks gRPC: it checks our calls' way over the wire."""
+    with QdrantServer(grpc=True) as server:
+        settings = QdrantSettings(url=server.url, grpc_port=server.grpc_port)
+        async with connected(settings, _UNHURRIED) as connection:
+            store = QdrantStore(connection, settings)
+            yield Engine(store, store.open_live)
+
+
+class RealServer(msgspec.Struct, frozen=True):
+    """Where a Qdrant server is that tests may write to."""
+
+    url: str
+    grpc_port: int
+    api_key: str | None = None
+
+
+def real_server(server: RealServer, *, use_grpc: bool) -> NewEngine:
+    """Use a server: collections of its own for each engine, deleted at its end."""
+
+    @asynccontextmanager
+    async def engine(_: Path) -> AsyncIterator[Engine]:
+        settings = QdrantSettings(
+            url=server.url,
+            api_key=server.api_key,
+            grpc_port=server.grpc_port if use_grpc else _NO_PORT,
+            collection=f"test-{uuid.uuid4().hex}",
+        )
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(connected(settings, _UNHURRIED))
+            store = QdrantStore(connection, settings)
+            stack.push_async_callback(_delete_collections, connection, settings.collection)
+            yield Engine(store, store.open_live)
+
+    return engine
+
+
+async def _delete_collections(connection: QdrantConnection, prefix: str) -> None:
+    async def delete(client: AsyncQdrantClient) -> None:
+        for collection in (await client.get_collections()).collections:
+            if collection.name.startswith(prefix):
+                await client.delete_collection(collection.name)
+
+    await connection.call(delete)

@@ -1,16 +1,15 @@
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from ingest import publish as publishing
 from ingest.embedding import Embedder
 from ingest.errors import IngestError
 from ingest.publish import check_counts, publish
+from retrieval import edge_store
 from retrieval.edge_index import EdgeIndex
-from retrieval.edge_writer import EdgeWriter
+from retrieval.edge_store import EdgeStore
 from retrieval.generations import Generations
 from retrieval.index import EmbeddedVideo, PairVector, VideoHit
 from retrieval.manifest import IndexCounts, Manifest, PassageSettings
@@ -41,14 +40,6 @@ def generations() -> Iterator[Generations]:
         yield Generations(folder / "index")
 
 
-async def build(generations: Generations, videos: Sequence[EmbeddedVideo]) -> tuple[Path, IndexCounts]:
-    writer = EdgeWriter(generations.start(), dimension=DIMENSION)
-    await writer.write(videos)
-    counts = await writer.counts()
-    await writer.finish()
-    return writer.folder, counts
-
-
 async def go_live(
     generations: Generations,
     videos: Sequence[EmbeddedVideo],
@@ -56,16 +47,18 @@ async def go_live(
     encoder: WordEncoder | None = None,
     is_sample: bool = False,
 ) -> Manifest:
-    built, counts = await build(generations, videos)
-    return await publish(
-        generations,
-        built,
-        counts=counts,
-        encoder=encoder or WordEncoder(),
-        model=IDENTITY,
-        settings=SETTINGS,
-        is_sample=is_sample,
-    )
+    async with EdgeStore(generations).build(dimension=DIMENSION, keep_live=False) as build:
+        await build.writer.write(videos)
+        counts = await build.writer.counts()
+        await build.writer.finish()
+        return await publish(
+            build,
+            counts=counts,
+            encoder=encoder or WordEncoder(),
+            model=IDENTITY,
+            settings=SETTINGS,
+            is_sample=is_sample,
+        )
 
 
 def live_files(generations: Generations) -> dict[str, bytes]:
@@ -119,9 +112,9 @@ async def test_a_title_that_does_not_find_its_video_is_no_canary(generations: Ge
 @pytest.mark.parametrize("found", [6, 8, 0])
 async def test_a_version_of_another_size_is_refused(found: int) -> None:
     counts = IndexCounts(videos=found, passages=9, videos_with_transcript=0)
-    with pytest.raises(IngestError, match=rf"holds {found} videos and should hold 7.*index is as it was"):
-        check_counts(counts, videos=7)
-    check_counts(msgspec.structs.replace(counts, videos=7), videos=7)
+    with pytest.raises(IngestError, match=rf"holds {found} videos and should hold 7.*All is well"):
+        check_counts(counts, videos=7, if_refused="All is well.")
+    check_counts(msgspec.structs.replace(counts, videos=7), videos=7, if_refused="All is well.")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -150,8 +143,8 @@ async def test_an_engine_that_does_not_find_its_own_vectors_is_refused(
 
     await go_live(generations, embedded(garden()))
     before = live_files(generations)
-    monkeypatch.setattr(publishing, "EdgeIndex", LostGraph)
-    with pytest.raises(IngestError, match=r"does not find the video \w+ by its own vector"):
+    monkeypatch.setattr(edge_store, "EdgeIndex", LostGraph)
+    with pytest.raises(IngestError, match=r"does not find the video \w+ by its own vector.*is as it was"):
         await go_live(generations, embedded(garden()))
     assert live_files(generations) == before
 
@@ -176,7 +169,7 @@ async def test_a_refused_version_can_be_thrown_away_at_once(generations: Generat
     with pytest.raises(IngestError):
         await go_live(generations, [*good, broken])
     manifest = await go_live(generations, embedded(garden()))
-    assert list((generations.index_dir / "building").iterdir()) == []
+    assert not (generations.index_dir / "building").exists()
     assert [path.name for path in (generations.index_dir / "generations").iterdir()] == [
         manifest.index_version
     ]

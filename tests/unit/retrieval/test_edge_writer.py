@@ -35,7 +35,7 @@ async def test_the_version_is_counted(index_folder: Path) -> None:
     assert await writer.counts() == IndexCounts(videos=2, passages=4, videos_with_transcript=1)
     await writer.delete(["told"])
     assert await writer.counts() == IndexCounts(videos=1, passages=1, videos_with_transcript=0)
-    await writer.abandon()
+    await writer.close()
 
 
 async def test_what_a_finished_version_holds_is_read_without_opening_it(index_folder: Path) -> None:
@@ -55,25 +55,6 @@ async def test_what_cannot_be_read_is_an_error_that_names_the_file(index_folder:
     path.unlink()
     with pytest.raises(IndexUnavailableError, match=STORED_FILE):
         read_stored(folder)
-
-
-async def test_an_abandoned_version_leaves_nothing(index_folder: Path) -> None:
-    folder = index_folder / "v"
-    folder.mkdir()
-    writer = EdgeWriter(folder, dimension=2)
-    await writer.write([TOLD])
-    await writer.abandon()
-    assert not folder.exists()
-    await writer.abandon()
-
-
-async def test_a_version_may_be_abandoned_after_it_was_finished_or_closed(index_folder: Path) -> None:
-    for end in (EdgeWriter.finish, EdgeWriter.close):
-        writer = EdgeWriter(index_folder / "v", dimension=2)
-        await writer.write([TOLD])
-        await end(writer)
-        await writer.abandon()
-        assert not (index_folder / "v").exists()
 
 
 async def test_a_copy_continues_and_leaves_the_original_alone_while_that_is_open(index_folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from retrieval import live_index
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError
 from retrieval.live_index import LiveIndex
+from tests.support.embedded_videos import manifest_of
 from tests.support.waiting import a_while, until
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +21,7 @@ class Version:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.manifest = manifest_of((), version=name)
         self.closed = 0
 
     async def close(self) -> None:
@@ -36,7 +38,7 @@ class Shelf:
         self.attempts = 0
         self.looks = 0
 
-    def look(self) -> str | None:
+    async def look(self) -> str | None:
         self.looks += 1
         if isinstance(self.current, Exception):
             raise self.current
@@ -228,3 +230,30 @@ async def test_a_pointer_that_is_gone_or_damaged_takes_nothing_away(lost: Except
         assert await leased(live) == "one"
         shelf.current = "two"
         await until(lambda: shelf.still_open == ["two"])
+
+
+async def test_where_the_answer_may_be_late_the_start_does_not_wait_for_it() -> None:
+    shelf = Shelf()
+    shelf.current = IndexUnavailableError("the server does not answer")
+    live = LiveIndex(current=shelf.look, open_version=shelf.open, missing=MISSING, may_be_away=True)
+    await live.start()
+    with pytest.raises(IndexUnavailableError, match="does not answer"):
+        live.lease()
+    shelf.current = IndexUnavailableError("the key is refused")
+    await shelf.looked_at()
+    with pytest.raises(IndexUnavailableError, match="key is refused"):
+        live.lease()
+    shelf.current = "one"
+    await until(lambda: shelf.opened)
+    await a_while()
+    assert await leased(live) == "one"
+    await live.close()
+
+
+async def test_an_index_of_another_model_stops_the_start_wherever_it_is() -> None:
+    shelf = Shelf("bad")
+    shelf.bad["bad"] = IncompatibleIndexError("built with another model")
+    live = LiveIndex(current=shelf.look, open_version=shelf.open, missing=MISSING, may_be_away=True)
+    with pytest.raises(IncompatibleIndexError, match="another model"):
+        await live.start()
+    await live.close()

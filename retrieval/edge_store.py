@@ -1,0 +1,80 @@
+"""The embedded engine's versions: each a folder of its own, built beside the live one."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from retrieval.edge_index import EdgeIndex
+from retrieval.edge_writer import EdgeWriter, read_stored
+from retrieval.generations import Generations
+from retrieval.index import StoredVideo
+from retrieval.manifest import Manifest
+
+
+class EdgeBuild:
+    """An IndexBuild in a folder that nobody reads yet."""
+
+    if_refused = "It was thrown away and the live index is as it was."
+
+    def __init__(self, generations: Generations, writer: EdgeWriter) -> None:
+        """Build what `writer` writes."""
+        self.writer = writer
+        self.version = writer.folder.name
+        self._generations = generations
+
+    async def open(self, manifest: Manifest) -> EdgeIndex:
+        """Open what the writer finished, to verify it."""
+        return EdgeIndex(self.writer.folder, manifest)
+
+    async def publish(self, manifest: Manifest) -> None:
+        """Move the folder among the finished ones and make it the live version."""
+        self._generations.publish(self.writer.folder, manifest)
+
+
+class EdgeStore:
+    """An IndexStore of generations."""
+
+    def __init__(self, generations: Generations) -> None:
+        """Keep versions where `generations` says."""
+        self._generations = generations
+
+    @property
+    def place(self) -> str:
+        """Name the folder."""
+        return str(self._generations.index_dir)
+
+    async def live(self) -> Manifest | None:
+        """Read the live version's manifest; None before the first publish."""
+        pointer = self._generations.pointer()
+        return self._generations.manifest(pointer.live) if pointer else None
+
+    async def previous(self) -> Manifest | None:
+        """Read the manifest of the version that a roll back would make live; None where there is none."""
+        pointer = self._generations.pointer()
+        if pointer is None or pointer.previous is None:
+            return None
+        return self._generations.manifest(pointer.previous)
+
+    async def stored_videos(self) -> Mapping[str, StoredVideo]:
+        """Say what the live version holds, by video id; nothing before the first publish."""
+        pointer = self._generations.pointer()
+        return read_stored(self._generations.folder(pointer.live)) if pointer else {}
+
+    @asynccontextmanager
+    async def build(self, *, dimension: int, keep_live: bool) -> AsyncIterator[EdgeBuild]:
+        """Start a version, in an empty folder or in a copy of the live one's."""
+        try:
+            pointer = self._generations.pointer() if keep_live else None
+            folder = self._generations.start(copy_of=pointer.live if pointer else None)
+            writer = EdgeWriter(folder, dimension=dimension)
+            try:
+                yield EdgeBuild(self._generations, writer)
+            finally:
+                await writer.close()
+        finally:
+            # Nothing, once it is published. Whatever stopped the run, a kill by the keyboard too, the live
+            # version was never touched.
+            self._generations.discard_unfinished()
+
+    async def roll_back(self) -> Manifest:
+        """Make the previous version live again, and the live one the previous."""
+        return self._generations.manifest(self._generations.roll_back().live)

@@ -1,0 +1,289 @@
+"""The server engine's reading side: one generation's two collections, asked over the network.
+
+What a search asks is what it asks of the embedded engine (retrieval.edge_index), so that both give the same
+videos in the same order; here one call may bring back more, because each costs a way there and back.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from qdrant_client import models
+
+from retrieval.encoder import Embedding
+from retrieval.errors import CursorError
+from retrieval.index import (
+    NO_FILTER,
+    Moment,
+    PairVector,
+    PassageHit,
+    SearchFilter,
+    SparseVector,
+    VideoHit,
+)
+from retrieval.manifest import Manifest
+from retrieval.points import (
+    GRAPH_SEARCH_WIDTH,
+    MOMENT_FIELDS,
+    PAIR,
+    PASSAGES,
+    TIES,
+    VIDEOS,
+    WORDS,
+    record_of,
+    video_point_id,
+)
+from retrieval.qdrant_connection import QdrantConnection
+from retrieval.qdrant_points import (
+    id_of,
+    of_video,
+    of_videos,
+    payload_of,
+    server_filter,
+    sparse,
+)
+from retrieval.video import VideoRecord
+
+_SEARCH = models.SearchParams(hnsw_ef=GRAPH_SEARCH_WIDTH)
+_OWNER = ["video_id"]
+
+
+class QdrantIndex:
+    """A VideoIndex over the two collections of one generation, on a connection that it never closes."""
+
+    def __init__(self, connection: QdrantConnection, collections: dict[str, str], manifest: Manifest) -> None:
+        """Read the collections of these names, by what they hold."""
+        self.manifest = manifest
+        self._connection = connection
+        self._videos = collections[VIDEOS]
+        self._passages = collections[PASSAGES]
+
+    async def nearest_videos(
+        self, vector: PairVector, *, limit: int, max_distance: float | None = None
+    ) -> list[VideoHit]:
+        """Find the videos whose `[title ; transcript]` is nearest to `vector`."""
+        answer = await self._connection.call(
+            lambda client: client.query_points(
+                self._videos,
+                query=vector.tolist(),
+                using=PAIR,
+                limit=limit + TIES,
+                score_threshold=max_distance,
+                search_params=_SEARCH,
+                with_payload=_OWNER,
+            )
+        )
+        return _in_order((payload_of(hit)["video_id"], hit.score) for hit in answer.points)[:limit]
+
+    async def nearest_by_passage(
+        self,
+        query: Embedding,
+        *,
+        limit: int,
+        where: SearchFilter = NO_FILTER,
+        max_distance: float | None = None,
+    ) -> list[VideoHit]:
+        """Find the videos that own the passages nearest to the query; a hit's distance is its best one's."""
+        best: dict[str, float] = {}
+        wanted = limit + TIES
+        while len(best) < wanted:
+            # Fewer than asked for may be all there are, or the server gave up because a few videos own all
+            # that is near. Only another look without those tells.
+            groups = await self._nearest_groups(query, wanted - len(best), where, max_distance, without=best)
+            if not groups:
+                break
+            best |= {str(group.id): group.hits[0].score for group in groups}
+        return _in_order(best.items())[:limit]
+
+    async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
+        """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
+        found = await self._in_each(video_ids, _twice(query), PAIR, limit=1)
+        return {video_id: hits[0].score for video_id, hits in found.items()}
+
+    async def passages_of(
+        self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
+    ) -> dict[str, list[PassageHit]]:
+        """Find the `among` nearest passages of each of these videos, nearest first."""
+        found = await self._in_each(video_ids, _twice(query), PAIR, limit=among)
+        near = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, hits in found.items()}
+        relevance = await self._relevance_among(words, {point for hits in near.values() for point, _ in hits})
+        return {
+            video_id: [PassageHit(point, distance, relevance.get(point, 0.0)) for point, distance in hits]
+            for video_id, hits in near.items()
+        }
+
+    async def moments(self, hits: Sequence[PassageHit]) -> dict[uuid.UUID, Moment]:
+        """Fetch what these passages say and when, by passage id; one that is gone since is absent."""
+        if not hits:
+            return {}
+        points = await self._connection.call(
+            lambda client: client.retrieve(
+                self._passages,
+                [str(hit.passage_id) for hit in hits],
+                with_payload=MOMENT_FIELDS,
+                with_vectors=False,
+            )
+        )
+        payloads = {id_of(point): payload_of(point) for point in points}
+        return {
+            hit.passage_id: Moment(distance=hit.distance, **_told(payloads[hit.passage_id]))
+            for hit in hits
+            if hit.passage_id in payloads
+        }
+
+    async def matching_videos(
+        self, words: SparseVector, *, limit: int, where: SearchFilter = NO_FILTER
+    ) -> dict[str, float]:
+        """Find the videos that share words with the query, with their BM25 relevance: higher is better."""
+        return await self._relevant(words, limit, server_filter(where))
+
+    async def relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
+        """Say how relevant these videos are to the words; one that shares none is absent."""
+        if not video_ids:
+            return {}
+        return await self._relevant(words, len(video_ids), models.Filter(must=[of_videos(video_ids)]))
+
+    async def passage_relevance_of(self, words: SparseVector, video_ids: Sequence[str]) -> dict[str, float]:
+        """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""
+        if not words.indices:
+            return {}
+        found = await self._in_each(video_ids, sparse(words), WORDS, limit=1)
+        return {video_id: hits[0].score for video_id, hits in found.items()}
+
+    async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
+        """Fetch these videos' records; an id the index does not hold is absent."""
+        if not video_ids:
+            return {}
+        points = await self._connection.call(
+            lambda client: client.retrieve(
+                self._videos, [video_point_id(video_id) for video_id in video_ids], with_vectors=False
+            )
+        )
+        records = (record_of(payload_of(point)) for point in points)
+        return {record.video_id: record for record in records}
+
+    async def pair_vector(self, video_id: str) -> PairVector | None:
+        """Fetch a video's `[title ; transcript]`, or None where the index does not hold it."""
+        points = await self._connection.call(
+            lambda client: client.retrieve(
+                self._videos, [video_point_id(video_id)], with_payload=False, with_vectors=[PAIR]
+            )
+        )
+        if not points:
+            return None
+        vectors = cast("dict[str, list[float]]", points[0].vector)
+        return np.asarray(vectors[PAIR], np.float32)
+
+    async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
+        """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end."""
+        try:
+            start = str(uuid.UUID(hex=cursor)) if cursor else None
+        except ValueError as e:
+            raise CursorError("The cursor is not one that a page of this catalogue returned.") from e
+        points, following = await self._connection.call(
+            lambda client: client.scroll(self._videos, offset=start, limit=limit, with_payload=True)
+        )
+        cursor = uuid.UUID(str(following)).hex if following else None
+        return [record_of(payload_of(point)) for point in points], cursor
+
+    async def close(self) -> None:
+        """Let go of nothing: the connection is theirs who made it."""
+
+    async def _nearest_groups(
+        self,
+        query: Embedding,
+        limit: int,
+        where: SearchFilter,
+        max_distance: float | None,
+        *,
+        without: Iterable[str],
+    ) -> list[models.PointGroup]:
+        """Ask for the nearest passage of each of the videos that own the nearest ones."""
+        answer = await self._connection.call(
+            lambda client: client.query_points_groups(
+                self._passages,
+                group_by="video_id",
+                query=_twice(query),
+                using=PAIR,
+                limit=limit,
+                group_size=1,
+                score_threshold=max_distance,
+                query_filter=server_filter(where, without=list(without)),
+                search_params=_SEARCH,
+                with_payload=False,
+            )
+        )
+        return answer.groups
+
+    async def _in_each(
+        self, video_ids: Sequence[str], query: Any, using: str, *, limit: int
+    ) -> dict[str, list[models.ScoredPoint]]:
+        """Find the best passages of each video, all in one call; a video without any is absent."""
+        if not video_ids:
+            return {}
+        requests = [
+            models.QueryRequest(
+                query=query,
+                using=using,
+                limit=limit,
+                filter=models.Filter(must=[of_video(video_id)]),
+                with_payload=False,
+            )
+            for video_id in video_ids
+        ]
+        answers = await self._connection.call(
+            lambda client: client.query_batch_points(self._passages, requests)
+        )
+        return {
+            video_id: answer.points
+            for video_id, answer in zip(video_ids, answers, strict=True)
+            if answer.points
+        }
+
+    async def _relevance_among(self, words: SparseVector, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
+        """Weigh just these passages by the words they share with the query."""
+        if not words.indices or not passages:
+            return {}
+        these = models.Filter(must=[models.HasIdCondition(has_id=[str(point) for point in passages])])
+        answer = await self._connection.call(
+            lambda client: client.query_points(
+                self._passages,
+                query=sparse(words),
+                using=WORDS,
+                limit=len(passages),
+                query_filter=these,
+                with_payload=False,
+            )
+        )
+        return {id_of(hit): hit.score for hit in answer.points}
+
+    async def _relevant(
+        self, words: SparseVector, limit: int, query_filter: models.Filter | None
+    ) -> dict[str, float]:
+        if not words.indices:
+            return {}
+        answer = await self._connection.call(
+            lambda client: client.query_points(
+                self._videos,
+                query=sparse(words),
+                using=WORDS,
+                limit=limit,
+                query_filter=query_filter,
+                with_payload=_OWNER,
+            )
+        )
+        return {payload_of(hit)["video_id"]: hit.score for hit in answer.points}
+
+
+def _twice(query: Embedding) -> list[float]:
+    pair: list[float] = np.concatenate([query, query]).tolist()
+    return pair
+
+
+def _told(payload: dict[str, Any]) -> dict[str, Any]:
+    return {field: payload.get(field) for field in MOMENT_FIELDS}
+
+
+def _in_order(hits: Iterable[tuple[str, float]]) -> list[VideoHit]:
+    return sorted((VideoHit(*hit) for hit in hits), key=lambda hit: (hit.distance, hit.video_id))

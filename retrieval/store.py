@@ -1,0 +1,63 @@
+"""The store protocols: where the versions of an index live, for whoever builds them, whatever the engine."""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from retrieval.index import IndexWriter, StoredVideo, VideoIndex
+from retrieval.manifest import Manifest
+
+
+class IndexStore(Protocol):
+    """The live version of an index, the one before it, and the way to the next.
+
+    Every method raises IndexUnavailableError where the engine refuses or does not answer.
+    """
+
+    @property
+    def place(self) -> str:
+        """Say where the index is, for a person."""
+
+    async def live(self) -> Manifest | None:
+        """Read the live version's manifest; None before the first publish."""
+
+    async def previous(self) -> Manifest | None:
+        """Read the manifest of the version that a roll back would make live; None where there is none."""
+
+    async def stored_videos(self) -> Mapping[str, StoredVideo]:
+        """Say what the live version holds, by video id; nothing before the first publish."""
+
+    def build(self, *, dimension: int, keep_live: bool) -> AbstractAsyncContextManager["IndexBuild"]:
+        """Start a version for embeddings of this dimension: empty, or with all that the live one holds.
+
+        A build that is not published when the block ends is abandoned. One at a time: that is the caller's
+        to see to.
+        """
+
+    async def roll_back(self) -> Manifest:
+        """Make the previous version live again, and the live one the previous; return what is live now.
+
+        Raises IndexUnavailableError where there is no previous version.
+        """
+
+
+class IndexBuild(Protocol):
+    """A version on its way to being live."""
+
+    @property
+    def version(self) -> str:
+        """Its name."""
+
+    @property
+    def if_refused(self) -> str:
+        """Say, for a person, what becomes of it where it is not published."""
+
+    @property
+    def writer(self) -> IndexWriter:
+        """What it is written through."""
+
+    async def open(self, manifest: Manifest) -> VideoIndex:
+        """Open what the writer finished, to verify it; the caller closes it before publishing."""
+
+    async def publish(self, manifest: Manifest) -> None:
+        """Make it the live version; the one before is kept where the engine keeps one."""
