@@ -27,17 +27,22 @@ GRACE_SECONDS = 8
 
 _EPILOG = """\
 environment:
-  HOST             address to listen on (127.0.0.1; 0.0.0.0 for every network)
-  PORT             port to listen on (8080)
-  INDEX_DIR        where the index is (.data/index)
-  MODEL_DIR        where the exported model is (.data/model)
-  SEARCH_CACHE     how many answers are kept, 0 for none (1024)
-  ENCODER_THREADS  how many queries are embedded at once (one a processor)
+  HOST               address to listen on (127.0.0.1; 0.0.0.0 for every network)
+  PORT               port to listen on (8080)
+  INDEX_DIR          where the index is (.data/index)
+  MODEL_DIR          where the exported model is (.data/model)
+  SEARCH_CACHE       how many answers are kept, 0 for none (1024)
+  ENCODER_THREADS    how many queries are embedded at once (one a processor)
+  QDRANT_URL         a Qdrant server that has the index, instead of INDEX_DIR
+  QDRANT_API_KEY     the server's key
+  QDRANT_GRPC_PORT   its gRPC port; REST is used where that is closed (6334)
+  QDRANT_COLLECTION  what the names of its collections begin with (vidsearch)
 
 examples:
   python -m api
   HOST=0.0.0.0 PORT=80 python -m api
   INDEX_DIR=/srv/index SEARCH_CACHE=0 python -m api
+  QDRANT_URL=http://localhost:6333 python -m api
 
 exit codes:
   0  stopped as it was told to (SIGTERM or Ctrl-C)
@@ -120,7 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # It announces itself at length.
+    # uvicorn announces itself at length, and httpx each request to the index's server.
+    for chatty in ("uvicorn", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         uvloop.run(serve(ApiSettings.from_environment(os.environ)))
     except SettingsError as error:

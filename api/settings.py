@@ -4,9 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from retrieval.settings import SearchSettings, SettingsError, whole_number
-
-LARGEST_PORT = 65_535
+from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, whole_number
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,8 +44,9 @@ _PASSING = frozenset(
 
 _GRPC_OPTIONS = {
     # Left to itself gRPC waits up to two minutes before it tries a server again that was away.
-    "grpc.initial_reconnect_backoff_ms": 200,
-    "grpc.max_reconnect_backoff_ms": 1000,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 500,
     "grpc.keepalive_time_ms": 30_000,
 }
 _REST_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=32)
@@ -152,7 +153,9 @@ async def connected(settings: QdrantSettings, patience: Patience) -> AsyncIterat
                 api_key=settings.api_key,
                 timeout=int(patience.seconds),
                 grpc_options=dict(_GRPC_OPTIONS),
-                limits=_REST_LIMITS,
+                # Of several channels each would wait by itself until it tries a lost server again, and a
+                # search uses them in turn.
+                **{"pool_size": 1} if use_grpc else {"limits": _REST_LIMITS},
                 check_compatibility=False,  # It would ask over the network, on a thread of its own.
             )
 
@@ -212,7 +215,7 @@ def _told_by(error: Exception) -> str:
             reason = error.structured()["status"]["error"]
         except (ValueError, KeyError, TypeError):
             reason = error.reason_phrase
-        return f"{error.status_code} {reason}"
+        return f"{error.status_code} {reason}."
     if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name} {error.details()}"
+        return f"{error.code().name} {error.details()}."
     return f"its answer makes no sense ({type(error).__name__})."

@@ -14,6 +14,8 @@ DATA_DIR = Path(".data")
 _DIGITS = 18
 """A number longer than this is a slip of the keyboard, and Python refuses to read very long ones."""
 
+LARGEST_PORT = 65_535
+
 _COLLECTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -48,6 +50,8 @@ class QdrantSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 f"QDRANT_COLLECTION is {self.collection!r}, and must be letters, digits, - and _ only."
             )
+        if self.grpc_port > LARGEST_PORT:
+            raise SettingsError(f"QDRANT_GRPC_PORT is {self.grpc_port}, and must be at most {LARGEST_PORT}.")
         if self.write_consistency > self.replicas:
             raise SettingsError(
                 f"QDRANT_WRITE_CONSISTENCY is {self.write_consistency}, and there are only {self.replicas} "

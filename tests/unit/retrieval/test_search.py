@@ -1,17 +1,20 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from retrieval.encoder import Embedding
 from retrieval.errors import (
     CursorError,
     IndexUnavailableError,
     OverloadedError,
     VideoNotFoundError,
 )
-from retrieval.index import Moment, SearchFilter, VideoIndex
+from retrieval.index import Moment, PassageHit, SearchFilter, VideoIndex
 from retrieval.search import Searcher, SearchRequest
+from retrieval.video import VideoRecord
 from tests.support.embedded_videos import embedded, manifest_of, passage, vector
 from tests.support.engines import EmbeddedEngine
 from tests.support.sources import HeldIndex, RaisingEncoder, TableEncoder, VersionedIndex
@@ -131,6 +134,54 @@ async def test_the_classic_limit_is_strict(index_folders: Callable[[], Path], en
     searcher = Searcher(encoder=encoder, source=HeldIndex(await engine.build(videos)), cached_results=8)
     assert [record.video_id for record in await searcher.classic("at the origin")] == ["under"]
     await engine.close()
+
+
+# A server that is written to while it is searched.
+
+
+class ForgetfulIndex:
+    """An index that a run writes to: what one call finds, the next ones no longer hold."""
+
+    def __init__(self, index: VideoIndex, gone: str) -> None:
+        self._index = index
+        self._gone = gone
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._index, name)
+
+    async def videos(self, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
+        found = await self._index.videos(video_ids)
+        return {video_id: record for video_id, record in found.items() if video_id != self._gone}
+
+    async def moments(self, hits: Sequence[PassageHit]) -> dict[UUID, Moment]:
+        told = await self._index.moments(hits)
+        return {passage: moment for passage, moment in told.items() if moment.text != "first"}
+
+
+async def test_a_video_that_is_removed_meanwhile_is_left_out(
+    searcher: Searcher, source: HeldIndex, index: VideoIndex
+) -> None:
+    source.index = ForgetfulIndex(index, gone="b")
+    classic = await searcher.classic("at the origin")
+    assert [record.video_id for record in classic] == ["a", "c", "d", "e"]
+    answer = await searcher.search(SearchRequest(text="at the origin", limit=3))
+    assert [found.record.video_id for found in answer.videos] == ["a", "c"]
+    assert [moment.text for moment in answer.videos[0].moments] == ["zebra in between", "later"]
+    assert "b" not in {found.record.video_id for found in (await searcher.similar("a", limit=5)).videos}
+    with pytest.raises(VideoNotFoundError):
+        await searcher.video("b")
+
+
+async def test_a_video_whose_passages_are_removed_meanwhile_is_not_found_inside(
+    searcher: Searcher, source: HeldIndex, index: VideoIndex
+) -> None:
+    class WithoutPassages(ForgetfulIndex):
+        async def distances_of(self, _: Embedding, __: Sequence[str]) -> dict[str, float]:
+            return {}
+
+    source.index = WithoutPassages(index, gone="")
+    with pytest.raises(VideoNotFoundError):
+        await searcher.search_inside("a", "at the origin", limit=3)
 
 
 # The cache.

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import VidsearchError
-from retrieval.settings import SearchSettings, SettingsError, whole_number
+from retrieval.settings import QdrantSettings, SearchSettings, SettingsError, whole_number
 
 
 def test_an_empty_environment_means_the_data_folder() -> None:
@@ -70,3 +70,65 @@ def test_any_text_is_a_number_or_refused(text: str) -> None:
         assert not text.strip().isdecimal() or not text.isascii()
     else:
         assert number == (int(text) if text.strip() else 5)
+
+
+SERVER = {"QDRANT_URL": "http://qdrant:6333"}
+
+
+def test_without_its_address_no_server_is_used() -> None:
+    assert SearchSettings.from_environment({"QDRANT_API_KEY": "k", "QDRANT_SHARDS": "x"}).qdrant is None
+
+
+def test_the_server_s_variables_are_read() -> None:
+    assert QdrantSettings.from_environment(SERVER) == QdrantSettings(url="http://qdrant:6333")
+    assert SearchSettings.from_environment(
+        {
+            "QDRANT_URL": " https://qdrant.example.org ",
+            "QDRANT_API_KEY": "secret",
+            "QDRANT_GRPC_PORT": "7334",
+            "QDRANT_COLLECTION": "talks-2024_x",
+            "QDRANT_SHARDS": "6",
+            "QDRANT_REPLICAS": "3",
+            "QDRANT_WRITE_CONSISTENCY": "2",
+        }
+    ).qdrant == QdrantSettings(
+        url="https://qdrant.example.org",
+        api_key="secret",
+        grpc_port=7334,
+        collection="talks-2024_x",
+        shards=6,
+        replicas=3,
+        write_consistency=2,
+    )
+
+
+def test_the_key_is_shown_to_nobody() -> None:
+    settings = SearchSettings.from_environment({**SERVER, "QDRANT_API_KEY": "secret"})
+    assert "secret" not in repr(settings)
+    assert "http://qdrant:6333" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QDRANT_URL", "qdrant:6333"),
+        ("QDRANT_URL", "localhost"),
+        ("QDRANT_URL", "ftp://qdrant"),
+        ("QDRANT_URL", "http://"),
+        ("QDRANT_URL", "http://qdrant:port"),
+        ("QDRANT_URL", "http://qdrant:99999"),
+        ("QDRANT_URL", "http://[::1"),
+        ("QDRANT_URL", "http://me:hunter2@qdrant"),
+        ("QDRANT_COLLECTION", "talks/2024"),
+        ("QDRANT_COLLECTION", "x" * 101),
+        ("QDRANT_GRPC_PORT", "0"),
+        ("QDRANT_GRPC_PORT", "65536"),
+        ("QDRANT_SHARDS", "0"),
+        ("QDRANT_REPLICAS", "none"),
+        ("QDRANT_WRITE_CONSISTENCY", "2"),
+    ],
+)
+def test_a_server_s_variable_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as refused:
+        SearchSettings.from_environment({**SERVER, name: value})
+    assert "hunter2" not in str(refused.value)

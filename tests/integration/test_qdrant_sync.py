@@ -1,0 +1,235 @@
+"""The batch job beside a server that fails: it tries again, then says why, and can be run again."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest import encoders
+from ingest.__main__ import main
+from ingest.model import Model
+from retrieval import qdrant_connection
+from retrieval.qdrant_connection import BATCH, Patience
+from tests.support.documents import WordEncoder, word_model, write_jsonl
+from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, every, writes
+from tests.support.qdrant_server import QdrantServer
+from tests.support.server_contents import ServerContents, collections_of, server_contents
+
+LONG = " ".join(f"sentence {n} speaks of gaskets and of pistons and of oil" for n in range(40))
+ROWS: list[dict[str, object]] = [
+    {"video_id": "a", "title": "Growing tomatoes", "transcript": "plant them deep and water them well"},
+    {"video_id": "b", "title": "Inside an engine", "transcript": LONG},
+    {"video_id": "c", "title": "Fixing a bicycle", "transcript": "n/a"},
+    {"video_id": "d", "title": "Baking bread", "transcript": "flour water salt and time", "channel": "Oven"},
+    {"video_id": "e", "title": "Finding Saturn", "transcript": "its rings are seen with any telescope"},
+]
+CHANGED: list[dict[str, object]] = [
+    {**ROWS[0], "title": "Growing beans"},
+    {**ROWS[1], "transcript": "the gasket keeps the oil in"},
+    ROWS[2],
+    {**ROWS[3], "channel": "Bakery"},
+    {"video_id": "f", "title": "Tuning a piano", "transcript": LONG.replace("oil", "felt")},
+]
+KEPT = {"a", "b", "c", "d"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[QdrantServer]:
+    with QdrantServer(grpc=True) as server:
+        yield server
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
+    encoder = WordEncoder()
+
+    def load_model(_: Path, *, device: str) -> Model:
+        assert device == "cpu"
+        return word_model(encoder)
+
+    monkeypatch.setattr(encoders, "load_model", load_model)
+    return encoder
+
+
+@pytest.fixture
+def environment(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    server.faults.clear()
+    server.listen()
+    for name, value in {
+        "INDEX_DIR": tmp_path / "index",
+        "QDRANT_URL": server.url,
+        "QDRANT_GRPC_PORT": "1",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(qdrant_connection, "BATCH", Patience(30.0, pauses=(0.0,) * len(BATCH.pauses)))
+    return monkeypatch
+
+
+@pytest.fixture
+def impatient(environment: pytest.MonkeyPatch) -> None:
+    environment.setattr(qdrant_connection, "BATCH", Patience(30.0))
+
+
+def sync(rows: list[dict[str, object]], folder: Path, *options: str) -> int:
+    return main(["sync", str(write_jsonl(folder / "talks.jsonl", rows)), *options])
+
+
+def whole(server: QdrantServer, prefix: str) -> ServerContents:
+    """What is there, once it is checked that every video is marked as whole."""
+    contents = server_contents(server, prefix)
+    assert all(payload["content_hash"] for payload in contents.videos.values())
+    return contents
+
+
+@pytest.fixture
+def expected(
+    server: QdrantServer, encoder: WordEncoder, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> ServerContents:
+    """What a run from nothing makes of the changed catalogue."""
+    assert encoder
+    environment.setenv("QDRANT_COLLECTION", "expected")
+    if not collections_of(server, "expected-"):
+        assert sync(CHANGED, tmp_path) == 0
+    return whole(server, "expected")
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [pytest.param(GONE, every, id="gone"), pytest.param(LOST, writes, id="answer lost")],
+)
+@pytest.mark.usefixtures("impatient")
+def test_a_run_in_place_may_lose_the_server_at_any_request(
+    server: QdrantServer,
+    expected: ServerContents,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    fault: Fault,
+    where: Callable[[Seen], bool],
+) -> None:
+    """A reader finds every video there and then, and the same run again leaves nothing lost or doubled."""
+    for steps in itertools.count():
+        prefix = f"{fault.kind}-{steps}"
+        environment.setenv("QDRANT_COLLECTION", prefix)
+        assert sync(ROWS, tmp_path) == 0
+        server.faults.start(fault, where=where, after=steps)
+        code = sync(CHANGED, tmp_path, "--prune")
+        server.faults.clear()
+        server.listen()
+        if code == 0:
+            break
+        assert code == 4
+        assert server.url in capsys.readouterr().err
+        between = server_contents(server, prefix)
+        assert between.video_ids >= KEPT
+        assert all(between.said(video_id) for video_id in KEPT)
+        assert sync(CHANGED, tmp_path, "--prune") == 0
+        assert whole(server, prefix) == expected
+        assert len(collections_of(server, f"{prefix}-")) == 2
+    assert steps > 5
+    assert whole(server, prefix) == expected
+
+
+@pytest.mark.usefixtures("impatient", "encoder")
+def test_a_first_run_may_lose_the_server_at_any_request(
+    server: QdrantServer, expected: ServerContents, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("QDRANT_COLLECTION", "first")
+    for after in itertools.count():
+        server.faults.start(GONE, after=after)
+        code = sync(CHANGED, tmp_path)
+        server.faults.clear()
+        server.listen()
+        if code == 0:
+            break
+        assert code == 4
+    assert after > 15
+    # What the runs before it left was deleted by the one after.
+    assert len(collections_of(server, "first-")) == 2
+    assert whole(server, "first") == expected
+
+
+@pytest.mark.parametrize("use_grpc", [False, True])
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_failure_that_passes_is_tried_again_until_it_does(
+    server: QdrantServer,
+    expected: ServerContents,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    *,
+    use_grpc: bool,
+) -> None:
+    prefix = f"again-{status}-{use_grpc}"
+    environment.setenv("QDRANT_COLLECTION", prefix)
+    if use_grpc:
+        environment.setenv("QDRANT_GRPC_PORT", str(server.grpc_port))
+    for after in (0, 3, 6, 9):
+        server.faults.start(answering(status), where=writes, after=after, times=1)
+    assert sync(CHANGED, tmp_path) == 0
+    assert whole(server, prefix) == expected
+
+
+@pytest.mark.usefixtures("encoder")
+def test_after_its_last_try_the_run_ends_and_says_why(
+    server: QdrantServer,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def upserts(seen: Seen) -> bool:
+        return seen.method == "PUT" and seen.path.endswith("/points")
+
+    environment.setenv("QDRANT_COLLECTION", "hopeless")
+    server.faults.forget()
+    with server.faults.on(answering(500), where=upserts):
+        assert sync(ROWS, tmp_path) == 4
+    assert sum(map(upserts, server.seen)) == 1 + len(BATCH.pauses)
+    assert f"error: Qdrant at {server.url} failed: 500" in capsys.readouterr().err
+    assert collections_of(server, "hopeless-") == set()
+
+
+@pytest.mark.usefixtures("encoder", "environment")
+def test_a_wrong_key_ends_the_run_at_once(
+    environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with QdrantServer(api_key="the-key") as guarded:
+        environment.setenv("QDRANT_URL", guarded.url)
+        environment.setenv("QDRANT_API_KEY", "another-key")
+        assert sync(ROWS, tmp_path) == 4
+        assert len(guarded.seen) == 1
+        told = capsys.readouterr().err
+        assert "refuses the key. Set QDRANT_API_KEY" in told
+        assert "another-key" not in told
+        environment.setenv("QDRANT_API_KEY", "the-key")
+        assert sync(ROWS, tmp_path) == 0
+
+
+@pytest.mark.usefixtures("encoder")
+def test_the_commands_say_what_is_on_the_server(
+    server: QdrantServer,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment.setenv("QDRANT_COLLECTION", "told")
+    assert main(["status"]) == 0
+    assert f"no index in {server.url}, collections told-*" in capsys.readouterr().out
+    assert sync(ROWS, tmp_path) == 0
+    assert main(["rollback"]) == 4
+    assert "no previous version" in capsys.readouterr().err
+    # After each write the mark is taken off; here the last of them is lost.
+    server.faults.start(GONE, where=lambda seen: seen.path.endswith("/points/batch"), after=2)
+    assert sync(CHANGED, tmp_path) == 4
+    server.faults.clear()
+    server.listen()
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "run the same sync again" in capsys.readouterr().out
+    assert sync(CHANGED, tmp_path) == 0
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert "6 videos" in told
+    assert "again" not in told
