@@ -66,6 +66,8 @@ _MOMENT = PayloadSelector.Include(MOMENT_FIELDS)
 class EdgeIndex:
     """A VideoIndex over the two shards of one generation."""
 
+    is_remote = False
+
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Open a finished generation. Raises IndexUnavailableError where the engine cannot."""
         self.manifest = manifest

@@ -91,6 +91,10 @@ class VideoIndex(Protocol):
     def manifest(self) -> Manifest:
         """What this index is."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each answer is a way there and back, so that several questions are better asked at once."""
+
     async def nearest_videos(
         self, vector: PairVector, *, limit: int, max_distance: float | None = None
     ) -> list[VideoHit]:

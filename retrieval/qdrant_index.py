@@ -52,6 +52,8 @@ _OWNER = ["video_id"]
 class QdrantIndex:
     """A VideoIndex over the two collections of one generation, on a connection that it never closes."""
 
+    is_remote = True
+
     def __init__(self, connection: QdrantConnection, collections: dict[str, str], manifest: Manifest) -> None:
         """Read the collections of these names, by what they hold."""
         self.manifest = manifest

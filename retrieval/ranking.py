@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from retrieval.asking import ask_together
 from retrieval.encoder import Embedding
 from retrieval.fusion import evidence
 from retrieval.index import Moment, PassageHit, SearchFilter, SparseVector, VideoHit, VideoIndex
@@ -109,20 +110,25 @@ async def _rank(
         return await index.nearest_by_passage(
             query.embedding, limit=nearest, where=where, max_distance=max_distance
         )
-    relevance = await index.matching_videos(query.words, limit=matching, where=where)
     passage_relevance: dict[str, float] = {}
-    distances: dict[str, float] = {}
-    if mode == "hybrid":
-        near = await index.nearest_by_passage(
-            query.embedding, limit=nearest, where=where, max_distance=max_distance
+    if mode == "lexical":
+        relevance = await index.matching_videos(query.words, limit=matching, where=where)
+        distances = await index.distances_of(query.embedding, list(relevance))
+    else:
+        relevance, near = await ask_together(
+            index,
+            index.matching_videos(query.words, limit=matching, where=where),
+            index.nearest_by_passage(query.embedding, limit=nearest, where=where, max_distance=max_distance),
         )
         distances = {hit.video_id: hit.distance for hit in near}
-        unmatched = [video_id for video_id in distances if video_id not in relevance]
-        relevance |= await index.relevance_of(query.words, unmatched)
-        # A video shares a word with the query where one of its passages or its title does.
-        passage_relevance = await index.passage_relevance_of(query.words, list(relevance))
-    unmeasured = [video_id for video_id in relevance if video_id not in distances]
-    distances |= await index.distances_of(query.embedding, unmeasured)
+        more, passage_relevance, farther = await ask_together(
+            index,
+            index.relevance_of(query.words, sorted(distances.keys() - relevance)),
+            index.passage_relevance_of(query.words, list(relevance | distances)),
+            index.distances_of(query.embedding, sorted(relevance.keys() - distances)),
+        )
+        relevance |= more
+        distances |= farther
 
     def strength(video_id: str) -> float:
         if mode == "lexical":

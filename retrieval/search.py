@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from retrieval.asking import ask_together
 from retrieval.encoder import QueryEncoder
 from retrieval.errors import IndexUnavailableError, VideoNotFoundError
 from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
@@ -164,14 +165,17 @@ class Searcher:
         )
         chosen = ranked[request.offset : request.offset + request.limit]
         ids = [hit.video_id for hit in chosen]
-        records = await index.videos(ids)
-        moments = await best_moments(
+        records, moments = await ask_together(
             index,
-            query,
-            ids,
-            request.mode,
-            limit=request.moments,
-            max_distance=request.max_distance,
+            index.videos(ids),
+            best_moments(
+                index,
+                query,
+                ids,
+                request.mode,
+                limit=request.moments,
+                max_distance=request.max_distance,
+            ),
         )
         return SearchResult(
             index.manifest.index_version,

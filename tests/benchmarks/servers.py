@@ -16,9 +16,11 @@ from time import perf_counter
 import msgspec
 
 from tests.benchmarks.conditions import ROOT, model_dir
+from tests.support.qdrant_server import QdrantServer
 
 _LONGEST_START = 120.0
 _BETWEEN_TRIES = 0.005
+_NO_PORT = "1"
 _CANARY = "/search?query=text+embeddings"
 
 
@@ -37,6 +39,24 @@ def our_api(index_dir: Path) -> Iterator[Server]:
     environment = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir()), "SEARCH_CACHE": "0"}
     with _running([sys.executable, "-m", "api"], environment) as server:
         yield server
+
+
+@contextmanager
+def api_beside_qdrant(qdrant: QdrantServer, *, use_grpc: bool) -> Iterator[Server]:
+    """Run our API beside a server, with its answers uncached."""
+    environment = {**qdrant_environment(qdrant, use_grpc=use_grpc), "SEARCH_CACHE": "0"}
+    with _running([sys.executable, "-m", "api"], environment) as server:
+        yield server
+
+
+def qdrant_environment(qdrant: QdrantServer, *, use_grpc: bool) -> dict[str, str]:
+    """Say where the server is, and on which of its two ports to ask it."""
+    return {
+        **os.environ,
+        "MODEL_DIR": str(model_dir()),
+        "QDRANT_URL": qdrant.url,
+        "QDRANT_GRPC_PORT": str(qdrant.grpc_port) if use_grpc else _NO_PORT,
+    }
 
 
 @contextmanager
