@@ -14,7 +14,6 @@ from rich.console import Console
 
 from ingest.errors import ExportError, IngestError, SourceError
 from ingest.report import Report, reporting
-from ingest.run_lock import run_lock
 from retrieval.errors import VidsearchError
 from retrieval.manifest import Manifest
 from retrieval.settings import SearchSettings
@@ -126,9 +125,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     job = SyncJob(sources=tuple(args.sources), prune=args.prune)
     if args.report and any(args.report.resolve() == source.resolve() for source in job.sources):
         raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
-    lock = nullcontext() if args.dry_run else run_lock(settings.index_dir)
-    with lock, reporting(args.report) as report:
-        async with open_store(settings) as store:
+    async with open_store(settings) as store, nullcontext() if args.dry_run else store.exclusive():
+        with reporting(args.report) as report:
             model = load_model(settings.model_dir, device=args.device)
             try:
                 start, plan = await plan_sync(job, store, model, report)
@@ -145,13 +143,13 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             else:
                 manifest = await run_sync(job, store, model, start, plan, report, console)
                 _tell_live(manifest, console)
-        if report.truncated:
-            console.print(
-                f"{len(report.truncated)} videos have a passage longer than the model reads: "
-                + ", ".join(report.truncated[:3]),
-                markup=False,
-            )
-        return _SOME_REJECTED if report.rejected else _DONE
+    if report.truncated:
+        console.print(
+            f"{len(report.truncated)} videos have a passage longer than the model reads: "
+            + ", ".join(report.truncated[:3]),
+            markup=False,
+        )
+    return _SOME_REJECTED if report.rejected else _DONE
 
 
 def _stop_at_signals() -> None:
@@ -218,10 +216,9 @@ def _rollback(_: argparse.Namespace, settings: SearchSettings, console: Console)
 
 
 async def _rollback_async(settings: SearchSettings, console: Console) -> int:
-    with run_lock(settings.index_dir):
-        async with open_store(settings) as store:
-            before = await store.live()
-            live = await store.roll_back()
+    async with open_store(settings) as store, store.exclusive():
+        before = await store.live()
+        live = await store.roll_back()
     kept = f" The version {before.index_version} is kept." if before else ""
     console.print(f"Live: version {live.index_version}.{kept}", markup=False)
     return _DONE

@@ -25,11 +25,11 @@ from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ExportError
 from ingest.proof_texts import proof_texts
-from ingest.run_lock import LOCK_FILE, run_lock
 from ingest.weights import PINNED_MODEL, pinned_weights, weights_checksum
 from retrieval.durable_files import replace_file, sync_folder, sync_tree
 from retrieval.errors import ModelUnavailableError
 from retrieval.exported_model import DESCRIPTION_FILE, ExportedFile, ExportedModel, sha256_of
+from retrieval.file_lock import LOCK_FILE, file_lock
 from retrieval.manifest import ModelIdentity
 from retrieval.onnx_encoder import OnnxEncoder
 from retrieval.settings import usable_cores
@@ -47,7 +47,7 @@ def export_model(target: Path, model: str | None = None) -> ExportedModel:
     `model` is the folder or hub name of a sentence-transformers model; None means the pinned package, whose
     checksum is verified. Raises ExportError, and then `target` serves what it served before.
     """
-    with run_lock(target), tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as scratch:
+    with file_lock(target), tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as scratch:
         folder, name = _locate(model, Path(scratch))
         reference = _load(folder)
         exported = _write(reference, folder, name, Path(scratch))

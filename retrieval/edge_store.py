@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from retrieval.edge_index import EdgeIndex
 from retrieval.edge_writer import EdgeWriter, read_stored
+from retrieval.file_lock import file_lock
 from retrieval.generations import Generations
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest
@@ -41,6 +42,12 @@ class EdgeStore:
     def place(self) -> str:
         """Name the folder."""
         return str(self._generations.index_dir)
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Keep every other run away from this folder until the block ends."""
+        with file_lock(self._generations.index_dir):
+            yield
 
     async def live(self) -> Manifest | None:
         """Read the live version's manifest; None before the first publish."""

@@ -13,6 +13,10 @@ class IncompatibleIndexError(IndexUnavailableError):
     """The index was built with another model, distance or schema than this program serves."""
 
 
+class RunInProgressError(VidsearchError):
+    """Another ingest run is at work on the same index or model."""
+
+
 class ModelUnavailableError(VidsearchError):
     """The exported model is missing, damaged or not the one its description claims."""
 

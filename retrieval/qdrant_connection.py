@@ -147,7 +147,7 @@ async def connected(settings: QdrantSettings, patience: Patience) -> AsyncIterat
             warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
             return AsyncQdrantClient(
                 url=settings.url,
-                port=parts.port or (REST_PORT if parts.scheme == "http" else 443),
+                port=parts.port or REST_PORT,
                 grpc_port=settings.grpc_port,
                 prefer_grpc=use_grpc,
                 api_key=settings.api_key,
@@ -184,7 +184,7 @@ def _as_server_error(error: Exception, place: str) -> ServerError:
     if status in _UNAUTHORIZED:
         return ServerError(f"Qdrant at {place} refuses the key. Set QDRANT_API_KEY.")
     if isinstance(error, ResponseHandlingException) and isinstance(error.source, httpx.HTTPError):
-        told = str(error.source) or type(error.source).__name__
+        told = str(error.source).rstrip(".") or type(error.source).__name__
         return ServerError(f"Qdrant at {place} cannot be reached: {told}.", may_pass=True)
     if isinstance(error, OSError):
         return ServerError(f"Qdrant at {place} cannot be reached: {error}.", may_pass=True)

@@ -26,6 +26,7 @@ from retrieval.manifest import Manifest, new_version_name
 from retrieval.points import PASSAGES, VIDEOS
 from retrieval.qdrant_connection import QdrantConnection, ServerError
 from retrieval.qdrant_index import QdrantIndex
+from retrieval.qdrant_lock import server_lock
 from retrieval.qdrant_points import INDEXED_FIELDS, collection_settings
 from retrieval.qdrant_writer import QdrantWriter
 from retrieval.settings import QdrantSettings
@@ -82,6 +83,12 @@ class QdrantStore:
     def place(self) -> str:
         """Name the server and the collections."""
         return f"{self.connection.place}, collections {self._settings.collection}-*"
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Keep every other run, wherever it is, away from these collections until the block ends."""
+        async with server_lock(self.connection, f"{self._settings.collection}-lock"):
+            yield
 
     async def live(self) -> Manifest | None:
         """Read the live version's manifest; None before the first publish."""

@@ -18,6 +18,12 @@ class IndexStore(Protocol):
     def place(self) -> str:
         """Say where the index is, for a person."""
 
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        """Keep every other run away from this index until the block ends.
+
+        Raises RunInProgressError where one is at work.
+        """
+
     async def live(self) -> Manifest | None:
         """Read the live version's manifest; None before the first publish."""
 
@@ -30,8 +36,8 @@ class IndexStore(Protocol):
     def build(self, *, dimension: int, keep_live: bool) -> AbstractAsyncContextManager["IndexBuild"]:
         """Start a version for embeddings of this dimension: empty, or with all that the live one holds.
 
-        A build that is not published when the block ends is abandoned. One at a time: that is the caller's
-        to see to.
+        A build that is not published when the block ends is abandoned. Only inside `exclusive`: a build
+        clears what earlier ones left.
         """
 
     async def roll_back(self) -> Manifest:

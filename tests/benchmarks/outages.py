@@ -43,8 +43,8 @@ def measure(_: Options) -> list[Figure]:
                 tries = [_outage(qdrant, api, name) for name in _FAULTS for _ in range(_REPEATS)]
             refused, recovered = zip(*tries, strict=True)
             conditions = (
-                f"{len(_FAULTS)} faults, {_REPEATS} times each, of {_OUTAGE_SECONDS:g} s; the sample catalogue "
-                "on the tests' stand-in for a Qdrant server; asked again and again until answered"
+                f"{len(_FAULTS)} faults, {_REPEATS} times each, of {_OUTAGE_SECONDS:g} s; the sample "
+                "catalogue on the tests' stand-in for a Qdrant server; asked again and again until answered"
             )
             figures += [
                 at_most(

@@ -1,17 +1,24 @@
 """The batch job beside a server that fails: it tries again, then says why, and can be run again."""
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from qdrant_client import QdrantClient
 
 from ingest import encoders
 from ingest.__main__ import main
 from ingest.model import Model
 from retrieval import qdrant_connection
 from retrieval.qdrant_connection import BATCH, Patience
+from retrieval.qdrant_lock import Holder
 from tests.support.documents import WordEncoder, word_model, write_jsonl
+from tests.support.processes import REPOSITORY
 from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, every, writes
 from tests.support.qdrant_server import QdrantServer
 from tests.support.server_contents import ServerContents, collections_of, server_contents
@@ -233,3 +240,69 @@ def test_the_commands_say_what_is_on_the_server(
     told = capsys.readouterr().out
     assert "6 videos" in told
     assert "again" not in told
+
+
+HOLD = """
+import asyncio, sys
+from retrieval.settings import QdrantSettings, SearchSettings
+from retrieval.store_opening import open_store
+
+async def hold():
+    settings = QdrantSettings(url=sys.argv[1], grpc_port=1, collection="locked")
+    async with open_store(SearchSettings(qdrant=settings)) as store, store.exclusive():
+        print("held", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(hold())
+"""
+
+
+@pytest.mark.usefixtures("encoder")
+def test_two_runs_never_meet_and_a_killed_one_lets_go(
+    server: QdrantServer,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment.setenv("QDRANT_COLLECTION", "locked")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, server.url], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            for command in (["sync", str(write_jsonl(tmp_path / "t.jsonl", ROWS))], ["rollback"]):
+                assert main(command) == 4
+                told = capsys.readouterr().err
+                assert f"Another ingest run is at work on this index: process {holder.pid} of" in told
+            assert main(["status"]) == 0
+            assert collections_of(server, "locked-") == {"locked-lock"}
+        finally:
+            holder.kill()
+    assert sync(ROWS, tmp_path) == 0
+    assert "locked-lock" not in collections_of(server, "locked-")
+
+
+@pytest.mark.usefixtures("encoder")
+def test_what_a_run_on_another_machine_left_ends_by_itself(
+    server: QdrantServer,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment.setenv("QDRANT_COLLECTION", "far")
+
+    def left(until: datetime) -> None:
+        since = datetime(2024, 5, 31, 9, 30, tzinfo=UTC)
+        holder = Holder(run="r", host="elsewhere", pids="its own", pid=1, since=since, until=until)
+        client = QdrantClient(url=server.url, check_compatibility=False)
+        client.delete_collection("far-lock")
+        metadata = {"vidsearch": msgspec.to_builtins(holder)}
+        client.create_collection("far-lock", vectors_config={}, metadata=metadata)
+        client.close()
+
+    left(datetime.now(UTC) + timedelta(minutes=4))
+    assert sync(ROWS, tmp_path) == 4
+    assert "process 1 of elsewhere, since 09:30 UTC" in capsys.readouterr().err
+    left(datetime.now(UTC) - timedelta(seconds=1))
+    assert sync(ROWS, tmp_path) == 0

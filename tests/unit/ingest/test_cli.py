@@ -11,7 +11,7 @@ from ingest import encoders
 from ingest.__main__ import main
 from ingest.model import Model
 from ingest.proof_texts import SAMPLE_CATALOGUE
-from ingest.run_lock import run_lock
+from retrieval.file_lock import file_lock
 from retrieval.generations import Generations
 from retrieval.manifest import Manifest
 from tests.support.contents import assert_same_contents, contents_of, files_of
@@ -285,7 +285,7 @@ def test_a_run_that_holds_the_lock_keeps_others_out(
     encoder.calls.clear()
     write_jsonl(catalogue, ROWS[:1])
     before = files_of(index_dir)
-    with run_lock(index_dir):
+    with file_lock(index_dir):
         for command in (["sync", str(catalogue), "--prune"], ["rollback"]):
             said = run(*command, code=4)
             assert "Another ingest run is at work" in said

@@ -4,39 +4,42 @@ from pathlib import Path
 
 import pytest
 
-from ingest.errors import IngestError
-from ingest.run_lock import run_lock
+from retrieval.errors import RunInProgressError
+from retrieval.file_lock import file_lock
 from tests.support.processes import REPOSITORY
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ingest.run_lock import run_lock
-with run_lock(Path(sys.argv[1])):
+from retrieval.file_lock import file_lock
+with file_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
 
 
 def try_lock(index_dir: Path) -> None:
-    with run_lock(index_dir):
+    with file_lock(index_dir):
         pass
 
 
 def test_a_second_run_is_refused_while_the_first_holds_it(tmp_path: Path) -> None:
-    with run_lock(tmp_path), pytest.raises(IngestError, match="Another ingest run is at work") as refused:
+    with (
+        file_lock(tmp_path),
+        pytest.raises(RunInProgressError, match="Another ingest run is at work") as refused,
+    ):
         try_lock(tmp_path)
     assert str(tmp_path) in str(refused.value)
     try_lock(tmp_path)
 
 
 def test_two_indexes_have_two_locks(tmp_path: Path) -> None:
-    with run_lock(tmp_path / "one"):
+    with file_lock(tmp_path / "one"):
         try_lock(tmp_path / "two")
 
 
 def fail_under(index_dir: Path) -> None:
-    with run_lock(index_dir):
+    with file_lock(index_dir):
         raise ValueError("a source")
 
 
@@ -47,7 +50,7 @@ def test_a_run_that_fails_lets_go(tmp_path: Path) -> None:
 
 
 def test_makes_the_index_folder(tmp_path: Path) -> None:
-    with run_lock(tmp_path / "data" / "index"):
+    with file_lock(tmp_path / "data" / "index"):
         assert (tmp_path / "data" / "index").is_dir()
 
 
@@ -57,7 +60,7 @@ def test_a_killed_run_lets_go(tmp_path: Path) -> None:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(IngestError):
+            with pytest.raises(RunInProgressError):
                 try_lock(tmp_path)
         finally:
             holder.kill()
