@@ -18,18 +18,39 @@ export PORT INDEX_DIR MODEL_DIR
 MODEL := $(MODEL_DIR)/model.json
 INDEX := $(INDEX_DIR)/CURRENT
 
-.PHONY: help setup run test coverage lint format benchmark lock clean
+# Whichever Compose is here: the plugin of docker, or the program of its own.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+.PHONY: help setup run up down ingest test test-containers coverage lint format benchmark lock clean
 
 help: ## Show this list.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 
 setup: $(MODEL) ## Make the virtual environment, install the locked dependencies, export the model.
 
 run: setup $(INDEX) ## Serve on 127.0.0.1:$PORT, with the sample catalogue if there is no index.
 	@$(BIN)/python -m api
 
+# .env has the say over the API's port, unless PORT was given to make.
+up: ## Serve in containers, beside a Qdrant server (settings: .env.example).
+	@$(if $(filter file,$(origin PORT)),,API_PORT=$(PORT) )$(COMPOSE) up --detach --build
+
+down: ## Stop the containers; what they hold stays in their volumes.
+	@$(COMPOSE) --profile cluster --profile ingest down
+
+# The containers read as nobody in particular: the source must be readable by all.
+ingest: ## Bring SOURCE=path into the containers' index (ARGS=--prune and the like as well).
+	$(if $(SOURCE),,$(error usage: make ingest SOURCE=talks.parquet [ARGS=--prune]))
+	@test -e "$(SOURCE)" || { echo "SOURCE: there is no $(SOURCE)" >&2; exit 2; }
+	@$(COMPOSE) --profile ingest build --quiet ingest
+	@source=$$(realpath -- "$(SOURCE)") && place="/source/$$(basename -- "$$source")" && \
+		$(COMPOSE) run --rm --volume "$$source:$$place:ro" ingest sync $(ARGS) "$$place"
+
 test: setup ## Run every test (under 10 minutes on two cores).
 	@$(BIN)/python -m pytest
+
+test-containers: $(VENV)/installed ## Build the images and check them (needs Docker; about 5 minutes).
+	@$(BIN)/python -m pytest tests/containers
 
 coverage: setup ## Run every test and say which branches none of them takes.
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

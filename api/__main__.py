@@ -115,6 +115,8 @@ async def serve(settings: ApiSettings) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the service and return its exit code."""
+    # A container's first process hears no SIGTERM without a handler; later the server brings its own.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="python -m api",
         description="Serves video search over HTTP, with its documentation at /schema.",

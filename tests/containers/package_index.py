@@ -1,0 +1,121 @@
+"""The package index of this machine, for builds: what pip is told here, a build is told too.
+
+A location that is a folder here cannot be seen from inside a build, so it is served over loopback meanwhile.
+"""
+
+import ast
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
+
+PREFERRED_PORT = 38_765
+"""The same every time where it is free: it ends up in a build argument, and a new one undoes the cache."""
+
+_ARGUMENTS = {
+    "index-url": "PIP_INDEX_URL",
+    "extra-index-url": "PIP_EXTRA_INDEX_URL",
+    "find-links": "PIP_FIND_LINKS",
+}
+
+
+@contextmanager
+def package_index(certificates: Path) -> Iterator[dict[str, str]]:
+    """Yield the build arguments that give a build this machine's package index.
+
+    A bundle of certificates that pip is told to trust here is copied to `certificates` meanwhile, unless
+    somebody's own is there.
+    """
+    settings = pip_settings()
+    copied = "cert" in settings and not certificates.exists()
+    if copied:
+        certificates.parent.mkdir(exist_ok=True)
+        certificates.write_bytes(Path(settings["cert"]).read_bytes())
+    try:
+        with _serving(served_folders(settings)) as address:
+            yield {
+                argument: " ".join(reachable(location, address) for location in settings[setting].split())
+                for setting, argument in _ARGUMENTS.items()
+                if setting in settings
+            }
+    finally:
+        if copied:
+            certificates.unlink()
+
+
+def pip_settings() -> dict[str, str]:
+    """Ask pip for its settings on this machine, from its files and from the environment."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+    )
+    settings = {}
+    # The environment's come first, and outrank those of the files.
+    for line in reversed(answer.stdout.splitlines()):
+        name, _, value = line.partition("=")
+        settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    return settings
+
+
+def folder_of(location: str) -> Path | None:
+    """Return the folder that a location of pip's is, or None for an address on a network."""
+    if location.startswith("/"):
+        return Path(location)
+    parts = urlsplit(location)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def served_folders(settings: Mapping[str, str]) -> list[Path]:
+    """List the folders that a build needs; an index's pages link to files beside it."""
+    return [
+        folder.parent if setting != "find-links" else folder
+        for setting in _ARGUMENTS
+        for location in settings.get(setting, "").split()
+        if (folder := folder_of(location))
+    ]
+
+
+def reachable(location: str, address: str) -> str:
+    """Return a location as a build reaches it."""
+    folder = folder_of(location)
+    return location if folder is None else f"{address}{quote(str(folder))}/"
+
+
+@contextmanager
+def _serving(folders: list[Path]) -> Iterator[str]:
+    if not folders:
+        yield ""
+        return
+    handler = partial(_Handler, folders=folders)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", PREFERRED_PORT), handler)
+    except OSError:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Serves these folders under their own paths, and nothing else of the machine."""
+
+    def __init__(self, *arguments: Any, folders: list[Path]) -> None:
+        self._folders = folders
+        super().__init__(*arguments, directory="/")
+
+    def translate_path(self, path: str) -> str:
+        translated = super().translate_path(path)
+        served = any(Path(translated).is_relative_to(folder) for folder in self._folders)
+        return translated if served else "/nonexistent"
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet: pip says what it could not get."""

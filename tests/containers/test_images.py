@@ -1,0 +1,125 @@
+"""What is in the images, and what is not."""
+
+import json
+from collections.abc import Callable
+
+from tests.containers.docker_cli import BASE_IMAGE, REPOSITORY, Images, docker, inspected
+
+MOST_ADDED = 450_000_000
+"""Bytes that the `api` image may add to its base."""
+
+_FOUND = """
+import importlib.util, json, shutil
+modules = ["torch", "transformers", "sentence_transformers", "polars", "onnx", "pip", "ingest"]
+programs = ["gcc", "cc", "g++", "c++", "clang", "ld", "make", "rustc"]
+print(json.dumps([name for name in modules if importlib.util.find_spec(name)]
+                 + [name for name in programs if shutil.which(name)]))
+"""
+_INSTALLED = """
+import json, re
+from importlib.metadata import distributions
+print(json.dumps({re.sub(r"[-_.]+", "-", d.name).lower(): d.version for d in distributions(path=[
+    "/opt/venv/lib/python3.11/site-packages"])}))
+"""
+_UNCOMPILED = """
+import importlib.util, json, pathlib
+sources = [s for top in ("/app", "/opt/venv/lib") for s in pathlib.Path(top).rglob("*.py")]
+print(json.dumps([str(s) for s in sources if not pathlib.Path(importlib.util.cache_from_source(s)).exists()]))
+"""
+_LARGEST = (
+    "du --summarize --bytes /model /opt/venv/lib/python3.11/site-packages/* | sort --numeric-sort | tail -8"
+)
+
+
+def size(image: str) -> int:
+    """Bytes of an image, its base's included."""
+    found: int = inspected(image)["Size"]
+    return found
+
+
+def asked(image: str, program: str) -> object:
+    """Run a Python program in an image, and read the JSON that it prints."""
+    answer = docker("run", "--rm", "--network", "none", "--entrypoint", "python", image, "-c", program)
+    return json.loads(answer.stdout)
+
+
+def locked(name: str) -> dict[str, str]:
+    lines = (REPOSITORY / "requirements" / f"{name}.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def test_the_api_image_adds_little_to_its_base(images: Images, tell: Callable[[str], None]) -> None:
+    base = size(BASE_IMAGE)
+    added = size(images.api) - base
+    tell(
+        f"image sizes in MB: base {base / 1e6:.0f}, api {size(images.api) / 1e6:.0f} (adds {added / 1e6:.0f})"
+    )
+    tell(f"                   ingest {size(images.ingest) / 1e6:.0f}, model {size(images.model) / 1e6:.0f}")
+    largest = docker("run", "--rm", "--network", "none", images.api, "sh", "-c", _LARGEST).stdout.split()
+    parts = zip(map(int, largest[::2]), largest[1::2], strict=True)
+    tell("largest in api, in MB: " + ", ".join(f"{p.rpartition('/')[2]} {b / 1e6:.0f}" for b, p in parts))
+    assert added <= MOST_ADDED
+
+
+def test_the_api_image_has_no_batch_libraries_and_no_compiler(images: Images) -> None:
+    assert asked(images.api, _FOUND) == []
+
+
+def test_the_ingest_image_has_no_compiler(images: Images) -> None:
+    found = asked(images.ingest, _FOUND)
+    assert isinstance(found, list)
+    assert {"torch", "polars"} <= set(found)
+    assert not {"pip", "gcc", "cc", "make"} & set(found)
+
+
+def test_the_api_image_holds_exactly_what_is_locked(images: Images) -> None:
+    assert asked(images.api, _INSTALLED) == locked("api")
+
+
+def test_nothing_is_left_to_compile_when_a_container_starts(images: Images) -> None:
+    assert asked(images.api, _UNCOMPILED) == []
+
+
+def test_only_what_serves_is_copied(images: Images) -> None:
+    files = docker(
+        "run", "--rm", "--network", "none", images.api, "ls", "-A", "/app", "/model"
+    ).stdout.split()
+    assert files[:3] == ["/app:", "api", "retrieval"]
+    assert [name.partition("-")[0] for name in files[4:]] == ["graph", "model.json", "tokenizer"]
+
+
+def test_what_only_the_build_may_know_is_in_no_image_that_runs(images: Images) -> None:
+    for image in (images.api, images.ingest):
+        left = docker(
+            *("run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "find", image, "/"),
+            *(
+                "-xdev",
+                "(",
+                "-name",
+                "ca.crt",
+                "-o",
+                "-path",
+                "/etc/pip.conf",
+                "-o",
+                "-path",
+                "/root/.cache/*",
+            ),
+            *("-o", "-name", ".git", ")"),
+        )
+        assert left.stdout == ""
+        assert "PIP_" not in json.dumps(inspected(image)["Config"]["Env"])
+
+
+def test_the_images_run_as_a_user_of_a_fixed_number(images: Images) -> None:
+    for image in (images.api, images.ingest):
+        assert inspected(image)["Config"]["User"] == "10001:10001"
+        whoami = docker("run", "--rm", "--network", "none", "--entrypoint", "id", image)
+        assert whoami.stdout.startswith("uid=10001(vidsearch) gid=10001(vidsearch)")
+
+
+def test_the_commands_are_run_without_a_shell(images: Images) -> None:
+    api, ingest = inspected(images.api)["Config"], inspected(images.ingest)["Config"]
+    assert api["Cmd"] == ["python", "-m", "api"]
+    assert api["Entrypoint"] is None
+    assert api["Healthcheck"]["Test"][:2] == ["CMD", "python"]
+    assert ingest["Entrypoint"] == ["python", "-m", "ingest"]
