@@ -33,7 +33,7 @@ environment:
   MODEL_DIR          where the exported model is (.data/model)
   SEARCH_CACHE       how many answers are kept, 0 for none (1024)
   ENCODER_THREADS    how many queries are embedded at once (one a processor)
-  QDRANT_URL         a Qdrant server that has the index, instead of INDEX_DIR
+  QDRANT_URL         a Qdrant server that has the index, instead of INDEX_DIR (port 6333 if none)
   QDRANT_API_KEY     the server's key
   QDRANT_GRPC_PORT   its gRPC port; REST is used where that is closed (6334)
   QDRANT_COLLECTION  what the names of its collections begin with (vidsearch)

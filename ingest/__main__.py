@@ -21,7 +21,7 @@ from retrieval.store_opening import open_store
 
 _DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
 
-_SEE_STATUS = "A version is live whole or not at all; python -m ingest status shows which one is."
+_SEE_STATUS = "What is live answers as before; python -m ingest status shows it."
 
 _EPILOG = """\
 examples:
@@ -35,13 +35,13 @@ exit codes:
   1  done, and some rows were rejected (they are listed; the rest is live)
   2  the command line is wrong
   3  a source cannot be read; nothing was changed
-  4  the run failed or was refused; the live index is as it was, or, on a Qdrant server, holds the videos
-     that were written whole so far: the same run again goes on from there
+  4  the run failed or was refused; the live index is as it was, or, on a Qdrant server, holds what was
+     written so far: the same run again goes on from there
 
 environment:
   INDEX_DIR                 where the index is (.data/index)
   MODEL_DIR                 where the exported model is (.data/model)
-  QDRANT_URL                a Qdrant server to keep the index in, instead of INDEX_DIR
+  QDRANT_URL                a Qdrant server to keep the index in, instead of INDEX_DIR (port 6333 if none)
   QDRANT_API_KEY            the server's key
   QDRANT_GRPC_PORT          its gRPC port; REST is used where that is closed (6334)
   QDRANT_COLLECTION         what the names of its collections begin with (vidsearch)
@@ -119,7 +119,13 @@ def _sync(args: argparse.Namespace, settings: SearchSettings, console: Console) 
 
 async def _sync_async(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     from ingest.encoders import load_model  # noqa: PLC0415 - `--help` must not wait for the model's library.
-    from ingest.pipeline import SyncJob, describe_plan, plan_sync, run_sync  # noqa: PLC0415
+    from ingest.pipeline import (  # noqa: PLC0415
+        SyncJob,
+        describe_plan,
+        left_behind,
+        plan_sync,
+        run_sync,
+    )
 
     _stop_at_signals()
     job = SyncJob(sources=tuple(args.sources), prune=args.prune)
@@ -143,6 +149,7 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             else:
                 manifest = await run_sync(job, store, model, start, plan, report, console)
                 _tell_live(manifest, console)
+                _tell_left_behind(left_behind(start, plan), console)
     if report.truncated:
         console.print(
             f"{len(report.truncated)} videos have a passage longer than the model reads: "
@@ -168,6 +175,15 @@ def _tell_live(manifest: Manifest, console: Console) -> None:
         f"{manifest.counts.passages} passages.",
         markup=False,
     )
+
+
+def _tell_left_behind(video_ids: list[str], console: Console) -> None:
+    if video_ids:
+        console.print(
+            f"{len(video_ids)} videos were not written to their end by an earlier run, and are not in these "
+            f"sources: {', '.join(video_ids[:3])}. Sync the sources that hold them.",
+            markup=False,
+        )
 
 
 def _tell_problems(report: Report, console: Console) -> None:
@@ -196,8 +212,8 @@ async def _status_async(settings: SearchSettings, console: Console) -> int:
         console.print(f"{label}: {_described(manifest) if manifest else 'none'}", markup=False)
     if live.is_partial:
         console.print(
-            "A run that writes into the live version began and has not ended. If none is at work, run the "
-            "same sync again: it goes on where that one stopped."
+            "A run that writes into the live version began and has not ended, or left videos behind that no "
+            "run has ended since. If none is at work, run the same sync again: it goes on from there."
         )
     return _DONE
 

@@ -4,6 +4,7 @@ The sources are read twice: once to plan, hashing every row, and once to embed w
 thus holds hashes for all videos, and texts and vectors for a few hundred at a time.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from retrieval.store import IndexStore
 from retrieval.video import Video
 
 _RECORDS_A_BATCH = 500
+
+_ROWS_A_TURN = 256
+"""After how many rows the event loop has its turn: a run's lock on a server is kept up there."""
 
 
 class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +71,8 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
     rows = 0
     for row in read_catalogue(job.sources):
         rows += 1
+        if rows % _ROWS_A_TURN == 0:
+            await asyncio.sleep(0)
         if row.video is None:
             report.row(row, None)
             continue
@@ -123,7 +129,17 @@ async def run_sync(
             model=model.identity,
             settings=job.settings,
             is_sample=job.is_sample and start.live_is_sample,
+            is_partial=bool(left_behind(start, plan)),
         )
+
+
+def left_behind(start: Start, plan: Plan) -> list[str]:
+    """List the videos that an earlier run did not write to its end and that this one does not touch."""
+    return [
+        video_id
+        for video_id, stored in start.stored.items()
+        if not stored.is_whole and video_id not in plan.actions
+    ]
 
 
 async def _start(job: SyncJob, store: IndexStore, model: Model) -> Start:

@@ -32,6 +32,7 @@ async def publish(
     model: ModelIdentity,
     settings: PassageSettings,
     is_sample: bool,
+    is_partial: bool = False,
 ) -> Manifest:
     """Verify what a build's writer finished and make it the live version.
 
@@ -44,6 +45,7 @@ async def publish(
         counts=counts,
         built_at=datetime.now(UTC),
         is_sample=is_sample,
+        is_partial=is_partial,
     )
     index = await build.open(manifest)
     try:

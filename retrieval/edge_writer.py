@@ -22,7 +22,7 @@ from retrieval.edge_points import create_shard, every_point, passage_points, pay
 from retrieval.errors import IndexUnavailableError
 from retrieval.index import EmbeddedVideo, StoredVideo
 from retrieval.manifest import IndexCounts
-from retrieval.points import PASSAGES, VIDEOS, filter_fields, stored_of, video_payload, video_point_id
+from retrieval.points import PASSAGES, VIDEOS, filter_fields, shown_payload, stored_of, video_point_id
 from retrieval.video import VideoRecord
 
 STORED_FILE = "stored.msgpack"
@@ -60,8 +60,7 @@ class EdgeWriter:
     async def write_records(self, records: Sequence[tuple[VideoRecord, StoredVideo]]) -> None:
         """Replace what is shown of videos the index holds; their embeddings and passages stay."""
         for record, stored in records:
-            shown = video_payload(record, stored)
-            del shown["passages"]  # The passages stay, and so does their number.
+            shown = shown_payload(record, stored)
             self._videos.update(UpdateOperation.set_payload([video_point_id(record.video_id)], shown))
             owner = Filter(must=[FieldCondition(key="video_id", match=MatchValue(record.video_id))])
             self._passages.update(UpdateOperation.set_payload_by_filter(owner, filter_fields(record)))

@@ -164,6 +164,11 @@ class StoredVideo(msgspec.Struct, frozen=True):
     content_hash: str
     record_hash: str
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a run wrote this video to its end; one that did not leaves no content hash."""
+        return bool(self.content_hash)
+
 
 class EmbeddedPassage(msgspec.Struct, frozen=True):
     """A passage ready to be written. `text` is None where the video has no transcript."""

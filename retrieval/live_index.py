@@ -114,6 +114,8 @@ class LiveIndex:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 await self._follow()
+                if failed:
+                    _log.info("The live version can be seen again")
                 failed = None
             except Exception as e:  # noqa: BLE001 - whatever it is, it must not end the following.
                 # The version in use goes on serving, whatever is wrong with the new one; the same failure is
@@ -123,7 +125,7 @@ class LiveIndex:
                 if str(e) != failed:
                     failed = str(e)
                     expected = isinstance(e, VidsearchError)
-                    _log.error("The new index version was not taken into use: %s", e, exc_info=not expected)
+                    _log.error("The live version cannot be taken into use: %s", e, exc_info=not expected)
 
     async def _follow(self) -> None:
         name = await self._current()

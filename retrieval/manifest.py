@@ -46,8 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     `canaries` are titles whose search found their own video when the index was built. `is_sample` marks the
     catalogue that ships with the product: the first catalogue of a user's own replaces it. `is_partial`: a
-    run began to write into this version and has not ended; every video in it is whole or marked, and the
-    counts are those from before.
+    run began to write into this version and has not ended, and the counts are those from before; or one did
+    not end, and videos it left unfinished are in no source since. Each of those is marked.
     """
 
     index_version: str

@@ -20,7 +20,11 @@ WORDS = "words"
 
 KEYWORD_FIELDS = ("video_id", "channel", "language")
 INSTANT_FIELDS = ("published_at",)
-"""The payload fields that both collections index, because searches are narrowed by them."""
+COUNT_FIELDS = ("passages",)
+"""The payload fields that are indexed, because points are chosen by them; the last is of videos alone.
+
+A server may be set up to refuse to choose by any other.
+"""
 
 GRAPH_LINKS = 24
 GRAPH_BUILD_WIDTH = 200
@@ -62,6 +66,13 @@ def owner_key(point: uuid.UUID) -> int:
 def video_payload(record: VideoRecord, stored: StoredVideo) -> dict[str, Any]:
     """Turn a record into a video point's payload."""
     return {**msgspec.to_builtins(record), **filter_fields(record), **msgspec.to_builtins(stored)}
+
+
+def shown_payload(record: VideoRecord, stored: StoredVideo) -> dict[str, Any]:
+    """Turn a record into the part of the payload that changes where only what is shown does."""
+    shown = video_payload(record, stored)
+    del shown["passages"]  # The passages stay, and so does their number.
+    return shown
 
 
 def passage_payload(record: VideoRecord, passage: EmbeddedPassage) -> dict[str, Any]:

@@ -46,6 +46,9 @@ from retrieval.qdrant_points import (
 from retrieval.video import VideoRecord
 
 _SEARCH = models.SearchParams(hnsw_ef=GRAPH_SEARCH_WIDTH)
+_LOOKS = 4
+"""How often a search by passage looks for more videos: each time the server itself looks up to ten times."""
+
 _OWNER = ["video_id"]
 
 
@@ -89,13 +92,13 @@ class QdrantIndex:
         """Find the videos that own the passages nearest to the query; a hit's distance is its best one's."""
         best: dict[str, float] = {}
         wanted = limit + TIES
-        while len(best) < wanted:
+        for _ in range(_LOOKS):
             # Fewer than asked for may be all there are, or the server gave up because a few videos own all
             # that is near. Only another look without those tells.
             groups = await self._nearest_groups(query, wanted - len(best), where, max_distance, without=best)
-            if not groups:
-                break
             best |= {str(group.id): group.hits[0].score for group in groups}
+            if not groups or len(best) >= wanted:
+                break
         return _in_order(best.items())[:limit]
 
     async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:

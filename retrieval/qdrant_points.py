@@ -8,6 +8,7 @@ from qdrant_client import models
 
 from retrieval.index import EmbeddedVideo, SearchFilter, SparseVector
 from retrieval.points import (
+    COUNT_FIELDS,
     FULL_SCAN_KILOBYTES,
     GRAPH_BUILD_WIDTH,
     GRAPH_LINKS,
@@ -26,6 +27,7 @@ from retrieval.settings import QdrantSettings
 INDEXED_FIELDS = {
     **dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD),
     **dict.fromkeys(INSTANT_FIELDS, models.PayloadSchemaType.DATETIME),
+    **dict.fromkeys(COUNT_FIELDS, models.PayloadSchemaType.INTEGER),
 }
 
 NOT_WHOLE = {"content_hash": ""}

@@ -24,7 +24,7 @@ from retrieval.errors import IndexUnavailableError
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest, new_version_name
 from retrieval.points import PASSAGES, VIDEOS
-from retrieval.qdrant_connection import QdrantConnection, ServerError
+from retrieval.qdrant_connection import CLEAN_UP, QdrantConnection, ServerError
 from retrieval.qdrant_index import QdrantIndex
 from retrieval.qdrant_lock import server_lock
 from retrieval.qdrant_points import INDEXED_FIELDS, collection_settings
@@ -46,7 +46,7 @@ class QdrantBuild:
         self.generation = generation
         self.version = new_version_name() if is_live else generation
         self.writer = QdrantWriter(store.connection, store.collections(generation))
-        self.is_published = False
+        self.may_be_live = is_live
         self._store = store
         self._is_live = is_live
 
@@ -65,8 +65,8 @@ class QdrantBuild:
         """Store the manifest and, for a new generation, move the aliases to it; the one before is kept."""
         await self._store.write_manifest(self.generation, manifest)
         if not self._is_live:
+            self.may_be_live = True
             await self._store.switch(self.generation)
-        self.is_published = True
 
 
 class QdrantStore:
@@ -87,7 +87,8 @@ class QdrantStore:
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
         """Keep every other run, wherever it is, away from these collections until the block ends."""
-        async with server_lock(self.connection, f"{self._settings.collection}-lock"):
+        name = f"{self._settings.collection}-lock"
+        async with server_lock(self.connection, name, replicas=self._settings.replicas):
             yield
 
     async def live(self) -> Manifest | None:
@@ -121,7 +122,8 @@ class QdrantStore:
     @asynccontextmanager
     async def build(self, *, dimension: int, keep_live: bool) -> AsyncIterator[QdrantBuild]:
         """Start a version, in new collections or in the live ones."""
-        live, _ = await self._pointers()
+        live, previous = await self._pointers()
+        await self._delete_unreachable(live, previous)
         if keep_live and live:
             begun = msgspec.structs.replace(
                 await self._manifest(live), index_version=new_version_name(), is_partial=True
@@ -129,7 +131,6 @@ class QdrantStore:
             await self.write_manifest(live, begun)
             yield QdrantBuild(self, live, is_live=True)
             return
-        await self._delete_unreachable()
         generation = new_version_name()
         build = None
         try:
@@ -137,7 +138,8 @@ class QdrantStore:
             build = QdrantBuild(self, generation, is_live=False)
             yield build
         finally:
-            if build is None or not build.is_published:
+            # Once the aliases may have moved nothing is deleted, whatever failed: the next run knows.
+            if build is None or not build.may_be_live:
                 await self._delete(generation)
 
     async def roll_back(self) -> Manifest:
@@ -162,15 +164,16 @@ class QdrantStore:
     async def switch(self, to: str) -> None:
         """Move the live aliases to a generation and the previous ones to what was live, in one step."""
 
-        async def move(client: AsyncQdrantClient) -> None:
+        async def move(client: AsyncQdrantClient) -> str | None:
             # Read anew at every try: the one before may have succeeded without our hearing of it.
             aliases = await self._aliases(client)
             live = self._generation_of(aliases, self._live_alias(VIDEOS))
-            if live != to:
-                await client.update_collection_aliases(self._moves(aliases, live=to, previous=live))
+            if live == to:
+                return self._generation_of(aliases, self._previous_alias(VIDEOS))
+            await client.update_collection_aliases(self._moves(aliases, live=to, previous=live))
+            return live
 
-        await self.connection.call(move)
-        await self._delete_unreachable()
+        await self._delete_unreachable(to, await self.connection.call(move))
 
     def _moves(
         self, aliases: Mapping[str, str], *, live: str, previous: str | None
@@ -236,19 +239,38 @@ class QdrantStore:
 
             await self.connection.call(create)
 
-    async def _delete_unreachable(self) -> None:
-        """Delete generations to which no alias leads: older ones, and what a run that was killed left."""
-        kept = {generation for generation in await self._pointers() if generation}
-        answer = await self.connection.call(lambda client: client.get_collections())
-        named = (self._own.fullmatch(collection.name) for collection in answer.collections)
-        for generation in {match[1] for match in named if match} - kept:
-            await self._delete(generation)
+    async def _delete_unreachable(self, live: str | None, previous: str | None) -> None:
+        """Delete the generations to which no alias leads: older ones, and what a killed run left.
+
+        What cannot be deleted now is by a later run.
+        """
+        try:
+            answer = await self.connection.call(lambda client: client.get_collections(), patience=CLEAN_UP)
+            named = (self._own.fullmatch(collection.name) for collection in answer.collections)
+            for generation in {match[1] for match in named if match} - {live, previous}:
+                if live is None or generation < live or not await self._has_manifest(generation):
+                    await self._delete(generation)
+        except ServerError as e:
+            _log.warning("Not all collections that are of no use any more were deleted: %s", e)
+
+    async def _has_manifest(self, generation: str) -> bool:
+        """Whether a generation is or was about to go live.
+
+        One that is newer than the live one and has a manifest may be live already, on another node than the
+        one that told us the aliases.
+        """
+        collection = self.collections(generation)[VIDEOS]
+        exists = await self.connection.call(lambda client: client.collection_exists(collection))
+        if not exists:
+            return False
+        info = await self.connection.call(lambda client: client.get_collection(collection))
+        return _METADATA_KEY in (info.config.metadata or {})
 
     async def _delete(self, generation: str) -> None:
         """Delete a generation's collections; one that stays is deleted by a later run."""
         for collection in self.collections(generation).values():
             try:
-                await self.connection.call(partial(_delete_collection, name=collection))
+                await self.connection.call(partial(_delete_collection, name=collection), patience=CLEAN_UP)
             except ServerError as e:
                 _log.warning("The collection %s was not deleted: %s", collection, e)
 

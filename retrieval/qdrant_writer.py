@@ -1,9 +1,10 @@
 """The server engine's writing side, which may write into the version that is being searched.
 
-A reader never finds a video missing, and a run that is stopped anywhere loses and doubles nothing. So a video
-is written in this order: its own point, marked as not whole; its new passages, over the old ones where there
-were as many; then the old passages that are left over are deleted; and last the mark is taken off. A video is
-removed passages first. Every write is acknowledged before the next, and repeating one changes nothing.
+A reader never finds a video missing, and a run that is stopped anywhere loses and doubles nothing. So a
+video is written in this order: its own point, marked as not whole; its new passages, over the old ones where
+there were as many; then the old passages that are left over are deleted; and last the mark is taken off. A
+video is removed in the order: mark, passages, its own point. Every write is acknowledged before the next, and
+repeating one changes nothing.
 """
 
 import asyncio
@@ -24,12 +25,13 @@ from retrieval.points import (
     VIDEOS,
     filter_fields,
     passage_point_id,
+    shown_payload,
     stored_of,
-    video_payload,
     video_point_id,
 )
 from retrieval.qdrant_connection import QdrantConnection
 from retrieval.qdrant_points import (
+    NOT_WHOLE,
     of_video,
     of_videos,
     passage_points,
@@ -84,6 +86,7 @@ class QdrantWriter:
         for some in _chunks(video_ids, _VIDEOS_A_CALL):
             passages = models.FilterSelector(filter=models.Filter(must=[of_videos(some)]))
             points = models.PointIdsList(points=[video_point_id(video_id) for video_id in some])
+            await self._change(self._videos, [_mark_as_not_whole(some)])
             await self._delete(self._passages, passages)
             await self._delete(self._videos, points)
 
@@ -181,12 +184,14 @@ def _mark_as_whole(video: EmbeddedVideo) -> models.UpdateOperation:
     )
 
 
+def _mark_as_not_whole(video_ids: Iterable[str]) -> models.UpdateOperation:
+    these = models.Filter(must=[of_videos(video_ids)])
+    return models.SetPayloadOperation(set_payload=models.SetPayload(payload=NOT_WHOLE, filter=these))
+
+
 def _set_record(record: VideoRecord, stored: StoredVideo) -> models.UpdateOperation:
-    shown = video_payload(record, stored)
-    del shown["passages"]  # The passages stay, and so does their number.
-    return models.SetPayloadOperation(
-        set_payload=models.SetPayload(payload=shown, points=[video_point_id(record.video_id)])
-    )
+    shown = models.SetPayload(payload=shown_payload(record, stored), points=[video_point_id(record.video_id)])
+    return models.SetPayloadOperation(set_payload=shown)
 
 
 def _set_filter_fields(record: VideoRecord) -> models.UpdateOperation:

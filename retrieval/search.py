@@ -1,6 +1,8 @@
 """The use case: what a caller may ask, and an answer to it from one version of the index."""
 
-from collections.abc import Awaitable, Callable, Hashable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +21,9 @@ from retrieval.video import VideoRecord
 _KEPT_MOMENTS = 64
 """How many moments an answer may hold to be kept: twice the usual, about 60 kB. Larger ones are rare, and a
 thousand of them would fill the memory."""
+
+REMOTE_SECONDS = 1.0
+"""How long one request may take beside a server, with all that it asks there."""
 
 _CLASSIC_LIMIT = 5
 _CLASSIC_DISTANCE = 40.0
@@ -76,21 +81,23 @@ class Searcher:
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Find videos and their best moments."""
-        async with self._source.lease() as index:
-            if request.limit * request.moments > _KEPT_MOMENTS:
+        async with self._leased() as index:
+            if request.limit * request.moments > _KEPT_MOMENTS or index.manifest.is_partial:
                 return await self._search(index, request)
             key = (index.manifest.index_version, request)
             return await self._cached(key, lambda: self._search(index, request))
 
     async def classic(self, text: str) -> tuple[VideoRecord, ...]:
         """Answer as the tutorial does: at most 5 videos, ascending distance, all under 40."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
+            if index.manifest.is_partial:
+                return await self._classic(index, text)
             key = (index.manifest.index_version, text)
             return await self._cached(key, lambda: self._classic(index, text))
 
     async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
         """Find the best moments inside one video. Raises VideoNotFoundError."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
             record = await _record(index, video_id)
             query = await self._understand(text)
             distances = await index.distances_of(query.embedding, [video_id])
@@ -102,7 +109,7 @@ class Searcher:
 
     async def similar(self, video_id: str, *, limit: int) -> SearchResult:
         """Find the nearest videos to one, without it and without moments. Raises VideoNotFoundError."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
             vector = await index.pair_vector(video_id)
             if vector is None:
                 raise _not_found()
@@ -120,23 +127,23 @@ class Searcher:
 
     async def catalogue(self, *, limit: int, cursor: str | None) -> CataloguePage:
         """List the catalogue, a page at a time. Raises CursorError."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
             videos, following = await index.page(limit=limit, cursor=cursor)
             return CataloguePage(index.manifest.index_version, tuple(videos), following)
 
     async def video(self, video_id: str) -> VideoRecord:
         """Fetch one video. Raises VideoNotFoundError."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
             return await _record(index, video_id)
 
     async def manifest(self) -> Manifest:
         """Say what the live index is."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
             return index.manifest
 
     async def check(self) -> None:
         """Search for a canary, past every cache, and raise IndexUnavailableError unless the index answers."""
-        async with self._source.lease() as index:
+        async with self._leased() as index:
             canary = next(iter(index.manifest.canaries), "canary")
             query = await self._understand(canary)
             hits = await index.nearest_videos(_pair(query), limit=1)
@@ -152,6 +159,19 @@ class Searcher:
             kept = await answer()
             self._results.put(key, kept)
         return kept
+
+    @asynccontextmanager
+    async def _leased(self) -> AsyncIterator[VideoIndex]:
+        """Hold the live index for one request, and no longer than a person waits for a distant one."""
+        async with self._source.lease() as index:
+            if not index.is_remote:
+                yield index
+                return
+            try:
+                async with asyncio.timeout(REMOTE_SECONDS):
+                    yield index
+            except TimeoutError as e:
+                raise IndexUnavailableError(f"No answer within {REMOTE_SECONDS:g} s.") from e
 
     async def _search(self, index: VideoIndex, request: SearchRequest) -> SearchResult:
         query = await self._understand(request.text)

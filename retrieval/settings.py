@@ -50,6 +50,10 @@ class QdrantSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 f"QDRANT_COLLECTION is {self.collection!r}, and must be letters, digits, - and _ only."
             )
+        if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise SettingsError(
+                "QDRANT_API_KEY holds what no key holds: a line break, or a letter beyond ASCII."
+            )
         if self.grpc_port > LARGEST_PORT:
             raise SettingsError(f"QDRANT_GRPC_PORT is {self.grpc_port}, and must be at most {LARGEST_PORT}.")
         if self.write_consistency > self.replicas:
@@ -70,7 +74,7 @@ class QdrantSettings(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return cls(
             url=url,
-            api_key=environment.get("QDRANT_API_KEY") or None,
+            api_key=environment.get("QDRANT_API_KEY", "").strip() or None,
             grpc_port=whole_number(environment, "QDRANT_GRPC_PORT", 6334, least=1),
             collection=environment.get("QDRANT_COLLECTION") or "vidsearch",
             shards=whole_number(environment, "QDRANT_SHARDS", 1, least=1),

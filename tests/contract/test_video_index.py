@@ -42,7 +42,7 @@ from tests.support.engines import (
     RealServer,
     client_emulation,
     embedded_engine,
-    emulation_over_grpc,
+    emulation_over,
     real_server,
 )
 
@@ -51,10 +51,16 @@ pytestmark = pytest.mark.anyio
 ENGINES: dict[str, NewEngine | None] = {
     "embedded": embedded_engine,
     "client-emulation": client_emulation,
-    "client-emulation-over-grpc": emulation_over_grpc,
+    "client-emulation-over-grpc": emulation_over("gRPC"),
+    "client-emulation-over-rest": emulation_over("REST"),
     "server-grpc": None,
     "server-rest": None,
 }
+
+# Where the wire adds nothing to what is checked, and seconds to the check.
+on_less_than_all = pytest.mark.parametrize(
+    "new_engine", [name for name in ENGINES if "-over-" not in name], indirect=True
+)
 
 ORIGIN = vector(0, 0)
 LAST_YEAR, THIS_YEAR = datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
@@ -445,6 +451,7 @@ async def test_distances_equal_those_of_numpy(engine: Engine) -> None:
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+@on_less_than_all
 async def test_most_of_the_nearest_are_found_among_ten_thousand(engine: Engine) -> None:
     # Random directions are the hardest case for a graph: everything is about equally far. At this size the
     # embedded engine searches its graph; a smaller or narrower index it would scan.
@@ -596,6 +603,7 @@ def check_nearest(
     assert len(set(ids(hits))) == len(hits)
 
 
+@on_less_than_all
 @settings(max_examples=60, deadline=None)
 @given(
     query=st.tuples(coordinates, coordinates),

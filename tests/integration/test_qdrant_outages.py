@@ -1,5 +1,6 @@
 """The service beside a server that misbehaves on the wire: refused at once, and well again by itself."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -124,6 +125,15 @@ def test_a_server_that_misbehaves_is_a_503_until_it_behaves(beside: Beside, faul
     with beside.server.faults.on(fault):
         beside.refused()
         assert beside.api.get("/livez").status_code == 200
+    beside.recovered()
+
+
+def test_many_answers_that_are_each_just_in_time_are_too_late_together(beside: Beside) -> None:
+    beside.recovered()
+    with beside.server.faults.on(delaying(0.8)):
+        began = time.monotonic()
+        beside.refused()
+        assert time.monotonic() - began < 2 * 0.8 + 0.5
     beside.recovered()
 
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from qdrant_client import AsyncQdrantClient
@@ -107,14 +108,19 @@ async def client_emulation(_: Path) -> AsyncIterator[Engine]:
     await connection.close()
 
 
-@asynccontextmanager
-async def emulation_over_grpc(_: Path) -> AsyncIterator[Engine]:
-    """The same emulation behind a socket that speaks gRPC: it checks our calls' way over the wire."""
-    with QdrantServer(grpc=True) as server:
-        settings = QdrantSettings(url=server.url, grpc_port=server.grpc_port)
-        async with connected(settings, _UNHURRIED) as connection:
-            store = QdrantStore(connection, settings)
-            yield Engine(store, store.open_live)
+def emulation_over(wire: Literal["gRPC", "REST"]) -> NewEngine:
+    """The same emulation behind a socket: it checks our calls' way over the wire."""
+
+    @asynccontextmanager
+    async def engine(_: Path) -> AsyncIterator[Engine]:
+        with QdrantServer(grpc=True) as server:
+            grpc_port = server.grpc_port if wire == "gRPC" else _NO_PORT
+            settings = QdrantSettings(url=server.url, grpc_port=grpc_port)
+            async with connected(settings, _UNHURRIED) as connection:
+                store = QdrantStore(connection, settings)
+                yield Engine(store, store.open_live)
+
+    return engine
 
 
 class RealServer(msgspec.Struct, frozen=True):

@@ -147,6 +147,12 @@ class Faults:
         with self._lock:
             self._rules.append(_Rule(fault, where, after, times))
 
+    @property
+    def pending(self) -> bool:
+        """Whether a fault that is to strike a number of times has yet to do so."""
+        with self._lock:
+            return any(rule.times is not None and rule.times > 0 for rule in self._rules)
+
     def clear(self) -> None:
         """Let all go well again. A request that hangs still hangs."""
         with self._lock:

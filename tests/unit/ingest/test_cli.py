@@ -249,7 +249,7 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(
     before = files_of(index_dir)
     write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}])
     use(word_model(RaisingEncoder(KeyboardInterrupt())))
-    assert "Stopped. A version is live whole or not at all" in run("sync", catalogue, code=4)
+    assert "Stopped. What is live answers as before" in run("sync", catalogue, code=4)
     assert files_of(index_dir) == before
 
 

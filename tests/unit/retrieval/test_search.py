@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from retrieval.encoder import Embedding
@@ -187,6 +188,19 @@ async def test_a_video_whose_passages_are_removed_meanwhile_is_not_found_inside(
 # The cache.
 
 
+async def test_answers_of_an_index_that_is_being_written_to_are_not_kept(
+    encoder: TableEncoder, index: VideoIndex
+) -> None:
+    class Partial(ForgetfulIndex):
+        manifest = msgspec.structs.replace(index.manifest, is_partial=True)
+
+    searcher = Searcher(encoder=encoder, source=HeldIndex(Partial(index, gone="")), cached_results=8)
+    for ask in (lambda: searcher.search(SearchRequest(text="q")), lambda: searcher.classic("q")):
+        before = len(encoder.asked)
+        assert await ask() == await ask()
+        assert len(encoder.asked) == before + 2
+
+
 async def test_the_same_question_is_answered_once(searcher: Searcher, encoder: TableEncoder) -> None:
     one = await searcher.search(SearchRequest(text="at the origin"))
     assert await searcher.search(SearchRequest(text="at the origin")) is one
@@ -328,6 +342,7 @@ async def test_the_manifest_is_that_of_the_live_index(searcher: Searcher, index:
 class SilentIndex:
     """Holds videos, says its manifest, and finds none."""
 
+    is_remote = False
     manifest = manifest_of(CATALOGUE, canaries=("a canary", "another"))
 
     async def nearest_videos(self, *_: object, **__: object) -> list[object]:

@@ -132,3 +132,12 @@ def test_a_server_s_variable_that_cannot_be_used_is_refused_by_name(name: str, v
     with pytest.raises(SettingsError, match=name) as refused:
         SearchSettings.from_environment({**SERVER, name: value})
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_key_may_come_from_a_file_that_ends_in_a_line_break() -> None:
+    settings = SearchSettings.from_environment({**SERVER, "QDRANT_API_KEY": "secret\n"}).qdrant
+    assert settings is not None
+    assert settings.api_key == "secret"
+    with pytest.raises(SettingsError, match="QDRANT_API_KEY") as refused:
+        SearchSettings.from_environment({**SERVER, "QDRANT_API_KEY": "sec\nret"})
+    assert "ret" not in str(refused.value).replace("letter", "")
