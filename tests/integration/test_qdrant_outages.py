@@ -117,7 +117,7 @@ def beside(request: pytest.FixtureRequest, server: QdrantServer, model_dir: Path
         pytest.param(HALF_STALL, id="half an answer, and silence"),
         pytest.param(GARBAGE, id="no JSON"),
         pytest.param(LOST, id="no answer"),
-        pytest.param(delaying(20), id="late"),
+        pytest.param(delaying(3), id="late"),
     ],
 )
 def test_a_server_that_misbehaves_is_a_503_until_it_behaves(beside: Beside, fault: Fault) -> None:
