@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,6 +13,7 @@ from ingest.errors import SourceError
 from ingest.rows import Place, RawRow, RowProblem
 from ingest.sources.kept_captions import KeptCaptions, Spool
 from ingest.sources.patience import Patience
+from ingest.sources.transcript_api import TranscriptApi
 from ingest.sources.youtube_captions import CaptionFetcher, CaptionsFailedError, KnownCaptions
 from ingest.sources.youtube_data_api import (
     DATA_API_URL,
@@ -121,13 +121,12 @@ class YouTube:
 
     def _open_fetcher(self, name: str) -> CaptionFetcher:
         try:
-            adapter = import_module("ingest.sources.transcript_api")
+            fetcher = TranscriptApi(self._languages)
         except ImportError as e:
             raise SourceError(
                 f"{name}: needs youtube-transcript-api; install it: pip install 'vidsearch[youtube]'"
             ) from e
-        fetcher: CaptionFetcher = adapter.TranscriptApi(self._languages)
-        self._to_close.callback(adapter.TranscriptApi.close, fetcher)
+        self._to_close.callback(fetcher.close)
         return fetcher
 
 

@@ -516,7 +516,6 @@ def test_channels_and_files_make_one_catalogue(server: YouTubeServer, youtube: O
 
 def test_without_the_extra_it_says_what_to_install(youtube: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "youtube_transcript_api", None)
-    monkeypatch.delitem(sys.modules, "ingest.sources.transcript_api", raising=False)
     with pytest.raises(SourceError, match=r"pip install 'vidsearch\[youtube\]'"):
         open_source(CHANNEL, youtube=youtube(fetcher=None))
 
