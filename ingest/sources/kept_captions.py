@@ -23,7 +23,7 @@ _IN_A_TEMPORARY_FILE: Final = ""
 def _telling(place: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as e:
+    except (sqlite3.Error, zlib.error, OSError) as e:
         raise SourceError(
             f"{place}: cannot keep what was fetched ({e}); free some space, or delete it"
         ) from e
@@ -69,11 +69,12 @@ class KeptCaptions:
                 "SELECT fetched_at, is_missing, answer FROM captions WHERE key = ? AND languages = ?",
                 (key, self._languages),
             ).fetchone()
-        if row is None:
-            return None
-        fetched_at, is_missing, answer = row
-        age = self._now() - fetched_at
-        return zlib.decompress(answer) if age < (MISSING_SECONDS if is_missing else KEPT_SECONDS) else None
+            if row is None:
+                return None
+            fetched_at, is_missing, answer = row
+            if self._now() - fetched_at >= (MISSING_SECONDS if is_missing else KEPT_SECONDS):
+                return None
+            return zlib.decompress(answer)
 
     def keep(self, key: str, answer: bytes, *, is_missing: bool) -> None:
         """Keep an answer; it is on disk when this returns."""

@@ -1,6 +1,7 @@
 """The captions of YouTube videos: found, known to be missing, or not to be had. Fetched once, then kept."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
@@ -98,7 +99,9 @@ class KnownCaptions:
         key = f"{video_id} {'manual' if has_manual else ''}"
         answer = self._kept.find(key)
         if answer is not None:
-            return msgspec.json.decode(answer, type=Captions | None)
+            # What another version of this program kept in another form is fetched again.
+            with suppress(msgspec.DecodeError):
+                return msgspec.json.decode(answer, type=Captions | None)
         if self._blocked >= BLOCKED_IN_A_ROW:
             raise CaptionsBlockedError(
                 f"YouTube blocked {self._blocked} in a row, this one was not asked for"

@@ -201,6 +201,17 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         KeptCaptions(tmp_path / "file", ("en",))
 
 
+def test_what_was_kept_in_another_form_is_fetched_again(tmp_path: Path) -> None:
+    clock = Clock()
+    kept = KeptCaptions(tmp_path, ("en",), now=clock)
+    kept.keep("a ", b'{"language": "en"}', is_missing=False)
+    fetcher = TableFetcher({"a": CAPTIONS})
+    for _ in range(2):
+        assert KnownCaptions(fetcher, kept).of_video("a", has_manual=False) == CAPTIONS
+    assert fetcher.asked == ["a"]
+    kept.close()
+
+
 def test_a_spool_is_read_in_order_by_several_readers_at_once() -> None:
     spool = Spool()
     for number in range(1000):
