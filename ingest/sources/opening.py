@@ -8,6 +8,7 @@ from ingest.errors import SourceError
 from ingest.rows import RawRow
 from ingest.sources.captions import CaptionFolder
 from ingest.sources.tables import TABLES
+from ingest.sources.youtube import PREFIX, YouTube
 
 
 class Source(Protocol):
@@ -21,11 +22,16 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path) -> Source:
-    """Open a parquet, csv or jsonl file, or a folder of caption files.
+def open_source(path: Path, *, youtube: YouTube | None = None) -> Source:
+    """Open a parquet, csv or jsonl file, a folder of caption files, or a channel (`youtube:CHANNEL_ID`).
 
     Raises SourceError for a path that is none of these, cannot be read, or lacks a required column.
     """
+    # A file of such a name is still there under its absolute path.
+    if str(path).startswith(PREFIX):
+        if youtube is None:
+            raise SourceError(f"{path}: set YT_API_KEY to a key for the YouTube Data API v3")
+        return youtube.channel(str(path))
     try:
         if not path.exists():
             raise SourceError(f"{path}: there is no such file or folder; check the path")

@@ -1,0 +1,140 @@
+"""A channel through the whole batch job: what could not be fetched is listed, and costs the index nothing."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ingest import catalogue, encoders, pipeline
+from ingest.__main__ import main
+from ingest.model import Model
+from ingest.sources.patience import Patience
+from ingest.sources.youtube import YouTube
+from ingest.sources.youtube_captions import CaptionLine, Captions, CaptionsFailedError
+from retrieval.index import StoredVideo
+from retrieval.settings import SearchSettings
+from retrieval.store_opening import open_store
+from tests.support.documents import WordEncoder, word_model
+from tests.support.youtube_server import (
+    API_KEY,
+    CHANNEL_ID,
+    OnYouTube,
+    YouTubeServer,
+    api_error,
+    youtube_server,
+)
+
+
+class Spoken:
+    """A CaptionFetcher of one line a video; asked about those in `failing` it fails."""
+
+    def __init__(self) -> None:
+        self.failing: set[str] = set()
+        self.asked: list[str] = []
+
+    def fetch(self, video_id: str) -> Captions | None:
+        self.asked.append(video_id)
+        if video_id in self.failing:
+            raise CaptionsFailedError("YouTube answered with 503")
+        return Captions("en", "manual", [CaptionLine(0.0, 2.0, f"words of {video_id}")])
+
+
+@pytest.fixture
+def server() -> Iterator[YouTubeServer]:
+    with youtube_server() as running:
+        yield running
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
+    encoder = WordEncoder()
+
+    def load_model(_: Path, *, device: str) -> Model:
+        assert device == "cpu"
+        return word_model(encoder)
+
+    monkeypatch.setattr(encoders, "load_model", load_model)
+    return encoder
+
+
+class Runs:
+    """Runs one after the other into one index."""
+
+    def __init__(self, server: YouTubeServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.spoken = Spoken()
+        self.report = folder / "report.jsonl"
+        self._server = server
+        self._monkeypatch = monkeypatch
+        monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
+        monkeypatch.delenv("QDRANT_URL", raising=False)
+
+    def sync(self, *options: str) -> int:
+        patience = Patience(tries=2, sleep=lambda _: None)
+        url = self._server.data_api_url
+        with YouTube(API_KEY, fetcher=self.spoken, data_api_url=url, patience=patience) as youtube:
+            # As the command line does it, with the YouTube of one run.
+            read = partial(catalogue.read_catalogue, youtube=youtube)
+            self._monkeypatch.setattr(pipeline, "read_catalogue", read)
+            return main(["sync", f"youtube:{CHANNEL_ID}", "--report", str(self.report), *options])
+
+    def stored(self) -> Mapping[str, StoredVideo]:
+        async def read() -> Mapping[str, StoredVideo]:
+            settings = SearchSettings.from_environment({"INDEX_DIR": str(self.report.parent / "index")})
+            async with open_store(settings) as store:
+                return await store.stored_videos()
+
+        return asyncio.run(read())
+
+    def outcomes(self) -> dict[str, str]:
+        lines = map(json.loads, self.report.read_text().splitlines())
+        return {line["video_id"]: line["outcome"] for line in lines}
+
+
+@pytest.fixture
+def runs(
+    server: YouTubeServer, encoder: WordEncoder, index_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Runs:
+    assert encoder
+    return Runs(server, index_folder, monkeypatch)
+
+
+def test_a_failed_fetch_costs_the_index_nothing(
+    server: YouTubeServer, runs: Runs, encoder: WordEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.videos = [OnYouTube(video_id) for video_id in ("kept", "failing", "leaving")]
+    assert runs.sync() == 0
+    before = runs.stored()
+    assert runs.spoken.asked == ["kept", "failing", "leaving"]
+
+    server.videos = [OnYouTube(video_id) for video_id in ("new", "kept", "failing")]
+    runs.spoken.failing = {"failing"}
+    encoder.calls.clear()
+    assert runs.sync("--prune") == 1
+    assert runs.outcomes() == {"new": "add", "kept": "keep", "failing": "rejected"}
+    assert "rejected: fetch-failed: 1" in capsys.readouterr().out
+    after = runs.stored()
+    assert {video_id: after[video_id] for video_id in before} == before
+    assert after.keys() - before.keys() == {"new"}
+    assert not any("failing" in text or "kept" in text for text in encoder.texts if "Talk" not in text)
+
+    runs.spoken.failing = set()
+    assert runs.sync("--prune") == 0
+    assert runs.outcomes() == {"new": "keep", "kept": "keep", "failing": "keep", "leaving": "remove"}
+    assert runs.stored().keys() == {"new", "kept", "failing"}
+
+
+def test_a_channel_that_cannot_be_listed_changes_nothing(
+    server: YouTubeServer, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.videos = [OnYouTube(f"video{number}") for number in range(60)]
+    assert runs.sync() == 0
+    before = runs.stored()
+    server.spoil(api_error(403, "quotaExceeded"), "/videos")
+    assert runs.sync("--prune") == 3
+    error = capsys.readouterr().err
+    assert f"error: youtube:{CHANNEL_ID}: the quota of YT_API_KEY is used up" in error
+    assert API_KEY not in error
+    assert runs.stored() == before
