@@ -14,20 +14,24 @@ from rich.console import Console
 
 from ingest.errors import ExportError, IngestError, SourceError
 from ingest.report import Report, reporting
+from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
 from retrieval.manifest import Manifest
-from retrieval.settings import SearchSettings
+from retrieval.settings import DATA_DIR, SearchSettings
 from retrieval.store_opening import open_store
 
 _DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
 
 _SEE_STATUS = "What is live answers as before; python -m ingest status shows it."
 
+DEFAULT_LANGUAGES = ("en",)
+
 _EPILOG = """\
 examples:
   python -m ingest sync talks.parquet
   python -m ingest sync talks.csv captions/ --prune --report report.jsonl
   python -m ingest sync talks.jsonl --dry-run
+  python -m ingest sync youtube:@handle --language de --language en
   python -m ingest rollback
 
 exit codes:
@@ -39,6 +43,7 @@ exit codes:
      written so far: the same run again goes on from there
 
 environment:
+  YT_API_KEY                a key for the YouTube Data API v3, for youtube:CHANNEL_ID
   INDEX_DIR                 where the index is (.data/index)
   MODEL_DIR                 where the exported model is (.data/model)
   QDRANT_URL                a Qdrant server to keep the index in, instead of INDEX_DIR (port 6333 if none)
@@ -89,12 +94,18 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="parquet, csv or jsonl file, or a folder of caption files",
+        help="parquet, csv or jsonl file, a folder of caption files, or youtube:CHANNEL_ID",
     )
     sync.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     sync.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
     sync.add_argument(
         "--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line"
+    )
+    sync.add_argument(
+        "--language",
+        action="append",
+        metavar="LANG",
+        help=f"which captions to take, the preferred first; may be repeated ({DEFAULT_LANGUAGES[0]})",
     )
     sync.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to embed (cpu)")
     sync.set_defaults(run=_sync)
@@ -128,11 +139,13 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     )
 
     _stop_at_signals()
-    job = SyncJob(sources=tuple(args.sources), prune=args.prune)
-    if args.report and any(args.report.resolve() == source.resolve() for source in job.sources):
+    languages = args.language or DEFAULT_LANGUAGES
+    if args.report and any(args.report.resolve() == source.resolve() for source in args.sources):
         raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
+    youtube = YouTube(os.environ.get("YT_API_KEY"), languages=languages, folder=DATA_DIR / "youtube")
     async with open_store(settings) as store, nullcontext() if args.dry_run else store.exclusive():
-        with reporting(args.report) as report:
+        with youtube, reporting(args.report) as report:
+            job = SyncJob(sources=tuple(args.sources), prune=args.prune, youtube=youtube)
             model = load_model(settings.model_dir, device=args.device)
             try:
                 start, plan = await plan_sync(job, store, model, report)
@@ -140,7 +153,7 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
                 _tell_problems(report, console)
             for line in describe_plan(plan, start):
                 console.print(line, markup=False)
-            if args.prune and report.rejected:
+            if args.prune and report.rejected > len(report.not_fetched):
                 console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
             if args.dry_run:
                 console.print("Nothing was changed: this was a dry run.")

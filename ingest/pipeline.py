@@ -21,6 +21,7 @@ from ingest.progress import shown_step
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from ingest.publish import check_counts, publish
 from ingest.report import Report
+from ingest.sources.youtube import YouTube
 from retrieval.errors import IncompatibleIndexError
 from retrieval.index import IndexWriter, StoredVideo
 from retrieval.manifest import Manifest, ModelIdentity, PassageSettings, check_servable
@@ -38,6 +39,7 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: tuple[Path, ...]
     prune: bool
+    youtube: YouTube | None = None
     settings: PassageSettings = PassageSettings()
 
     @property
@@ -69,7 +71,7 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
     start = await _start(job, store, model)
     source: dict[str, StoredVideo] = {}
     rows = 0
-    for row in read_catalogue(job.sources):
+    for row in read_catalogue(job.sources, youtube=job.youtube):
         rows += 1
         if rows % _ROWS_A_TURN == 0:
             await asyncio.sleep(0)
@@ -90,8 +92,10 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
             f"{report.rejected} rows were rejected, and building the index anew would lose their videos. "
             "Mend the rows listed above first; the live index is as it was."
         )
-    # A rejected row may be a video that the index holds: what cannot be read is not known to be gone.
-    plan = make_plan(source, start.stored, prune=job.prune and not report.rejected)
+    # A rejected row may be a video that the index holds: what cannot be read is not known to be gone. Of a
+    # video that could not be fetched the id is known, so it alone is spared.
+    prune = job.prune and report.rejected == len(report.not_fetched)
+    plan = make_plan(source, start.stored, prune=prune, spared=report.not_fetched)
     for video_id in plan.ids(Action.REMOVE):
         report.removed(video_id)
     return start, plan
@@ -216,7 +220,7 @@ async def _write_videos(
 def _videos(job: SyncJob, plan: Plan, actions: frozenset[Action]) -> Iterator[Video]:
     """Read the sources again, for the videos to which one of these happens."""
     if plan.ids(*actions):
-        for row in read_catalogue(job.sources):
+        for row in read_catalogue(job.sources, youtube=job.youtube):
             if row.video and plan.actions.get(row.video.video_id) in actions:
                 yield row.video
 

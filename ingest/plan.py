@@ -1,6 +1,6 @@
 """The plan: what a run would do to each video, decided before anything is done. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -37,11 +37,24 @@ class Plan(msgspec.Struct, frozen=True):
         return all(action is Action.KEEP for action in self.actions.values())
 
 
-def make_plan(source: Mapping[str, StoredVideo], stored: Mapping[str, StoredVideo], *, prune: bool) -> Plan:
-    """Compare the source with what the index holds; `prune` removes what the source does not have."""
+def make_plan(
+    source: Mapping[str, StoredVideo],
+    stored: Mapping[str, StoredVideo],
+    *,
+    prune: bool,
+    spared: Collection[str] = (),
+) -> Plan:
+    """Compare the source with what the index holds; `prune` removes what the source does not have.
+
+    `spared` are videos that the source has but could not give.
+    """
     actions = {video_id: decide(wanted, stored.get(video_id)) for video_id, wanted in source.items()}
     if prune:
-        actions |= {video_id: Action.REMOVE for video_id in stored if video_id not in source}
+        actions |= {
+            video_id: Action.REMOVE
+            for video_id in stored
+            if video_id not in source and video_id not in spared
+        }
     return Plan(actions)
 
 

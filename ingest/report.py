@@ -9,7 +9,7 @@ import msgspec
 
 from ingest.errors import IngestError
 from ingest.plan import Action
-from ingest.rows import CheckedRow, RowProblem
+from ingest.rows import FETCH_FAILED, CheckedRow, RowProblem
 
 _SHOWN = 10
 _SHOWN_NOTES = 3
@@ -36,6 +36,7 @@ class Report:
         self.reasons: Counter[str] = Counter()
         self.first_problems: list[RowProblem] = []
         self.truncated: list[str] = []
+        self.not_fetched: set[str] = set()
 
     def row(self, row: CheckedRow, action: Action | None) -> None:
         """Note a row of the source; `action` is None for a rejected one."""
@@ -46,6 +47,11 @@ class Report:
             shown = _SHOWN_NOTES if problem.severity == "note" else _SHOWN
             if self.reasons[f"{problem.severity}: {problem.reason_code}"] <= shown:
                 self.first_problems.append(problem)
+        self.not_fetched |= {
+            problem.video_id
+            for problem in row.problems
+            if problem.reason_code == FETCH_FAILED and problem.video_id
+        }
         video_id = row.video.video_id if row.video else next((p.video_id for p in row.problems), None)
         self._note(RowOutcome(str(row.place), video_id, outcome, tuple(map(str, row.problems))))
 

@@ -43,6 +43,9 @@ _OPTIONAL: Final[tuple[tuple[str, str, Callable[[Any, Warn], Any]], ...]] = (
 COLUMNS: Final = (*REQUIRED_COLUMNS, *(column for _, column, _ in _OPTIONAL))
 """Every column that is read; a source need not hand over others."""
 
+FETCH_FAILED: Final = "fetch-failed"
+"""The reason of a row that its source could not give this time: the index keeps what it holds of it."""
+
 Severity = Literal["rejected", "warning", "note"]
 
 

@@ -19,6 +19,7 @@ GROUPS = {
     "ingest": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["ingest"],
     "dev": PROJECT["dependencies"]
     + PROJECT["optional-dependencies"]["ingest"]
+    + PROJECT["optional-dependencies"]["youtube"]
     + PROJECT["optional-dependencies"]["dev"],
 }
 

@@ -10,7 +10,7 @@ from typing import Final, Self
 import msgspec
 
 from ingest.errors import SourceError
-from ingest.rows import Place, RawRow, RowProblem
+from ingest.rows import FETCH_FAILED, Place, RawRow, RowProblem
 from ingest.sources.kept_captions import KeptCaptions, Spool
 from ingest.sources.patience import Patience
 from ingest.sources.transcript_api import TranscriptApi
@@ -202,7 +202,7 @@ class YouTubeChannel:
             yield _rejected(
                 place,
                 upload.video_id,
-                "fetch-failed",
+                FETCH_FAILED,
                 "is listed by the Data API, which then tells nothing of it; the index keeps what it has: "
                 "run again",
             )
@@ -213,7 +213,7 @@ class YouTubeChannel:
                 captions = self._captions.of_video(video.id, has_manual=has_manual_captions(video))
         except CaptionsFailedError as e:
             message = f"its captions could not be fetched ({e}); the index keeps what it has: run again later"
-            yield _rejected(place, video.id, "fetch-failed", message)
+            yield _rejected(place, video.id, FETCH_FAILED, message)
             return
         yield RawRow(place, row_values(video, captions))
 
