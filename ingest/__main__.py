@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ingest.errors import ExportError, IngestError, SourceError
+from ingest.gate import Gate, Rule
 from ingest.report import Report, reporting
 from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
@@ -43,6 +44,7 @@ exit codes:
      written so far: the same run again goes on from there
 
 environment:
+  GATE_FEWER_VIDEOS, ...    how much of what each rule of --accept forbids is let through (0.10)
   YT_API_KEY                a key for the YouTube Data API v3, for youtube:CHANNEL_ID
   INDEX_DIR                 where the index is (.data/index)
   MODEL_DIR                 where the exported model is (.data/model)
@@ -102,6 +104,15 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line"
     )
     sync.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        type=Rule,
+        choices=tuple(Rule),
+        metavar="RULE",
+        help=f"let this run through although it breaks a rule: {', '.join(Rule)}",
+    )
+    sync.add_argument(
         "--language",
         action="append",
         metavar="LANG",
@@ -145,22 +156,26 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     youtube = YouTube(os.environ.get("YT_API_KEY"), languages=languages, folder=DATA_DIR / "youtube")
     async with open_store(settings) as store, nullcontext() if args.dry_run else store.exclusive():
         with youtube, reporting(args.report) as report:
-            job = SyncJob(sources=tuple(args.sources), prune=args.prune, youtube=youtube)
+            gate = Gate.from_environment(os.environ, args.accept)
+            job = SyncJob(sources=tuple(args.sources), prune=args.prune, youtube=youtube, gate=gate)
             model = load_model(settings.model_dir, device=args.device)
             try:
-                start, plan = await plan_sync(job, store, model, report)
+                planned = await plan_sync(job, store, model, report)
             finally:
                 _tell_problems(report, console)
+            start, plan = planned.start, planned.plan
             for line in describe_plan(plan, start):
                 console.print(line, markup=False)
             if args.prune and report.rejected > len(report.not_fetched):
                 console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
             if args.dry_run:
                 console.print("Nothing was changed: this was a dry run.")
+                job.gate.check(planned.refusals)
             elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
+                job.gate.check(planned.refusals)  # What holds all of a source may be the better for it.
                 console.print("Nothing to do: the index holds all of this already.")
             else:
-                manifest = await run_sync(job, store, model, start, plan, report, console)
+                manifest = await run_sync(job, store, model, planned, report, console)
                 _tell_live(manifest, console)
                 _tell_left_behind(left_behind(start, plan), console)
     if report.truncated:
@@ -232,11 +247,11 @@ async def _status_async(settings: SearchSettings, console: Console) -> int:
 
 
 def _described(manifest: Manifest) -> str:
-    counts = manifest.counts
+    counts, accepted = manifest.counts, ", ".join(manifest.accepted)
     return (
         f"{manifest.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
         f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
-        f"{counts.passages} passages"
+        f"{counts.passages} passages" + (f"; accepted: {accepted}" if accepted else "")
     )
 
 

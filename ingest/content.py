@@ -39,7 +39,11 @@ def record_of(video: Video) -> VideoRecord:
 def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -> StoredVideo:
     """Hash a video: once over all that its embeddings and passages are made from, once over the rest."""
     made_from = (CUTTING_VERSION, model, settings, video.title, video.transcript, video.cues)
-    return StoredVideo(content_hash=_hash(made_from), record_hash=_hash(record_of(video)))
+    return StoredVideo(
+        content_hash=_hash(made_from),
+        record_hash=_hash(record_of(video)),
+        transcribed=video.transcript is not None,
+    )
 
 
 def _hash(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ingest.rows import CheckedRow, Place, RowProblem
+from ingest.rows import DUPLICATE_ID, CheckedRow, Place, RowProblem
 
 
 def reject_duplicates(rows: Iterable[CheckedRow]) -> Iterator[CheckedRow]:
@@ -26,7 +26,7 @@ def reject_duplicates(rows: Iterable[CheckedRow]) -> Iterator[CheckedRow]:
             place=row.place,
             video_id=row.video.video_id,
             field="video_id",
-            reason_code="duplicate-id",
+            reason_code=DUPLICATE_ID,
             message=f"duplicate id, first seen at {first}; remove one of the two",
         )
         yield CheckedRow(row.place, None, (problem,))

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from ingest.content import embedded_transcript, record_of, stored_form
+from ingest.errors import IngestError
 from ingest.passages import cut_passages
 from retrieval.encoder import DocumentEncoder, Embedding
 from retrieval.index import EmbeddedPassage, EmbeddedVideo
@@ -18,6 +19,8 @@ _TEXTS_A_BATCH = 512
 """How many texts are sorted by length and embedded together: enough to fill rows evenly, few enough that
 progress moves every few seconds and memory stays small."""
 
+
+_UNIT_TOLERANCE = 1e-3
 
 _COUNTED_WORDS = 1 << 17
 
@@ -62,7 +65,10 @@ class Embedder:
             embeddings = iter(
                 self._encoder.encode_documents([text for video in batch for text in video.texts])
             )
-            yield [self._assemble(video, [next(embeddings) for _ in video.texts]) for video in batch]
+            yield [
+                self._assemble(video, _checked(video, [next(embeddings) for _ in video.texts]))
+                for video in batch
+            ]
 
     def _assemble(self, cut: CutVideo, embeddings: list[Embedding]) -> EmbeddedVideo:
         video, (title, transcript, *texts) = cut.video, embeddings
@@ -83,6 +89,17 @@ class Embedder:
             )
             or (_title_alone(video, title),),
         )
+
+
+def _checked(cut: CutVideo, embeddings: list[Embedding]) -> list[Embedding]:
+    """Raise IngestError unless every embedding is a direction: what else goes in is found by no query."""
+    lengths = np.linalg.norm(np.stack(embeddings), axis=1)
+    if not np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE):  # Not so for NaN either.
+        raise IngestError(
+            f"bad-vectors: the model gave an embedding that is not of length 1 for a text of the video "
+            f"{cut.video.video_id}. Export the model again: python -m ingest export-model"
+        )
+    return embeddings
 
 
 def _title_alone(video: Video, title: Embedding) -> EmbeddedPassage:

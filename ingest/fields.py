@@ -34,6 +34,13 @@ _PYTHON_TEXT: Final = r"""(?:'[^'\\]*'|"[^"\\]*")"""
 _PYTHON_LIST: Final = re.compile(rf"\[\s*{_PYTHON_TEXT}(?:\s*,\s*{_PYTHON_TEXT})*\s*\]")
 
 
+_LONGEST_PLACEHOLDER: Final = 10_000
+_UNSPOKEN: Final = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
+_NOTHING: Final = frozenset(
+    {"", NO_TRANSCRIPT, "na", "null", "none", "nan", "undefined", "no transcript", "not available"}
+)
+
+
 class FieldError(ValueError):
     """A value that its column cannot take; `code` is the stable reason."""
 
@@ -113,10 +120,17 @@ def read_title(value: object, warn: Warn) -> str:
 
 
 def read_transcript(value: object, warn: Warn) -> str | None:
-    """Return the transcript, or None where the text stands for having none."""
+    """Return the transcript, or None where it is blank."""
     text = read_text(value, warn)
-    words = text.strip()
-    return None if len(words) <= len(NO_TRANSCRIPT) and words.casefold() in {"", NO_TRANSCRIPT} else text
+    return None if not text or text.isspace() else text
+
+
+def is_placeholder(transcript: str) -> bool:
+    """Say whether a transcript only says that there is none, or that nothing is spoken."""
+    if len(transcript) > _LONGEST_PLACEHOLDER:
+        return False
+    words = _UNSPOKEN.sub(" ", transcript).casefold()
+    return " ".join(words.split()).strip(" .-_") in _NOTHING
 
 
 def read_label(value: object, warn: Warn) -> str | None:

@@ -15,6 +15,7 @@ from ingest.catalogue import read_catalogue
 from ingest.content import record_of, stored_form
 from ingest.embedding import CutVideo, Embedder
 from ingest.errors import IngestError
+from ingest.gate import Gate, GateError, Refusal, refusals_of
 from ingest.model import Model
 from ingest.plan import EMBEDDED, Action, Plan, decide, make_plan
 from ingest.progress import shown_step
@@ -22,6 +23,7 @@ from ingest.proof_texts import SAMPLE_CATALOGUE
 from ingest.publish import check_counts, publish
 from ingest.report import Report
 from ingest.sources.youtube import YouTube
+from ingest.tally import Tally
 from retrieval.errors import IncompatibleIndexError
 from retrieval.index import IndexWriter, StoredVideo
 from retrieval.manifest import Manifest, ModelIdentity, PassageSettings, check_servable
@@ -39,6 +41,7 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: tuple[Path, ...]
     prune: bool
+    gate: Gate = Gate()
     youtube: YouTube | None = None
     settings: PassageSettings = PassageSettings()
 
@@ -51,30 +54,41 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
 class Start(msgspec.Struct, frozen=True):
     """What a run starts from: whether the live version's points can be kept, and what it holds.
 
-    `unfinished`: an earlier run wrote into the live version and did not end. `must_be_whole`: the sources
-    replace a version of the user's own, so no row of theirs may be missing.
+    `live` is what the outcome is compared with: None for no index, or only the sample. `unfinished`: an
+    earlier run wrote into the live version and did not end. `must_be_whole`: the sources replace a version of
+    the user's own, so no row of theirs may be missing.
     """
 
     keep_live: bool
     stored: Mapping[str, StoredVideo]
-    live_is_sample: bool = True
+    live: Manifest | None = None
     unfinished: bool = False
     why_not_kept: str | None = None
     must_be_whole: bool = False
 
 
-async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Report) -> tuple[Start, Plan]:
+class Planned(msgspec.Struct, frozen=True):
+    """What a run starts from, what it would do, and what the gate holds against it."""
+
+    start: Start
+    plan: Plan
+    refusals: list[Refusal]
+
+
+async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Report) -> Planned:
     """Read the sources once and decide what to do with every video.
 
     Raises SourceError where a source cannot be read, IngestError where no row of them is good.
     """
     start = await _start(job, store, model)
     source: dict[str, StoredVideo] = {}
+    tally = Tally()
     rows = 0
     for row in read_catalogue(job.sources, youtube=job.youtube):
         rows += 1
         if rows % _ROWS_A_TURN == 0:
             await asyncio.sleep(0)
+        tally.row(row)
         if row.video is None:
             report.row(row, None)
             continue
@@ -98,23 +112,35 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
     plan = make_plan(source, start.stored, prune=prune, spared=report.not_fetched)
     for video_id in plan.ids(Action.REMOVE):
         report.removed(video_id)
-    return start, plan
+    facts = tally.facts(
+        source=source,
+        stored=start.stored,
+        plan=plan,
+        live=start.live,
+        other_model=start.why_not_kept if start.must_be_whole else None,
+    )
+    return Planned(start, plan, refusals_of(facts, job.gate.limits))
 
 
 async def run_sync(
     job: SyncJob,
     store: IndexStore,
     model: Model,
-    start: Start,
-    plan: Plan,
+    planned: Planned,
     report: Report,
     console: Console,
 ) -> Manifest:
     """Do what the plan says in a new version, verify it, and make it the live one.
 
+    Raises GateError before anything is done, or after it but before it is live, where the gate refuses it.
     Raises IngestError, SourceError or IndexUnavailableError; the live version then stays as far as the engine
     can keep it: a run that keeps its points on a server writes in place, and the same run again goes on.
     """
+    start, plan = planned.start, planned.plan
+    try:
+        job.gate.check(planned.refusals)
+    except GateError as e:
+        raise GateError(f"{e} Nothing was changed.") from e
     async with store.build(dimension=model.identity.dimension, keep_live=start.keep_live) as build:
         writer = build.writer
         removed = set(plan.ids(Action.REMOVE))
@@ -132,9 +158,20 @@ async def run_sync(
             encoder=model.encoder,
             model=model.identity,
             settings=job.settings,
-            is_sample=job.is_sample and start.live_is_sample,
+            is_sample=job.is_sample and start.live is None,
             is_partial=bool(left_behind(start, plan)),
+            known=_known(start, plan),
+            gate=job.gate,
         )
+
+
+def _known(start: Start, plan: Plan) -> dict[str, str]:
+    """List titles that found their own videos before, of videos whose texts this run leaves alone."""
+    if not start.live or not start.keep_live:
+        return {}
+    canaries = zip(start.live.canaries, start.live.canary_videos, strict=False)
+    touched = EMBEDDED | {Action.REMOVE}
+    return {title: video_id for title, video_id in canaries if plan.actions.get(video_id) not in touched}
 
 
 def left_behind(start: Start, plan: Plan) -> list[str]:
@@ -159,7 +196,7 @@ async def _start(job: SyncJob, store: IndexStore, model: Model) -> Start:
         return Start(
             keep_live=True,
             stored=stored,
-            live_is_sample=manifest.is_sample,
+            live=None if manifest.is_sample else manifest,
             unfinished=manifest.is_partial,
         )
     if not job.prune:
@@ -168,7 +205,7 @@ async def _start(job: SyncJob, store: IndexStore, model: Model) -> Start:
             "all sources and --prune to build the index anew; the live index is as it was."
         )
     anew = f"{problem} Everything is embedded anew."
-    return Start(keep_live=False, stored={}, why_not_kept=anew, must_be_whole=True)
+    return Start(keep_live=False, stored={}, live=manifest, why_not_kept=anew, must_be_whole=True)
 
 
 def _incompatibility(manifest: Manifest, model: ModelIdentity, settings: PassageSettings) -> str | None:

@@ -1,12 +1,14 @@
 """Verify, then switch: how a version that was built comes to be live."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
 
 from ingest.errors import IngestError
+from ingest.gate import Gate, lost_canaries
 from retrieval.encoder import DocumentEncoder
 from retrieval.index import NO_FILTER, VideoIndex
 from retrieval.lexical import weigh_query
@@ -19,6 +21,7 @@ _PROBES = 16
 """How many videos, evenly spread over the catalogue, a new version must find before it goes live."""
 
 _CANARIES = 8
+_STRICT = Gate()
 _AMONG = 5
 _SAME_POINT = 1e-2
 """The distance, of about 25 between unlike videos, below which two points are the same video's."""
@@ -33,10 +36,14 @@ async def publish(
     settings: PassageSettings,
     is_sample: bool,
     is_partial: bool = False,
+    known: Mapping[str, str] = MappingProxyType({}),
+    gate: Gate = _STRICT,
 ) -> Manifest:
     """Verify what a build's writer finished and make it the live version.
 
-    Raises IngestError where it does not hold or does not find what it should; it is then not published.
+    `known` are titles that found their own videos before, with those videos, which this run left alone.
+    Raises IngestError where it does not hold or does not find what it should, GateError where the gate
+    refuses it; it is then not published.
     """
     manifest = Manifest(
         index_version=build.version,
@@ -46,11 +53,14 @@ async def publish(
         built_at=datetime.now(UTC),
         is_sample=is_sample,
         is_partial=is_partial,
+        accepted=tuple(sorted(gate.accepted)),
     )
     index = await build.open(manifest)
     try:
         probes = await _probes(index, counts.videos)
         await _check_vectors(index, probes)
+        lost = [title for title, own in known.items() if not await _finds(index, encoder, title, own)]
+        gate.check(lost_canaries(lost, len(known), gate.limits))
         manifest = _with_canaries(manifest, await _canaries(index, probes, encoder))
     except IngestError as e:
         raise IngestError(f"{e} {build.if_refused}") from e
@@ -96,23 +106,25 @@ async def _check_vectors(index: VideoIndex, probes: Iterable[VideoRecord]) -> No
 
 async def _canaries(
     index: VideoIndex, probes: Iterable[VideoRecord], encoder: DocumentEncoder
-) -> tuple[str, ...]:
-    """Find titles whose search puts their own video among the first; several videos may share a title."""
-    found: list[str] = []
+) -> dict[str, str]:
+    """Find titles whose search puts their own video among the first, with it; videos may share a title."""
+    found: dict[str, str] = {}
     for video in probes:
-        title = video.title_as_given
-        query = Query(encoder.encode_documents([title])[0], weigh_query(title))
-        ranked = await rank_videos(
-            index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_AMONG
-        )
-        if video.video_id in {hit.video_id for hit in ranked[:_AMONG]}:
-            found.append(title)
+        if await _finds(index, encoder, video.title_as_given, video.video_id):
+            found.setdefault(video.title_as_given, video.video_id)
         if len(found) == _CANARIES:
             break
-    return tuple(found)
+    return found
 
 
-def _with_canaries(manifest: Manifest, canaries: tuple[str, ...]) -> Manifest:
+async def _finds(index: VideoIndex, encoder: DocumentEncoder, title: str, video_id: str) -> bool:
+    """Say whether a search for a title puts a video among the first."""
+    query = Query(encoder.encode_documents([title])[0], weigh_query(title))
+    ranked = await rank_videos(index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_AMONG)
+    return video_id in {hit.video_id for hit in ranked[:_AMONG]}
+
+
+def _with_canaries(manifest: Manifest, canaries: Mapping[str, str]) -> Manifest:
     if manifest.counts.videos and not canaries:
         raise IngestError("The new version finds none of the videos it was asked for by their own titles.")
-    return msgspec.structs.replace(manifest, canaries=canaries)
+    return msgspec.structs.replace(manifest, canaries=tuple(canaries), canary_videos=tuple(canaries.values()))

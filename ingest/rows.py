@@ -11,6 +11,7 @@ from ingest.fields import (
     FieldError,
     Warn,
     is_absent,
+    is_placeholder,
     read_address,
     read_cues,
     read_id,
@@ -42,6 +43,9 @@ _OPTIONAL: Final[tuple[tuple[str, str, Callable[[Any, Warn], Any]], ...]] = (
 
 COLUMNS: Final = (*REQUIRED_COLUMNS, *(column for _, column, _ in _OPTIONAL))
 """Every column that is read; a source need not hand over others."""
+
+DUPLICATE_ID: Final = "duplicate-id"
+PLACEHOLDER_TRANSCRIPT: Final = "placeholder-transcript"
 
 FETCH_FAILED: Final = "fetch-failed"
 """The reason of a row that its source could not give this time: the index keeps what it holds of it."""
@@ -121,10 +125,14 @@ def check_row(raw: Mapping[str, Any], *, place: Place) -> CheckedRow:
     for field, column, reader in _OPTIONAL:
         if field not in fields and (value := cells.read(column, reader)) is not None:
             fields[field] = value
-    if "transcript" not in fields:
-        fields["transcript"] = " ".join(cue.text for cue in fields.get("cues", ())) or None
-    if fields["transcript"] is None:
-        cells.tell("transcript", "no-transcript", "there is none; its title alone finds the video", "note")
+    texts = (fields.get("transcript"), " ".join(cue.text for cue in fields.get("cues", ())) or None)
+    given = [text for text in texts if text]
+    spoken = [text for text in given if not is_placeholder(text)]
+    fields["transcript"] = spoken[0] if spoken else None
+    if not spoken:
+        fields["cues"] = ()
+        code = PLACEHOLDER_TRANSCRIPT if given else "no-transcript"
+        cells.tell("transcript", code, "there is none; its title alone finds the video", "note")
     return CheckedRow(place, Video(video_id=cells.video_id, title=title, **fields), tuple(cells.problems))
 
 

@@ -158,11 +158,12 @@ class StoredVideo(msgspec.Struct, frozen=True):
     """What ingest must know of a video that an index already holds, to leave it alone if it can.
 
     `content_hash` covers everything that the embeddings and passages were made from, `record_hash`
-    what is only shown.
+    what is only shown. `transcribed`: it has a transcript.
     """
 
     content_hash: str
     record_hash: str
+    transcribed: bool = True
 
     @property
     def is_whole(self) -> bool:

@@ -44,10 +44,11 @@ class IndexCounts(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What an index is, and since when.
 
-    `canaries` are titles whose search found their own video when the index was built. `is_sample` marks the
-    catalogue that ships with the product: the first catalogue of a user's own replaces it. `is_partial`: a
-    run began to write into this version and has not ended, and the counts are those from before; or one did
-    not end, and videos it left unfinished are in no source since. Each of those is marked.
+    `canaries` are titles whose search found their own video when the index was built, `canary_videos` those
+    videos. `accepted` are the gate's rules by whose names the run that made it was let through. `is_sample`
+    marks the catalogue that ships with the product: the first catalogue of a user's own replaces it.
+    `is_partial`: a run began to write into this version and has not ended, and the counts are those from
+    before; or one did not end, and videos it left unfinished are in no source since. Each of those is marked.
     """
 
     index_version: str
@@ -56,6 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     counts: IndexCounts
     built_at: datetime
     canaries: tuple[str, ...] = ()
+    canary_videos: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     is_sample: bool = False
     is_partial: bool = False
     distance: str = DISTANCE

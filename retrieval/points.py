@@ -108,7 +108,7 @@ def record_of(payload: dict[str, Any]) -> VideoRecord:
 
 def stored_of(payload: dict[str, Any]) -> StoredVideo:
     """Turn a video point's payload back into its hashes."""
-    return msgspec.convert(payload, StoredVideo)
+    return msgspec.convert(payload, StoredVideo, strict=False)
 
 
 def instant(moment: datetime) -> str:

@@ -18,6 +18,7 @@ from retrieval import qdrant_connection
 from retrieval.qdrant_connection import BATCH, Patience
 from retrieval.qdrant_lock import Holder
 from tests.support.documents import WordEncoder, word_model, write_jsonl
+from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY
 from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, every, writes
 from tests.support.qdrant_server import QdrantServer
@@ -67,6 +68,7 @@ def environment(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
         "INDEX_DIR": tmp_path / "index",
         "QDRANT_URL": server.url,
         "QDRANT_GRPC_PORT": "1",
+        **OPEN_GATE,
     }.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(qdrant_connection, "BATCH", Patience(30.0, pauses=(0.0,) * len(BATCH.pauses)))

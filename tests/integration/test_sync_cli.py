@@ -204,7 +204,7 @@ def test_only_the_good_rows_go_in(empty: Ingest, folder: Path) -> None:
         f"rejected: {catalogue}, line 6: is not JSON",
     ):
         assert line in finished.stdout
-    assert "note: no-transcript: 1" in finished.stdout
+    assert "note: placeholder-transcript: 1" in finished.stdout
     found = contents_of(empty.index_dir)
     assert found.vectors.keys() == {"tomato", "bread"}
     assert found.record("tomato")["title"] == "Growing tomatoes"

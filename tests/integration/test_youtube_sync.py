@@ -19,6 +19,7 @@ from retrieval.index import StoredVideo
 from retrieval.settings import SearchSettings
 from retrieval.store_opening import open_store
 from tests.support.documents import WordEncoder, word_model
+from tests.support.open_gate import OPEN_GATE
 from tests.support.youtube_server import (
     API_KEY,
     CHANNEL_ID,
@@ -71,6 +72,8 @@ class Runs:
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
         monkeypatch.delenv("QDRANT_URL", raising=False)
+        for name, value in OPEN_GATE.items():
+            monkeypatch.setenv(name, value)
 
     def sync(self, *options: str) -> int:
         # The command line's own, but for where it asks and for how long.

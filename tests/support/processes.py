@@ -14,6 +14,8 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+from tests.support.open_gate import OPEN_GATE
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 """Seconds after which a process that should have ended or answered is taken for stuck."""
@@ -59,7 +61,7 @@ class Ingest(msgspec.Struct, frozen=True):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"INDEX_DIR": str(self.index_dir), "MODEL_DIR": str(self.model_dir)}
+        return {"INDEX_DIR": str(self.index_dir), "MODEL_DIR": str(self.model_dir), **OPEN_GATE}
 
 
 class Api(msgspec.Struct):

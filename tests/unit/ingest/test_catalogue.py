@@ -108,7 +108,7 @@ def test_the_tutorials_catalogue_loads_as_it_is(real_data: Path) -> None:
     videos, problems = outcome(read_catalogue([real_data / "tutorial/video-transcripts.parquet"]))
     assert len(videos) == 83
     assert all(video.published_at for video in videos)
-    assert problems == {("note", "transcript", "no-transcript"): 3}
+    assert problems == {("note", "transcript", "placeholder-transcript"): 3}
     assert sum(video.transcript is None for video in videos) == 3
 
 

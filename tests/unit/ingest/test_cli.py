@@ -17,6 +17,7 @@ from retrieval.manifest import Manifest
 from tests.support.contents import assert_same_contents, contents_of, files_of
 from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, word_model, write_jsonl
 from tests.support.folders import passing_folder
+from tests.support.open_gate import OPEN_GATE
 
 ROWS: list[dict[str, object]] = [
     {"video_id": "a", "title": "Growing tomatoes", "transcript": "plant them deep and water them well"},
@@ -32,6 +33,8 @@ Run = Callable[..., str]
 def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with passing_folder() as folder:
         monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
+        for name, value in OPEN_GATE.items():
+            monkeypatch.setenv(name, value)
         yield folder / "index"
 
 
@@ -66,11 +69,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         found = main([str(argument) for argument in arguments])
         said = capsys.readouterr()
         assert found == code, said.out + said.err
-        # What went wrong is on the error stream, on one line, and nothing else is.
+        # What went wrong is on the error stream, on one line or one a reason, and nothing else is.
         assert bool(said.err) is (code > 1)
         if said.err:
             assert said.err.startswith("error: ")
-            assert said.err.count("\n") == 1
+            assert said.err.count("\n") == 1 or said.err.startswith("error: The run was refused.")
         return said.out + said.err
 
     return run
@@ -234,8 +237,13 @@ def test_another_model_needs_all_sources_and_prune(
     assert "was built with words" in said
     assert "--prune to build the index anew; the live index is as it was" in said
     assert files_of(index_dir) == before
-    said = run("sync", catalogue, "--prune")
+    said = run("sync", catalogue, "--prune", code=4)
+    assert "other-model: The index" in said
+    assert "--accept other-model. Nothing was changed." in said
+    assert files_of(index_dir) == before
+    said = run("sync", catalogue, "--prune", "--accept", "other-model")
     assert "Everything is embedded anew." in said
+    assert live(index_dir).accepted == ("other-model",)
     assert "add: 3" in said
     assert live(index_dir).model == another
     assert "Growing tomatoes" in encoder.texts
@@ -304,7 +312,7 @@ def test_problems_are_told_and_a_long_list_is_cut(run: Run, tmp_path: Path) -> N
     assert told[0].endswith("talks.jsonl, line 4, field title: is empty; give every video a title")
     assert "--report FILE lists every one of them." in said
     assert "rejected: missing: 12" in said
-    assert "note: no-transcript: 1" in said
+    assert "note: placeholder-transcript: 1" in said
     assert "Live: version " in said
 
 

@@ -137,7 +137,26 @@ def test_damaged_text_is_mended_and_told() -> None:
     ]
 
 
-@pytest.mark.parametrize("transcript", [None, "", " \n", "n/a", " N/A ", "\0", float("nan")])
+@pytest.mark.parametrize(
+    "transcript",
+    ["n/a", " N/A ", "null", "None.", "[Music]", "[Music]\n(applause) ♪ ♪", "--", "no transcript", "[ __ ]"],
+)
+def test_a_transcript_that_says_that_there_is_none_is_none(transcript: str) -> None:
+    cues = [{"start": 0, "end": 1, "text": transcript}]
+    for columns in ({"transcript": transcript}, {"transcript": None, "cues": cues}):
+        checked = check(**columns)
+        video = video_of(checked)
+        assert (video.transcript, video.cues) == (None, ())
+        problem = checked.problems[-1]
+        assert (problem.severity, problem.reason_code) == ("note", "placeholder-transcript")
+
+
+@pytest.mark.parametrize("transcript", ["[Music] hello", "nothing", "null and void", "(a", "n/a n/a?"])
+def test_a_transcript_that_says_something_is_kept(transcript: str) -> None:
+    assert video_of(check(transcript=transcript)).transcript == transcript
+
+
+@pytest.mark.parametrize("transcript", [None, "", " \n", "\0", float("nan")])
 def test_no_transcript_is_a_note(transcript: Any) -> None:
     checked = check(transcript=transcript)
     assert video_of(checked).transcript is None

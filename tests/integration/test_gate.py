@@ -1,0 +1,179 @@
+"""The gate through the whole batch job: what rots is refused, and the live index stays, byte by byte."""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest import encoders
+from ingest.__main__ import main
+from ingest.model import Model
+from tests.support.documents import IDENTITY, WordEncoder, word_model, write_jsonl
+from tests.support.folders import passing_folder
+
+Rows = list[dict[str, object]]
+
+THINGS = (
+    "tomato", "bread", "engine", "bicycle", "star", "piano",
+    "river", "bridge", "clock", "candle", "ladder", "mirror",
+)  # fmt: skip
+HONEST_VERSIONS = 20
+ROTTEN_VERSIONS = 40
+
+
+def video(number: int) -> dict[str, object]:
+    chance = random.Random(number)
+    words = " ".join(chance.choice(THINGS) for _ in range(30))
+    return {
+        "video_id": f"v{number}",
+        "title": f"{THINGS[number % 12]} {THINGS[number // 12 % 12]} number{number}",
+        "transcript": f"talk number{number} on {words}",
+        "published_at": "2024-05-30",
+    }
+
+
+def catalogue(count: int = 60) -> Rows:
+    return [video(number) for number in range(count)]
+
+
+def changed(rows: Rows, which: range, **columns: object) -> Rows:
+    return [row | columns if number in which else row for number, row in enumerate(rows)]
+
+
+class Broken(WordEncoder):
+    """A model that gives an embedding of the wrong length, or none that is a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self._factor = factor
+
+    def encode_documents(self, texts):  # noqa: ANN001, ANN201
+        return super().encode_documents(texts) * self._factor
+
+
+ROWS = catalogue()
+NEW = [video(number) for number in range(60, 64)]
+TITLES = [str(row["title"]) for row in ROWS]
+ANOTHER = Model(WordEncoder(), IDENTITY.__class__("other", "1" * 64, IDENTITY.dimension), 256)
+# Videos of the same titles that are about nothing else: nobody finds the ones from before by their titles.
+IMPOSTORS = [
+    {"video_id": f"a{n}-{copy}", "title": title, "transcript": f"{title} {copy}"}
+    for n, title in enumerate(TITLES)
+    for copy in range(6)
+]
+
+POISON: dict[str, tuple[Rows, Model, str]] = {
+    "a listing cut off": (ROWS[:50], word_model(), "fewer-videos"),
+    "no transcripts any more": (changed(ROWS, range(10), transcript=None), word_model(), "less-coverage"),
+    "a few fetches failed": (changed(ROWS, range(2), transcript="n/a"), word_model(), "lost-transcripts"),
+    "doubled rows": ([*ROWS, *ROWS[:5]], word_model(), "repeated-ids"),
+    "one text for all": (
+        changed(ROWS, range(4), transcript="Enable scripts"),
+        word_model(),
+        "shared-transcripts",
+    ),
+    "null": ([*ROWS, *changed(NEW, range(4), transcript="null")], word_model(), "placeholders"),
+    "music": ([*ROWS, *changed(NEW, range(4), transcript="[Music]")], word_model(), "placeholders"),
+    "tomorrow's news": (changed(ROWS, range(1), published_at="2999-01-01"), word_model(), "future-dates"),
+    "another model": (ROWS, ANOTHER, "other-model"),
+    "vectors too long": ([*ROWS, NEW[0]], word_model(Broken(2.0)), "bad-vectors"),
+    "no vectors": ([*ROWS, NEW[0]], word_model(Broken(float("nan"))), "bad-vectors"),
+    "titles find others": ([*ROWS, *IMPOSTORS], word_model(), "lost-canaries"),
+    "much at once": (
+        [*changed(ROWS[:45], range(20), transcript="n/a"), *ROWS[:20]],
+        word_model(),
+        "repeated-ids",
+    ),
+}
+
+
+@pytest.fixture
+def embed_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], None]:
+    def embed_with(model: Model) -> None:
+        monkeypatch.setattr(encoders, "load_model", lambda _, device: model)  # noqa: ARG005
+
+    return embed_with
+
+
+@pytest.fixture
+def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with passing_folder() as folder:
+        monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
+        monkeypatch.delenv("QDRANT_URL", raising=False)
+        yield folder / "index"
+
+
+def bytes_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_poisoned_catalogue_is_refused_and_the_index_stays(
+    poison: str,
+    index_dir: Path,
+    tmp_path: Path,
+    embed_with: Callable[[Model], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    embed_with(word_model())
+    assert main(["sync", str(write_jsonl(tmp_path / "good.jsonl", ROWS))]) == 0
+    before = bytes_of(index_dir)
+    rows, model, rule = POISON[poison]
+    embed_with(model)
+    capsys.readouterr()
+    assert main(["sync", str(write_jsonl(tmp_path / "bad.jsonl", rows)), "--prune"]) == 4
+    assert rule in capsys.readouterr().err
+    assert bytes_of(index_dir) == before
+
+
+def test_what_is_accepted_by_name_goes_through_and_is_recorded(
+    index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    embed_with(word_model())
+    assert main(["sync", str(write_jsonl(tmp_path / "good.jsonl", ROWS))]) == 0
+    half = write_jsonl(tmp_path / "half.jsonl", ROWS[:30])
+    assert main(["sync", str(half), "--prune", "--dry-run"]) == 4
+    assert "fewer-videos: 30 videos would be left of 60" in capsys.readouterr().err
+    assert main(["sync", str(half), "--prune", "--accept", "fewer-videos"]) == 0
+    assert main(["status"]) == 0
+    assert "accepted: fewer-videos" in capsys.readouterr().out
+    assert index_dir.is_dir()
+
+
+def rotten(rows: Rows, chance: random.Random) -> Rows:
+    """What a pipeline makes of a good catalogue on a bad day."""
+    kind = chance.randrange(3)
+    if kind == 0:  # Fetches fail, and the failure is written down as a transcript.
+        failed = set(chance.sample(range(len(rows)), chance.randint(len(rows) // 20 + 1, len(rows))))
+        return [row | {"transcript": "n/a"} if n in failed else row for n, row in enumerate(rows)]
+    if kind == 1:  # The listing stops after a page.
+        return rows[: chance.randint(1, len(rows) * 85 // 100)]
+    doubled = chance.sample(rows, chance.randint(len(rows) // 10, len(rows)))
+    return [*rows, *doubled]
+
+
+def test_of_a_history_that_rots_every_rotten_version_is_refused_and_no_honest_one(
+    index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None]
+) -> None:
+    embed_with(word_model())
+    chance = random.Random(133)
+    days = [True] * HONEST_VERSIONS + [False] * ROTTEN_VERSIONS
+    chance.shuffle(days)
+    good = catalogue(40)
+    assert main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", good)), "--prune"]) == 0
+    outcomes = []
+    for day, is_honest in enumerate(days):
+        if is_honest:  # New uploads, a title put right, now and then a video taken down.
+            good = [*good, *(video(1000 + 10 * day + n) for n in range(chance.randint(0, 4)))]
+            good[chance.randrange(len(good))]["title"] = f"put right on day{day}"
+            if chance.random() < 0.3:
+                good = good[1:]
+            rows = good
+        else:
+            rows = rotten(good, chance)
+        code = main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), "--prune"])
+        outcomes.append((is_honest, code))
+    assert index_dir.is_dir()
+    assert {code for is_honest, code in outcomes if is_honest} == {0}
+    assert {code for is_honest, code in outcomes if not is_honest} == {4}
