@@ -1,6 +1,9 @@
 """What yt-dlp or youtube-dl found out about a video: the `.info.json` that it leaves."""
 
+import json
+from codecs import BOM_UTF8
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from ingest.sources.caption_names import id_and_title
-from ingest.sources.decoding import CaptionFileError
+from ingest.sources.decoding import MAX_FILE_BYTES, CaptionFileError
 
 MAX_INFO_BYTES: Final = 256 * 1024 * 1024
 """With `--write-comments` such a file holds every comment there is."""
@@ -73,12 +76,8 @@ def read_download_info(path: Path, stem: str) -> DownloadInfo | None:
         raise CaptionFileError(
             "too-large", f"is larger than {MAX_INFO_BYTES // 2**20} MiB; write it without the comments"
         )
-    try:
-        info = _decoder.decode(data.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        what = f"is not what yt-dlp writes ({error}); download the video's information again"
-        raise CaptionFileError("invalid-info", what) from error
-    if info.kind not in {None, "video"}:
+    info = _decoded(data.removeprefix(BOM_UTF8))
+    if info.kind is not None and info.kind != "video":
         return None
     named_id, named_title = id_and_title(stem)
     values = {
@@ -97,6 +96,18 @@ def read_download_info(path: Path, stem: str) -> DownloadInfo | None:
         info.subtitles if isinstance(info.subtitles, dict) else (),
         info.automatic_captions if isinstance(info.automatic_captions, dict) else (),
     )
+
+
+def _decoded(data: bytes) -> _Info:
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        # Python writes NaN, Infinity and halves of characters, and reads them, though JSON has none.
+        if len(data) <= MAX_FILE_BYTES:
+            with suppress(ValueError, RecursionError):
+                return msgspec.convert(json.loads(data), _Info)
+        what = f"is not what yt-dlp writes ({error}); download the video's information again"
+        raise CaptionFileError("invalid-info", what) from error
 
 
 def _first(*values: Any) -> Any:

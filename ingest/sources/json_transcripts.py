@@ -7,6 +7,7 @@ milliseconds, YouTube's own player json3 with `events`.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from json import JSONDecodeError
 from typing import Any, Final, NamedTuple
 
@@ -122,7 +123,7 @@ def _from_pieces(
 
 def _shown(items: list[_Item]) -> list[ShownCue]:
     shown = []
-    for item, after in zip(items, [*items[1:], None], strict=True):
+    for item, after in zip_longest(items, items[1:]):
         start = item.start or 0.0
         # A piece that does not say how long it lasts does so until the next.
         end = item.end if item.end is not None else max(start, (after and after.start) or start)

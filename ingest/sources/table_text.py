@@ -35,27 +35,9 @@ def reading(path: Path) -> Iterator[None]:
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file, unpacked on the way if it is gzipped, whatever its name says."""
-    file = path.open("rb")
-    try:
+    with path.open("rb") as file:
         packed = file.read(len(_GZIP_MARK)) == _GZIP_MARK
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return cast("BinaryIO", _ClosingGzip(file)) if packed else file
-
-
-class _ClosingGzip(gzip.GzipFile):
-    """A gzip stream that closes the file it unpacks, which GzipFile leaves open."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(fileobj=file, mode="rb")
-        self._packed = file
-
-    def close(self) -> None:
-        """Close both."""
-        super().close()
-        self._packed.close()
+    return cast("BinaryIO", gzip.open(path)) if packed else path.open("rb")
 
 
 def open_text(path: Path, newline: str) -> TextIO:
