@@ -101,11 +101,12 @@ def read_download_info(path: Path, stem: str) -> DownloadInfo | None:
 def _decoded(data: bytes) -> _Info:
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        # Python writes NaN, Infinity and halves of characters, and reads them, though JSON has none.
+    except (ValueError, RecursionError) as error:
+        # Python writes NaN, Infinity and halves of characters, and reads them, though JSON has none; a byte
+        # that is not UTF-8 becomes half a character too, which the row's check then finds and tells.
         if len(data) <= MAX_FILE_BYTES:
             with suppress(ValueError, RecursionError):
-                return msgspec.convert(json.loads(data), _Info)
+                return msgspec.convert(json.loads(data.decode(errors="surrogateescape")), _Info)
         what = f"is not what yt-dlp writes ({error}); download the video's information again"
         raise CaptionFileError("invalid-info", what) from error
 

@@ -96,7 +96,9 @@ def _details_of(holder: Mapping[str, Any]) -> dict[str, Any]:
     details = {}
     for column, keys in _DETAILS.items():
         # An id that is a number counts Whisper's segments or a table's rows more often than videos.
-        found = next((holder[key] for key in keys if isinstance(holder.get(key), str) and holder[key]), None)
+        found = next(
+            (holder[key] for key in keys if isinstance(holder.get(key), str) and holder[key].strip()), None
+        )
         if found is not None:
             details[column] = found
     if isinstance(generated := holder.get("is_generated"), bool):

@@ -251,3 +251,11 @@ def test_any_info_is_a_row_or_a_named_reason(
         read_download_info(path, "a")
     except CaptionFileError as error:
         assert error.code == "invalid-info"  # noqa: PT017
+
+
+def test_a_damaged_byte_in_an_info_costs_one_character(tmp_path: Path) -> None:
+    (tmp_path / "a.info.json").write_bytes(b'\xef\xbb\xbf{"id": "a", "title": "Caf\xe9"}')
+    (row,) = check(tmp_path)
+    assert row.video is not None
+    assert row.video.title == "Caf\ufffd"
+    assert row.problems[0].reason_code == "damaged-text"
