@@ -84,11 +84,10 @@ def merge_cues(cues: Sequence[ShownCue]) -> list[dict[str, Any]]:
         if not cue.lines:
             continue
         carried = _carried_lines(before, cue) if rolling and before else 0
-        new = cue.lines[carried:]
-        twice = before is not None and _same_text(before.lines, cue.lines) and before[:2] == cue[:2]
-        if new and not twice:
-            text = " ".join(line.text for line in new)
-            said.append({"start": cue.start, "end": cue.end, "text": text})
+        text = " ".join(line.text for line in cue.lines[carried:])
+        new = {"start": cue.start, "end": cue.end, "text": text}
+        if text and said[-1:] != [new]:
+            said.append(new)
         before = cue
     return said
 

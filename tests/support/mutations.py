@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -254,9 +255,10 @@ def _change_values(content: bytes, random: Random, _: tuple[bytes, ...]) -> byte
         if holder is None:
             return content
         if random.random() < 0.7:
-            holder[key] = random.choice(_ODD_VALUES)
+            # A copy: the next change may be made inside it.
+            holder[key] = deepcopy(random.choice(_ODD_VALUES))
         elif isinstance(holder, list):
-            holder[key:key] = holder[: key + 1]
+            holder[key:key] = deepcopy(holder[max(0, key - 20) : key + 1])
         else:
             holder[random.choice(("text", "segments", "events", "title", "id", "start", "utf8", "x"))] = (
                 holder.pop(key)
