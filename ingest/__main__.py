@@ -15,6 +15,7 @@ from rich.console import Console
 from ingest.errors import ExportError, IngestError, SourceError
 from ingest.gate import Gate, Rule
 from ingest.report import Report, reporting
+from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
 from retrieval.manifest import Manifest
@@ -24,8 +25,6 @@ from retrieval.store_opening import open_store
 _DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
 
 _SEE_STATUS = "What is live answers as before; python -m ingest status shows it."
-
-DEFAULT_LANGUAGES = ("en",)
 
 _EPILOG = """\
 examples:
@@ -96,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="parquet, csv or jsonl file, a folder of caption files, or youtube:CHANNEL_ID",
+        help="parquet, csv or jsonl file (gzipped too), caption or Whisper file, a folder of those, bare or "
+        "as yt-dlp leaves it, or youtube:CHANNEL_ID",
     )
     sync.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     sync.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
@@ -157,7 +157,13 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     async with open_store(settings) as store, nullcontext() if args.dry_run else store.exclusive():
         with youtube, reporting(args.report) as report:
             gate = Gate.from_environment(os.environ, args.accept)
-            job = SyncJob(sources=tuple(args.sources), prune=args.prune, youtube=youtube, gate=gate)
+            job = SyncJob(
+                sources=tuple(args.sources),
+                prune=args.prune,
+                languages=tuple(languages),
+                youtube=youtube,
+                gate=gate,
+            )
             model = load_model(settings.model_dir, device=args.device)
             try:
                 planned = await plan_sync(job, store, model, report)

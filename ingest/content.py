@@ -31,6 +31,7 @@ def record_of(video: Video) -> VideoRecord:
         language=video.language,
         duration=video.duration,
         thumbnail_url=video.thumbnail_url,
+        caption_kind=video.caption_kind,
         tags=video.tags,
         has_transcript=video.transcript is not None,
     )

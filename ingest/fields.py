@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from retrieval.video import NO_TRANSCRIPT, Cue
+from retrieval.video import NO_TRANSCRIPT, CaptionKind, Cue
 
 MAX_ID_LENGTH: Final = 512
 MAX_QUOTED: Final = 60
@@ -131,6 +131,12 @@ def is_placeholder(transcript: str) -> bool:
         return False
     words = _UNSPOKEN.sub(" ", transcript).casefold()
     return " ".join(words.split()).strip(" .-_") in _NOTHING
+
+
+def read_caption_kind(value: object, warn: Warn) -> CaptionKind | None:
+    """Return who wrote the captions, or None for a word that says neither."""
+    word = read_text(value, warn).strip().casefold()
+    return next((kind for kind in get_args(CaptionKind) if kind == word), None)
 
 
 def read_label(value: object, warn: Warn) -> str | None:

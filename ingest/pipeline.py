@@ -22,6 +22,7 @@ from ingest.progress import shown_step
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from ingest.publish import check_counts, publish
 from ingest.report import Report
+from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
 from ingest.tally import Tally
 from retrieval.errors import IncompatibleIndexError
@@ -41,6 +42,7 @@ class SyncJob(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: tuple[Path, ...]
     prune: bool
+    languages: Sequence[str] = DEFAULT_LANGUAGES
     gate: Gate = Gate()
     youtube: YouTube | None = None
     settings: PassageSettings = PassageSettings()
@@ -84,7 +86,7 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
     source: dict[str, StoredVideo] = {}
     tally = Tally()
     rows = 0
-    for row in read_catalogue(job.sources, youtube=job.youtube):
+    for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
         rows += 1
         if rows % _ROWS_A_TURN == 0:
             await asyncio.sleep(0)
@@ -257,7 +259,7 @@ async def _write_videos(
 def _videos(job: SyncJob, plan: Plan, actions: frozenset[Action]) -> Iterator[Video]:
     """Read the sources again, for the videos to which one of these happens."""
     if plan.ids(*actions):
-        for row in read_catalogue(job.sources, youtube=job.youtube):
+        for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
             if row.video and plan.actions.get(row.video.video_id) in actions:
                 yield row.video
 

@@ -1,6 +1,7 @@
 """What a video is, on its way from a catalogue to an answer."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -9,6 +10,10 @@ NO_TRANSCRIPT = "n/a"
 
 The tutorial stores this text's embedding for such videos, and its distances must come out the same.
 """
+
+
+CaptionKind = Literal["manual", "automatic"]
+"""Who wrote a video's captions: a person, or a program that listened."""
 
 
 class Cue(msgspec.Struct, frozen=True):
@@ -37,6 +42,7 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     duration: float | None = None
     thumbnail_url: str | None = None
+    caption_kind: CaptionKind | None = None
     tags: tuple[str, ...] = ()
 
 
@@ -68,6 +74,7 @@ class VideoRecord(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     duration: float | None = None
     thumbnail_url: str | None = None
+    caption_kind: CaptionKind | None = None
     tags: tuple[str, ...] = ()
     passages: int = 0
     has_transcript: bool = False

@@ -1,14 +1,22 @@
 """Chooses how a source is read by what its path is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from ingest.errors import SourceError
 from ingest.rows import RawRow
-from ingest.sources.captions import CaptionFolder
+from ingest.sources.caption_choice import DEFAULT_LANGUAGES
+from ingest.sources.caption_folder import CaptionFile, CaptionFolder
+from ingest.sources.caption_names import CAPTION_SUFFIXES
+from ingest.sources.downloads import INFO_ENDING, DownloadsFolder, is_info_file
 from ingest.sources.tables import TABLES
 from ingest.sources.youtube import PREFIX, YouTube
+
+_KINDS: Final = (
+    f"give a file that ends in {', '.join(TABLES)} or, for captions, in {', '.join(CAPTION_SUFFIXES)}, "
+    "or a folder of caption files"
+)
 
 
 class Source(Protocol):
@@ -22,8 +30,13 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path, *, youtube: YouTube | None = None) -> Source:
-    """Open a parquet, csv or jsonl file, a folder of caption files, or a channel (`youtube:CHANNEL_ID`).
+def open_source(
+    path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES, youtube: YouTube | None = None
+) -> Source:
+    """Open a table, a caption file, a folder of them as yt-dlp leaves it or bare, or `youtube:CHANNEL_ID`.
+
+    Where a video has captions in several languages, those in the first of `languages` that there is are
+    read; a channel's are chosen by `youtube`.
 
     Raises SourceError for a path that is none of these, cannot be read, or lacks a required column.
     """
@@ -36,13 +49,25 @@ def open_source(path: Path, *, youtube: YouTube | None = None) -> Source:
         if not path.exists():
             raise SourceError(f"{path}: there is no such file or folder; check the path")
         if path.is_dir():
-            return CaptionFolder(path)
-        table = TABLES.get(path.suffix.lower())
-        if table is None:
-            raise SourceError(
-                f"{path}: cannot tell what kind of file this is; give a file that ends in "
-                f"{', '.join(TABLES)}, or a folder of caption files"
-            )
-        return table(path)
+            return _open_folder(path, languages)
+        return _open_file(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _open_folder(path: Path, languages: Sequence[str]) -> Source:
+    if any(is_info_file(file) for file in path.iterdir()):
+        return DownloadsFolder(path, languages=languages)
+    return CaptionFolder(path, languages=languages)
+
+
+def _open_file(path: Path) -> Source:
+    name = path.name.lower()
+    for ending, table in TABLES.items():
+        if name.endswith(ending):
+            return table(path)
+    if name.endswith(INFO_ENDING):
+        raise SourceError(f"{path}: is what yt-dlp wrote about one video; give the folder that it is in")
+    if name.endswith(CAPTION_SUFFIXES):
+        return CaptionFile(path)
+    raise SourceError(f"{path}: cannot tell what kind of file this is; {_KINDS}")

@@ -3,7 +3,7 @@
 import csv
 import json
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from json import JSONDecodeError
@@ -14,6 +14,7 @@ import polars as pl
 
 from ingest.errors import SourceError
 from ingest.rows import COLUMNS, REQUIRED_COLUMNS, Place, RawRow, RowProblem, file_name
+from ingest.sources.table_text import lines_of, open_bytes, open_text, reading
 
 SLICE_ROWS: Final = 512
 PEEK_ROWS: Final = 100
@@ -26,15 +27,14 @@ _PYTHON_SECONDS: Final = (-62_135_596_800, 253_402_300_799)  # From the year 1 t
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Tell what goes wrong with the file as a whole as a SourceError that names it."""
+def _reading_parquet(path: Path) -> Iterator[None]:
+    """Tell what goes wrong with a parquet file as a whole as a SourceError that names it."""
     try:
-        yield
+        with reading(path):
+            yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(f"{path}: is not a readable parquet file ({reason}); write it again") from error
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror or error}); check the file") from error
 
 
 def _check_columns(path: Path, found: Collection[str]) -> None:
@@ -57,7 +57,7 @@ class ParquetTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _reading(path):
+        with _reading_parquet(path):
             # A path is one file's name here, whatever stars and equals signs are in it.
             self._frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             schema = self._frame.collect_schema()
@@ -73,7 +73,7 @@ class ParquetTable:
         """
         number = 0
         while True:
-            with _reading(self._path):
+            with _reading_parquet(self._path):
                 rows = self._frame.slice(number, SLICE_ROWS).collect().rows(named=True)
             for values in rows:
                 number += 1
@@ -102,31 +102,30 @@ class _TextTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _reading(path), path.open("rb") as file:
+        with reading(path), open_bytes(path) as file:
             start = file.read(1024)
         if start.startswith(_UTF16_MARKS):
             raise SourceError(f"{path}: is UTF-16; save it as UTF-8")
         if not start.removeprefix(BOM_UTF8):
             raise SourceError(f"{path}: is empty; check what should have written it")
 
-    def _open(self, newline: str) -> TextIO:
-        # A byte that is not UTF-8 becomes half a character, which the row's check then finds and tells.
-        return self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
-
     def _place(self, line: int) -> Place:
         return Place(file_name(self._path), line, "line")
 
 
 class CsvTable(_TextTable):
-    """A csv file with a header line, read by Python's csv: polars cannot pass over one bad row."""
+    """A csv file with a header line, read by Python's csv: polars cannot pass over one bad row.
 
-    def __init__(self, path: Path) -> None:
+    `renamed` gives columns that go by another name the catalogue's.
+    """
+
+    def __init__(self, path: Path, *, renamed: Mapping[str, str] | None = None) -> None:
         super().__init__(path)
-        with _reading(path), self._open("") as file:
-            _, header, fault = next(_records(file), (0, [], ""))
+        with reading(path), open_text(self._path, "") as file:
+            _, header, fault = next(_records(file, path), (0, [], ""))
         if fault:
             raise SourceError(f"{path}: the header {fault}; correct the first line")
-        self._header = [column.strip() for column in header]
+        self._header = _renamed([column.strip() for column in header], renamed or {})
         _check_columns(path, self._header)
         twice = [column for column in COLUMNS if self._header.count(column) > 1]
         if twice:
@@ -134,8 +133,8 @@ class CsvTable(_TextTable):
 
     def rows(self) -> Iterator[RawRow]:
         """Read record by record; the number is that of the record's first line."""
-        with _reading(self._path), self._open("") as file:
-            for line, cells, fault in islice(_records(file), 1, None):
+        with reading(self._path), open_text(self._path, "") as file:
+            for line, cells, fault in islice(_records(file, self._path), 1, None):
                 if fault:
                     yield _not_a_row(self._place(line), "invalid-csv", f"{fault}; correct the quotes")
                 elif len(cells) != len(self._header):
@@ -147,11 +146,16 @@ class CsvTable(_TextTable):
                     yield RawRow(self._place(line), dict(zip(self._header, cells, strict=True)))
 
 
-def _records(file: TextIO) -> Iterator[tuple[int, list[str], str]]:
+def _renamed(header: list[str], names: Mapping[str, str]) -> list[str]:
+    # A column that has the name already keeps it for itself.
+    return [names[column] if names.get(column, column) not in header else column for column in header]
+
+
+def _records(file: TextIO, path: Path) -> Iterator[tuple[int, list[str], str]]:
     """Yield each record's first line, its cells, and what is wrong with it or an empty text."""
     # One limit for the whole process; its default, 128 KiB, is less than many a transcript.
     csv.field_size_limit(MAX_CELL_CHARACTERS)
-    reader = csv.reader(file, strict=True)
+    reader = csv.reader(lines_of(file, path), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -180,8 +184,8 @@ class JsonLinesTable(_TextTable):
 
     def rows(self) -> Iterator[RawRow]:
         """Read line by line, passing over blank ones."""
-        with _reading(self._path), self._open("\n") as file:
-            for number, line in enumerate(file, 1):
+        with reading(self._path), open_text(self._path, "\n") as file:
+            for number, line in enumerate(lines_of(file, self._path), 1):
                 if line.strip():
                     yield self._row(self._place(number), line)
 
@@ -204,5 +208,7 @@ TABLES: Final[dict[str, Callable[[Path], ParquetTable | CsvTable | JsonLinesTabl
     ".parquet": ParquetTable,
     ".csv": CsvTable,
     ".jsonl": JsonLinesTable,
+    ".csv.gz": CsvTable,
+    ".jsonl.gz": JsonLinesTable,
 }
-"""The reader of each file suffix; each checks the file's shape when built and raises SourceError."""
+"""The reader of each ending of a name; each checks the file's shape when built and raises SourceError."""

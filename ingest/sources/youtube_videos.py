@@ -41,10 +41,7 @@ def has_manual_captions(video: VideoResource) -> bool:
 
 
 def row_values(video: VideoResource, captions: Captions | None) -> dict[str, Any]:
-    """Return the columns of a video's row, made of what JSON has.
-
-    `captions_kind` is no column of the catalogue's yet, and is passed over there.
-    """
+    """Return the columns of a video's row, made of what JSON has."""
     snippet = video.snippet
     values: dict[str, Any] = {
         "video_id": video.id,
@@ -60,7 +57,7 @@ def row_values(video: VideoResource, captions: Captions | None) -> dict[str, Any
     if captions is not None:
         values |= {
             "language": captions.language,
-            "captions_kind": captions.kind,
+            "caption_kind": captions.kind,
             "cues": [{"start": line.start, "end": line.end, "text": line.text} for line in captions.lines],
         }
     return {column: value for column, value in values.items() if value is not None}

@@ -183,6 +183,7 @@ def test_every_column(server: YouTubeServer, youtube: Open) -> None:
     assert msgspec.to_builtins(video) == {
         "video_id": "aBcdefghi-1",
         "title": "Talk aBcdefghi-1",
+        "caption_kind": None,
         "transcript": None,
         "cues": (),
         "published_at": "2024-05-30T15:41:30Z",
@@ -293,6 +294,7 @@ def test_the_key_goes_in_a_header_and_nowhere_else(
     server: YouTubeServer, youtube: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
     server.videos = [OnYouTube("a")]
     opened = youtube(api_key=f" {API_KEY}\n")
     assert len(list(open_source(CHANNEL, youtube=opened).rows())) == 1
@@ -545,7 +547,7 @@ def test_captions_with_their_language_and_kind(
     server.videos = [OnYouTube("a", tracks)]
     (row,) = open_source(CHANNEL, youtube=youtube(fetcher=fetchers(languages))).rows()
     assert row.values is not None
-    assert (row.values["language"], row.values["captions_kind"]) == expected
+    assert (row.values["language"], row.values["caption_kind"]) == expected
     (video,) = videos_of(iter([row]))
     assert video.language == expected[0]
     assert video.cues == (Cue(0.5, 2.0, "Hello world"), Cue(2.0, 3.0, "again"))

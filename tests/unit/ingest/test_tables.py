@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 from collections.abc import Callable
 from datetime import date, datetime
@@ -10,7 +11,7 @@ import pytest
 
 from ingest.errors import SourceError
 from ingest.rows import CheckedRow, RawRow, check_source_row
-from ingest.sources import tables
+from ingest.sources import table_text, tables
 from ingest.sources.opening import open_source
 from ingest.sources.tables import SLICE_ROWS
 
@@ -284,8 +285,9 @@ def test_jsonl_rows_may_each_have_other_keys(tmp_path: Path) -> None:
         ("v.csv", ",".join(f"c{n}" for n in range(30)).encode(), "'c19' and 10 more"),
         ("v.jsonl", b"", "is empty"),
         ("v.jsonl", '{"video_id": "a"}'.encode("utf-16"), "is UTF-16"),
-        ("v.txt", b"x", "ends in .parquet, .csv, .jsonl, or a folder of caption files"),
-        ("v", b"x", "ends in .parquet, .csv, .jsonl, or a folder of caption files"),
+        ("v.txt", b"x", "ends in .parquet, .csv, .jsonl, .csv.gz, .jsonl.gz or, for captions, in .vtt, .srt"),
+        ("v", b"x", ", .json3, .json, or a folder of caption files"),
+        ("v.info.json", b"{}", "is what yt-dlp wrote about one video; give the folder"),
     ],
 )
 def test_files_that_are_no_table_are_told(name: str, content: bytes, told: str, tmp_path: Path) -> None:
@@ -314,3 +316,60 @@ def test_a_file_that_goes_away_after_opening_is_told(write: Write, name: str, tm
 def test_a_path_that_is_too_long_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         open_source(tmp_path / ("x" * 5000))
+
+
+def packed(path: Path, name: str) -> Path:
+    gzipped = path.with_name(name)
+    gzipped.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    return gzipped
+
+
+@pytest.mark.parametrize(("write", "name"), WRITERS[1:])
+def test_a_gzipped_table_gives_the_same_rows(write: Write, name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, ROWS)
+    plain = [row.values for row in read(path)]
+    gzipped = packed(path, f"{name}.gz")
+    assert [row.values for row in read(gzipped)] == plain
+    assert [row.place.file for row in read(gzipped)] == [str(gzipped)] * 2
+    # A browser unpacks on the way and leaves the name, or packs and leaves it.
+    assert [row.values for row in read(packed(path, f"packed {name}"))] == plain
+    gzipped.write_bytes(path.read_bytes())
+    assert [row.values for row in read(gzipped)] == plain
+
+
+@pytest.mark.parametrize(("write", "name"), WRITERS[1:])
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.999])
+def test_a_gzipped_table_that_ends_early_is_no_source(
+    write: Write, name: str, kept: float, tmp_path: Path
+) -> None:
+    rows = [{"video_id": str(number), "title": str(hash((number, "x")))} for number in range(20_000)]
+    path = packed(write(tmp_path / name, rows), f"{name}.gz")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    source = open_source(path)
+    with pytest.raises(SourceError, match="is gzipped and ends before its end; copy or download it again"):
+        list(source.rows())
+
+
+def test_damage_in_a_gzipped_table_is_told(tmp_path: Path) -> None:
+    rows = [{"video_id": str(number), "title": str(hash((number, "x")))} for number in range(20_000)]
+    path = packed(write_csv(tmp_path / "v.csv", rows), "v.csv.gz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)
+    path.write_bytes(data)
+    source = open_source(path)
+    with pytest.raises(SourceError, match=r"v\.csv\.gz: is damaged gzip \("):
+        list(source.rows())
+    path.write_bytes(b"\x1f\x8b" + bytes(20))
+    with pytest.raises(SourceError, match=r"v\.csv\.gz: is damaged gzip \("):
+        open_source(path)
+
+
+@pytest.mark.parametrize(("name", "start"), [("v.csv.gz", "video_id,title\n"), ("v.jsonl.gz", "")])
+def test_a_line_without_an_end_does_not_fill_the_memory(
+    name: str, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_text, "MAX_LINE_CHARACTERS", 1000)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(f"{start}{'x' * 5000}\n".encode()))
+    with pytest.raises(SourceError, match=r"line \d is longer than 1,000 characters; write one row a line"):
+        list(open_source(path).rows())

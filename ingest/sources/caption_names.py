@@ -1,0 +1,104 @@
+"""What the name of a caption file says: which video, in which language, of which kind (pure).
+
+`Talk.en.vtt`, `Talk.en-orig.vtt`, `Talk [dQw4w9WgXcQ].pt-BR.srt`, `Talk.en.sdh.srt`.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".json3", ".json")
+"""The endings of files that are read as captions. json3 has exact times, so among equals it comes first."""
+
+LIVE_CHAT: Final = "live_chat"
+"""Where a language stands, yt-dlp writes this for a file that holds what viewers wrote."""
+
+# ISO 639-1, the older codes that YouTube still writes, and the longer ones it has. Only these: a name such
+# as "talk.final.vtt" ends in no language.
+_CODES: Final = """
+aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de
+dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id
+ie ig ii ik io is it iu iw ja jv jw ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo
+lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps
+pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn
+to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu ceb fil haw hmn yue
+"""
+_LANGUAGES: Final = frozenset(_CODES.split())
+_LANGUAGE: Final = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9_]{1,12}){0,4})")
+_REGION_OR_SCRIPT: Final = re.compile(r"[A-Z]{2}|[A-Z][a-z]{3}|[0-9]{3}")
+_AUTOMATIC: Final = frozenset({"auto", "asr", "automatic"})
+_ABOUT_THE_TEXT: Final = _AUTOMATIC | {"sdh", "cc", "forced", "default"}
+_BRACKETED_ID: Final = re.compile(r"(.+?)\s*\[([^\[\]\s]{6,64})\]", re.DOTALL)
+_PICTURE_SIZE: Final = re.compile(r"\d{3,4}p\d{0,3}|\d{3,4}x\d{3,4}")
+
+
+class CaptionName(NamedTuple):
+    """The parts of a name: `stem` is what is left without language and suffix.
+
+    `is_automatic` says that the name says so; `is_original` that yt-dlp marked the track as the one that
+    the others were translated from.
+    """
+
+    stem: str
+    language: str | None = None
+    is_automatic: bool = False
+    is_original: bool = False
+
+
+def without_suffix(name: str) -> str:
+    """Return a caption file's name without the ending that says its format."""
+    lowered = name.lower()
+    return next((name[: -len(suffix)] for suffix in CAPTION_SUFFIXES if lowered.endswith(suffix)), name)
+
+
+def parse_caption_name(name: str, *, stem: str | None = None) -> CaptionName:
+    """Take a file's name apart; with `stem`, where the video's name is known, what follows it is language."""
+    rest = without_suffix(name)
+    if stem is not None:
+        parts = rest[len(stem) :].removeprefix(".").split(".")
+        rest = stem
+    else:
+        rest, *parts = _split_end(rest)
+    automatic = original = False
+    language = None
+    for part in parts:
+        if part.lower() in _ABOUT_THE_TEXT:
+            automatic = automatic or part.lower() in _AUTOMATIC
+        elif found := _LANGUAGE.fullmatch(part):
+            language = _plain_language(*found.groups())
+            original = part.lower().endswith("-orig")
+    return CaptionName(rest, language, automatic or original, original)
+
+
+def _split_end(name: str) -> list[str]:
+    """Split off what a name says about its text, from the end, so long as something is left."""
+    ends: list[str] = []
+    while True:
+        rest, dot, part = name.rpartition(".")
+        language = _LANGUAGE.fullmatch(part)
+        is_language = language is not None and language[1].lower() in _LANGUAGES
+        if not dot or not rest.strip() or not (is_language or part.lower() in _ABOUT_THE_TEXT):
+            return [name, *ends]
+        name = rest
+        ends.insert(0, part)
+        if is_language:
+            return [name, *ends]
+
+
+def _plain_language(code: str, subtags: str) -> str:
+    """Return the code with its region and script; a track's own mark and what it was made from go."""
+    kept = [tag for tag in re.split("[-_]", subtags) if _REGION_OR_SCRIPT.fullmatch(tag)]
+    return "-".join([code.lower(), *kept])
+
+
+def id_and_title(stem: str) -> tuple[str, str]:
+    """Return the id and the title that a stem gives: `Title [ID]` has both, another is its own id."""
+    found = _BRACKETED_ID.fullmatch(stem)
+    if found and _looks_like_id(found[2]):
+        return found[2], found[1]
+    return stem, stem.replace("_", " ").replace("-", " ")
+
+
+def _looks_like_id(text: str) -> bool:
+    # "[Official]" and "[1080p]" are there to be read; an id mixes what no word does.
+    mixed = text[1:] != text[1:].lower() and text != text.upper()
+    return not _PICTURE_SIZE.fullmatch(text) and (mixed or not text.isalpha())

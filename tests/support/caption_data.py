@@ -1,0 +1,42 @@
+"""Caption files for tests: where the real ones are, and what made-up ones look like."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+REAL_CAPTIONS = Path(__file__).resolve().parents[2] / "../shared/data/captions"
+
+
+def clock(seconds: float, mark: str = ".") -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+
+
+def rolling_vtt(lines: Sequence[str], *, step: float = 3.0, filler: float = 0.01) -> str:
+    """Write lines as YouTube's automatic captions do: each once with word times and twice without."""
+    blocks = ["WEBVTT\nKind: captions\nLanguage: en\n"]
+    shown = " "
+    for number, line in enumerate(lines):
+        start, end = number * step, (number + 1) * step - filler
+        first, *others = line.split()
+        timed = first + "".join(
+            f"<{clock(start + 0.1 * place)}><c> {word}</c>" for place, word in enumerate(others, 1)
+        )
+        settings = "align:start position:0%"
+        blocks.append(f"{clock(start)} --> {clock(end)} {settings}\n{shown}\n{timed}\n")
+        blocks.append(f"{clock(end)} --> {clock(end + filler)} {settings}\n{line}\n \n")
+        shown = line
+    return "\n".join(blocks)
+
+
+def rolling_srt(lines: Sequence[str], *, step: float = 3.0, filler: float = 0.01) -> str:
+    """Write lines as those captions are once converted to SubRip: without word times."""
+    blocks = []
+    shown: list[str] = []
+    for number, line in enumerate(lines):
+        start, end = number * step, (number + 1) * step - filler
+        for since, until, text in ((start, end, [*shown, line]), (end, end + filler, [line])):
+            words = "\n".join(text)
+            blocks.append(f"{len(blocks) + 1}\n{clock(since, ',')} --> {clock(until, ',')}\n{words}\n")
+        shown = [line]
+    return "\n".join(blocks)

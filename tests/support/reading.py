@@ -1,0 +1,35 @@
+"""A source read to its end, and held to what every source promises."""
+
+from pathlib import Path
+
+from ingest.errors import SourceError
+from ingest.rows import check_source_row
+from ingest.sources.opening import open_source
+
+
+def read_source(path: Path) -> str:
+    """Read all rows and return what became of them: "videos", "nothing", or the reason for refusing.
+
+    Fails where a refusal does not say where and why, or a cue is not what a cue is.
+    """
+    try:
+        rows = [check_source_row(row) for row in open_source(path).rows()]
+    except SourceError as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert refusal.startswith(str(path)), refusal
+        return "source refused"
+    reasons = []
+    for row in rows:
+        rejected = [problem for problem in row.problems if problem.severity == "rejected"]
+        assert (row.video is None) == bool(rejected), row
+        assert all(str(problem).startswith(str(path)) and problem.message for problem in row.problems), row
+        reasons += [problem.reason_code for problem in rejected]
+        for cue in row.video.cues if row.video else ():
+            assert 0 <= cue.start <= cue.end, row
+            assert cue.text.strip(), row
+    if any(row.video for row in rows):
+        return "videos"
+    return reasons[0] if reasons else "nothing"
