@@ -1,4 +1,4 @@
-"""`python -m tests.support.embedding_keeper FOLDER FIRST BATCHES`: keeps 20 at a time, and names each batch."""
+"""`python -m tests.support.embedding_keeper FOLDER FIRST BATCHES`: keeps 20 at a time, names each batch."""
 
 import hashlib
 import sys
