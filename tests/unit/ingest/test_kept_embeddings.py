@@ -316,6 +316,22 @@ def test_a_locked_file_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         other.close()
 
 
+def test_a_file_that_cannot_be_read_now_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.kept_embeddings._SECONDS_TO_WAIT", 0.05)
+    with Store(tmp_path) as store:
+        store.kept.keep(numbered(range(3)))
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        Store(tmp_path)
+    other.close()
+    with Store(tmp_path) as store:
+        assert same(store.found([*numbered(range(3))]), numbered(range(3)))
+    assert not (tmp_path / DAMAGED_FILE).exists()
+
+
 def test_a_disk_that_is_nearly_full_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(tmp_path) as store:
         store.kept.keep(numbered(range(3)))
