@@ -83,6 +83,8 @@ FROM runtime AS ingest
 LABEL org.opencontainers.image.title="vidsearch ingest" \
       org.opencontainers.image.description="Brings a catalogue of videos into the search index." \
       org.opencontainers.image.licenses="Apache-2.0"
+# Where a container's disk is its memory, gigabytes of kept embeddings would end it; a volume is named by who has one.
+ENV EMBEDDINGS_DIR=
 COPY --from=ingest-dependencies /opt/venv /opt/venv
 COPY retrieval ./retrieval
 COPY ingest ./ingest

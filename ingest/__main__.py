@@ -47,6 +47,8 @@ environment:
   YT_API_KEY                a key for the YouTube Data API v3, for youtube:CHANNEL_ID
   INDEX_DIR                 where the index is (.data/index)
   MODEL_DIR                 where the exported model is (.data/model)
+  EMBEDDINGS_DIR            where embeddings are kept for a run that follows one that was stopped, up to 4 GB;
+                            set to nothing, none are (.data/embeddings)
   QDRANT_URL                a Qdrant server to keep the index in, instead of INDEX_DIR (port 6333 if none)
   QDRANT_API_KEY            the server's key
   QDRANT_GRPC_PORT          its gRPC port; REST is used where that is closed (6334)
@@ -141,6 +143,7 @@ def _sync(args: argparse.Namespace, settings: SearchSettings, console: Console) 
 
 async def _sync_async(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     from ingest.encoders import load_model  # noqa: PLC0415 - `--help` must not wait for the model's library.
+    from ingest.keeping_encoder import embeddings_folder, keeping  # noqa: PLC0415
     from ingest.pipeline import (  # noqa: PLC0415
         SyncJob,
         describe_plan,
@@ -181,7 +184,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
                 job.gate.check(planned.refusals)  # What holds all of a source may be the better for it.
                 console.print("Nothing to do: the index holds all of this already.")
             else:
-                manifest = await run_sync(job, store, model, planned, report, console)
+                with keeping(model, embeddings_folder(os.environ), console) as model:
+                    manifest = await run_sync(job, store, model, planned, report, console)
                 _tell_live(manifest, console)
                 _tell_left_behind(left_behind(start, plan), console)
     if report.truncated:

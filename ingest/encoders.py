@@ -25,15 +25,16 @@ def load_model(model_dir: Path, *, device: str) -> Model:
     """
     exported = OnnxEncoder(model_dir, document_threads=usable_cores())
     identity, max_pieces = exported.exported.identity, exported.exported.max_pieces
+    tokenizer, graph = exported.exported.tokenizer.sha256, exported.exported.graph.sha256
     if device == "cpu":
-        return Model(exported, identity, max_pieces)
+        return Model(exported, identity, max_pieces, variant=(tokenizer, graph, device))
     if identity.name != PINNED_MODEL:
         raise IngestError(
             f"--device {device} embeds with {PINNED_MODEL}, and the exported model is {identity.name}."
         )
     encoder = TorchEncoder(exported, device=device)
     check_agreement(encoder, exported, proof_texts())
-    return Model(encoder, identity, max_pieces)
+    return Model(encoder, identity, max_pieces, variant=(tokenizer, device))
 
 
 class TorchEncoder:

@@ -240,7 +240,7 @@ async def _write_videos(
     if not total:
         return
     embedder = Embedder(
-        model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
+        model.catalogue_encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
     )
 
     def cut() -> Iterator[CutVideo]:

@@ -18,6 +18,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """Keep no embeddings in this checkout, and find none: what a test embeds is to be embedded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDDINGS_DIR", "")
+        yield
+
+
 @pytest.fixture(scope="session")
 def index_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
     """Make new folders for indexes, in memory where there is such a place.

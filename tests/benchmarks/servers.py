@@ -54,6 +54,7 @@ def qdrant_environment(qdrant: QdrantServer, *, use_grpc: bool) -> dict[str, str
     return {
         **os.environ,
         "MODEL_DIR": str(model_dir()),
+        "EMBEDDINGS_DIR": "",
         "QDRANT_URL": qdrant.url,
         "QDRANT_GRPC_PORT": str(qdrant.grpc_port) if use_grpc else _NO_PORT,
     }

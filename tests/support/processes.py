@@ -21,6 +21,8 @@ PATIENCE = 60.0
 """Seconds after which a process that should have ended or answered is taken for stuck."""
 
 _OWN = ("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL")
+_NOTHING_KEPT = {"EMBEDDINGS_DIR": ""}
+"""What a test embeds is neither found in this checkout nor kept there."""
 
 _T = TypeVar("_T")
 
@@ -32,6 +34,7 @@ class Ingest(msgspec.Struct, frozen=True):
 
     index_dir: Path
     model_dir: Path
+    embeddings_dir: Path | None = None
 
     def __call__(self, *arguments: str | Path) -> Finished:
         """Run one command to its end."""
@@ -61,7 +64,12 @@ class Ingest(msgspec.Struct, frozen=True):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"INDEX_DIR": str(self.index_dir), "MODEL_DIR": str(self.model_dir), **OPEN_GATE}
+        return {
+            "INDEX_DIR": str(self.index_dir),
+            "MODEL_DIR": str(self.model_dir),
+            "EMBEDDINGS_DIR": str(self.embeddings_dir or ""),
+            **OPEN_GATE,
+        }
 
 
 class Api(msgspec.Struct):
@@ -122,7 +130,7 @@ def command(module: str, *arguments: str | Path) -> list[str]:
 def environment(**own: str) -> dict[str, str]:
     """This process's environment, with nothing of the product's in it but `own`."""
     inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
-    return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **own}
+    return {**inherited, **_NOTHING_KEPT, "PYTHONDONTWRITEBYTECODE": "1", **own}
 
 
 def free_port() -> int:

@@ -75,6 +75,7 @@ def test_a_run_on_the_processor_embeds_with_the_export(model_dir: Path, exported
     assert model.identity == exported.exported.identity
     assert (model.identity.name, model.identity.weights_sha256) == (PINNED_MODEL, PINNED_WEIGHTS_SHA256)
     assert model.max_pieces == 256
+    assert model.variant == (exported.exported.tokenizer.sha256, exported.exported.graph.sha256, "cpu")
     found = model.encoder.encode_documents(["growing tomatoes"])
     np.testing.assert_allclose(found, exported.encode_documents(["growing tomatoes"]), rtol=0, atol=1e-6)
 
