@@ -5,22 +5,29 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 from rich.console import Console
 
 from ingest.errors import ExportError, IngestError, SourceError
 from ingest.gate import Gate, Rule
+from ingest.preview import describe_estimate, preview_of
 from ingest.report import Report, reporting
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
 from retrieval.manifest import Manifest
-from retrieval.settings import DATA_DIR, SearchSettings
+from retrieval.settings import DATA_DIR, SearchSettings, usable_cores
 from retrieval.store_opening import open_store
+
+if TYPE_CHECKING:  # It loads what `--help` must not wait for.
+    from ingest.pipeline import Planned
 
 _DONE, _SOME_REJECTED, _USAGE, _UNREADABLE, _REFUSED = 0, 1, 2, 3, 4
 
@@ -32,6 +39,7 @@ examples:
   python -m ingest sync talks.csv captions/ --prune --report report.jsonl
   python -m ingest sync talks.jsonl --dry-run
   python -m ingest sync youtube:@handle --language de --language en
+  python -m ingest watch uploads/ --every 60
   python -m ingest rollback
 
 exit codes:
@@ -62,7 +70,8 @@ environment:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = _parser().parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
+    # What a program asked for has the output to itself.
+    console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
     try:
         settings = SearchSettings.from_environment(os.environ)
         code: int = args.run(args, settings, console)
@@ -101,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         "as yt-dlp leaves it, or youtube:CHANNEL_ID",
     )
     sync.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    sync.add_argument(
+        "--json",
+        action="store_true",
+        help="with --dry-run: print the plan as JSON, and the rest as errors are",
+    )
     sync.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
     sync.add_argument(
         "--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line"
@@ -122,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     sync.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to embed (cpu)")
     sync.set_defaults(run=_sync)
+
+    watch = commands.add_parser("watch", help="sync a folder whenever its files have changed and settled")
+    watch.add_argument("folder", type=Path, metavar="FOLDER", help="tables, or caption files")
+    watch.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often to look (60)")
+    watch.add_argument("--prune", action="store_true", help="delete what the files no longer have")
+    watch.set_defaults(run=_watch)
 
     status = commands.add_parser("status", help="show the live version and the one before")
     status.set_defaults(run=_status)
@@ -152,6 +172,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
         run_sync,
     )
 
+    if args.json and not args.dry_run:
+        raise IngestError("--json is for --dry-run. Nothing was done.")
     _stop_at_signals()
     languages = args.language or DEFAULT_LANGUAGES
     if args.report and any(args.report.resolve() == source.resolve() for source in args.sources):
@@ -178,7 +200,7 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             if args.prune and report.rejected > len(report.not_fetched):
                 console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
             if args.dry_run:
-                console.print("Nothing was changed: this was a dry run.")
+                _tell_preview(planned, report, console, as_json=args.json)
                 job.gate.check(planned.refusals)
             elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
                 job.gate.check(planned.refusals)  # What holds all of a source may be the better for it.
@@ -195,6 +217,40 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             markup=False,
         )
     return _SOME_REJECTED if report.rejected else _DONE
+
+
+def _tell_preview(planned: "Planned", report: Report, console: Console, *, as_json: bool) -> None:
+    preview = preview_of(
+        planned.plan, planned.refusals, report.reasons, words=planned.words, cores=usable_cores()
+    )
+    if as_json:
+        sys.stdout.write(f"{msgspec.json.encode(preview).decode()}\n")
+    if estimate := describe_estimate(preview):
+        console.print(estimate)
+    console.print("Nothing was changed: this was a dry run.")
+
+
+def _watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
+    from ingest.watching import Watch, run_sync_process  # noqa: PLC0415 - as above.
+
+    if not args.folder.is_dir():
+        raise SourceError(f"{args.folder}: there is no such folder; check the path")
+    if not args.every > 0:
+        raise IngestError(f"--every is {args.every:g}, and must be more than 0 seconds.")
+    _stop_at_signals()
+    options = ["--prune"] if args.prune else []
+    watch = Watch(
+        args.folder,
+        lambda sources: run_sync_process(sources, options),
+        lambda told: console.print(told, markup=False),
+    )
+    console.print(f"Watching {args.folder} every {args.every:g} s; Ctrl-C or SIGTERM ends it.", markup=False)
+    try:
+        while True:
+            watch.look()
+            time.sleep(args.every)
+    except KeyboardInterrupt:
+        return _DONE
 
 
 def _stop_at_signals() -> None:

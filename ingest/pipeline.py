@@ -70,11 +70,12 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What a run starts from, what it would do, and what the gate holds against it."""
+    """What a run starts from and would do, what the gate says, and how many words are to be embedded."""
 
     start: Start
     plan: Plan
     refusals: list[Refusal]
+    words: int
 
 
 async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Report) -> Planned:
@@ -85,7 +86,7 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
     start = await _start(job, store, model)
     source: dict[str, StoredVideo] = {}
     tally = Tally()
-    rows = 0
+    rows = words = 0
     for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
         rows += 1
         if rows % _ROWS_A_TURN == 0:
@@ -96,7 +97,10 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
             continue
         stored = stored_form(row.video, model.identity, job.settings)
         source[row.video.video_id] = stored
-        report.row(row, decide(stored, start.stored.get(row.video.video_id)))
+        action = decide(stored, start.stored.get(row.video.video_id))
+        report.row(row, action)
+        if action in EMBEDDED:
+            words += len((row.video.transcript or "").split())
     if not source:
         raise IngestError(
             f"None of the {rows} rows gives a video. Nothing was changed; see the reasons above."
@@ -121,7 +125,7 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
         live=start.live,
         other_model=start.why_not_kept if start.must_be_whole else None,
     )
-    return Planned(start, plan, refusals_of(facts, job.gate.limits))
+    return Planned(start, plan, refusals_of(facts, job.gate.limits), words)
 
 
 async def run_sync(

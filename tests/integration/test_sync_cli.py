@@ -340,3 +340,31 @@ def test_status_and_rollback(edited: Edited, model_dir: Path) -> None:
     live, previous = ingest.done("status").splitlines()
     assert live.startswith(f"live: {edited.before.version}, ")
     assert previous.startswith(f"previous: {edited.after.version}, ")
+
+
+def test_a_dry_run_can_be_read_by_a_program(ingest: Ingest, catalogue: Path) -> None:
+    write_jsonl(catalogue, [*ROWS, {"video_id": "new", "title": "Painting", "transcript": "brush " * 900}])
+    finished = ingest("sync", catalogue, "--dry-run", "--json")
+    assert finished.returncode == 0, finished.stderr
+    plan = json.loads(finished.stdout)
+    assert plan["actions"] == {"add": ["new"], "re-embed": [], "update": [], "remove": []}
+    assert (plan["keep"], plan["refusals"], plan["texts"]) == (len(ROWS), [], 12)
+    assert "dry run" in finished.stderr
+    assert ingest("sync", catalogue, "--json").returncode == 4
+
+
+def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest, folder: Path) -> None:
+    watched = folder / "watched"
+    watched.mkdir()
+    write_jsonl(watched / "talks.jsonl", ROWS[:2])
+    with empty.start("watch", watched, "--every", "0.1") as watching:
+        try:
+            eventually(lambda: (empty.index_dir / "CURRENT").exists() or None)
+            first = empty.pointer
+            write_jsonl(watched / "talks.jsonl", ROWS[:3])
+            eventually(lambda: empty.pointer != first or None)
+        finally:
+            watching.send_signal(signal.SIGTERM)
+            assert watching.wait(PATIENCE) == 0
+    assert "live: " in empty.done("status")
+    assert "3 videos" in empty.done("status")
