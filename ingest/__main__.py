@@ -18,6 +18,7 @@ from rich.console import Console
 from ingest.errors import ExportError, IngestError, SourceError
 from ingest.gate import Gate, Rule
 from ingest.preview import describe_estimate, preview_of
+from ingest.quarantine import quarantining
 from ingest.report import Report, reporting
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
@@ -180,7 +181,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
         raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
     youtube = YouTube(os.environ.get("YT_API_KEY"), languages=languages, folder=DATA_DIR / "youtube")
     async with open_store(settings) as store, nullcontext() if args.dry_run else store.exclusive():
-        with youtube, reporting(args.report) as report:
+        aside = nullcontext() if args.dry_run else quarantining(settings.index_dir / "quarantine.jsonl")
+        with youtube, aside as quarantine, reporting(args.report, quarantine) as report:
             gate = Gate.from_environment(os.environ, args.accept)
             job = SyncJob(
                 sources=tuple(args.sources),
@@ -209,6 +211,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
                 with keeping(model, embeddings_folder(os.environ), console) as model:
                     manifest = await run_sync(job, store, model, planned, report, console)
                 _tell_live(manifest, console)
+                if quarantine and quarantine.rows:
+                    console.print(f"Rejected rows, and why: {quarantine.path}", markup=False)
                 _tell_left_behind(left_behind(start, plan), console)
     if report.truncated:
         console.print(

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from ingest.rows import DUPLICATE_ID, CheckedRow, Place, RowProblem
 
 
@@ -29,4 +31,4 @@ def reject_duplicates(rows: Iterable[CheckedRow]) -> Iterator[CheckedRow]:
             reason_code=DUPLICATE_ID,
             message=f"duplicate id, first seen at {first}; remove one of the two",
         )
-        yield CheckedRow(row.place, None, (problem,))
+        yield CheckedRow(row.place, None, (problem,), msgspec.to_builtins(row.video))

@@ -177,7 +177,13 @@ def _known(start: Start, plan: Plan) -> dict[str, str]:
         return {}
     canaries = zip(start.live.canaries, start.live.canary_videos, strict=False)
     touched = EMBEDDED | {Action.REMOVE}
-    return {title: video_id for title, video_id in canaries if plan.actions.get(video_id) not in touched}
+    # A run that did not end may have removed some, or left them half written.
+    whole = {video_id for video_id, stored in start.stored.items() if stored.is_whole}
+    return {
+        title: video_id
+        for title, video_id in canaries
+        if video_id in whole and plan.actions.get(video_id) not in touched
+    }
 
 
 def left_behind(start: Start, plan: Plan) -> list[str]:

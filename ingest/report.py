@@ -9,6 +9,7 @@ import msgspec
 
 from ingest.errors import IngestError
 from ingest.plan import Action
+from ingest.quarantine import Quarantine
 from ingest.rows import FETCH_FAILED, CheckedRow, RowProblem
 
 _SHOWN = 10
@@ -28,9 +29,10 @@ class RowOutcome(msgspec.Struct, frozen=True):
 class Report:
     """Collects outcomes: counts in memory, lines in the file where there is one."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Report to `path`, or only count."""
+    def __init__(self, path: Path | None, quarantine: Quarantine | None = None) -> None:
+        """Report to `path`, or only count; rejected rows are set aside in `quarantine` if there is one."""
         self._path = path
+        self._quarantine = quarantine
         self._lines: list[bytes] = []
         self.outcomes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -41,6 +43,8 @@ class Report:
     def row(self, row: CheckedRow, action: Action | None) -> None:
         """Note a row of the source; `action` is None for a rejected one."""
         outcome = "rejected" if action is None else str(action)
+        if action is None and self._quarantine:
+            self._quarantine.set_aside(row)
         self.outcomes[outcome] += 1
         for problem in row.problems:
             self.reasons[f"{problem.severity}: {problem.reason_code}"] += 1
@@ -82,12 +86,12 @@ class Report:
 
 
 @contextmanager
-def reporting(path: Path | None) -> Iterator[Report]:
+def reporting(path: Path | None, quarantine: Quarantine | None = None) -> Iterator[Report]:
     """Collect a report and save it however the run ends.
 
     Raises IngestError, before anything is done, where the file cannot be written.
     """
-    report = Report(path)
+    report = Report(path, quarantine)
     try:
         report.save()
     except OSError as e:

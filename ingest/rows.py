@@ -105,11 +105,15 @@ class RawRow(msgspec.Struct, frozen=True):
 
 
 class CheckedRow(msgspec.Struct, frozen=True):
-    """The outcome of one row. `video` is None exactly where one of `problems` is `rejected`."""
+    """The outcome of one row. `video` is None exactly where one of `problems` is `rejected`.
+
+    `raw` is what a rejected row held, as far as it could be read.
+    """
 
     place: Place
     video: Video | None
     problems: tuple[RowProblem, ...] = ()
+    raw: Mapping[str, Any] | None = None
 
 
 def check_row(raw: Mapping[str, Any], *, place: Place) -> CheckedRow:
@@ -169,4 +173,5 @@ def check_source_row(raw: RawRow) -> CheckedRow:
     if raw.values is None:
         return CheckedRow(raw.place, None, raw.problems)
     checked = check_row(raw.values, place=raw.place)
-    return CheckedRow(checked.place, checked.video, raw.problems + checked.problems)
+    rejected = raw.values if checked.video is None else None
+    return CheckedRow(checked.place, checked.video, raw.problems + checked.problems, rejected)

@@ -368,3 +368,24 @@ def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest,
             assert watching.wait(PATIENCE) == 0
     assert "live: " in empty.done("status")
     assert "3 videos" in empty.done("status")
+
+
+def test_rejected_rows_are_set_aside_until_a_run_has_none(empty: Ingest, catalogue: Path) -> None:
+    bad = {"video_id": "bad", "title": None, "transcript": "\ud800 half a letter"}
+    write_jsonl(catalogue, [ROWS[0], bad, {**ROWS[0], "title": "Again"}])
+    finished = empty("sync", catalogue)
+    assert finished.returncode == 1
+    quarantine = empty.index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in finished.stdout
+    first, second = map(json.loads, quarantine.read_text(encoding="utf-8").splitlines())
+    assert first["place"].endswith("talks.jsonl, line 2")
+    assert [(reason["code"], reason["field"]) for reason in first["reasons"]] == [("missing", "title")]
+    assert first["row"] == bad
+    assert second["reasons"][0]["code"] == "duplicate-id"
+    assert second["row"]["title"] == "Again"
+    # A run that fails says nothing about rows, and a run without bad ones has nothing to set aside.
+    assert empty("sync", catalogue.with_name("absent.jsonl")).returncode == 3
+    assert quarantine.exists()
+    write_jsonl(catalogue, ROWS[:2])
+    empty.done("sync", catalogue)
+    assert not quarantine.exists()
