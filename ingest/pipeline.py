@@ -173,17 +173,11 @@ async def run_sync(
 
 def _known(start: Start, plan: Plan) -> dict[str, str]:
     """List titles that found their own videos before, of videos whose texts this run leaves alone."""
-    if not start.live or not start.keep_live:
-        return {}
+    if not start.live or not start.keep_live or start.unfinished:
+        return {}  # What a run that did not end changed of them is not known.
     canaries = zip(start.live.canaries, start.live.canary_videos, strict=False)
     touched = EMBEDDED | {Action.REMOVE}
-    # A run that did not end may have removed some, or left them half written.
-    whole = {video_id for video_id, stored in start.stored.items() if stored.is_whole}
-    return {
-        title: video_id
-        for title, video_id in canaries
-        if video_id in whole and plan.actions.get(video_id) not in touched
-    }
+    return {title: video_id for title, video_id in canaries if plan.actions.get(video_id) not in touched}
 
 
 def left_behind(start: Start, plan: Plan) -> list[str]:

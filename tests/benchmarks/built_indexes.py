@@ -16,8 +16,9 @@ from rich.console import Console
 from ingest.model import Model
 from ingest.pipeline import SyncJob, plan_sync, run_sync
 from ingest.report import Report
+from retrieval.edge_store import EdgeStore
 from retrieval.errors import ModelUnavailableError
-from retrieval.generations import POINTER_FILE
+from retrieval.generations import POINTER_FILE, Generations
 from retrieval.manifest import PassageSettings
 from retrieval.onnx_encoder import OnnxEncoder
 from tests.benchmarks.conditions import CACHE, ROOT, cores, model_dir
@@ -71,10 +72,11 @@ def built_index(name: str, *, everything: bool) -> Path:
 async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
     kept = KeptEmbeddings(encoder, CACHE)
     model = Model(kept, encoder.exported.identity, encoder.exported.max_pieces)
-    job = SyncJob(sources=(source,), index_dir=folder, prune=False)
+    job = SyncJob(sources=(source,), prune=False)
+    store = EdgeStore(Generations(folder))
     report = Report(None)
-    start, plan = plan_sync(job, model, report)
-    await run_sync(job, model, start, plan, report, Console(highlight=False, soft_wrap=True))
+    planned = await plan_sync(job, store, model, report)
+    await run_sync(job, store, model, planned, report, Console(highlight=False, soft_wrap=True))
 
 
 def _key(source: Path, encoder: OnnxEncoder) -> str:
