@@ -30,7 +30,6 @@ from qdrant_edge import (
 from retrieval.edge_errors import engine_errors, with_engine_errors
 from retrieval.edge_points import edge_filter, edge_words, every_point, id_of, payload_of
 from retrieval.encoder import Embedding
-from retrieval.errors import CursorError
 from retrieval.index import (
     NO_FILTER,
     Moment,
@@ -49,7 +48,9 @@ from retrieval.points import (
     TIES,
     VIDEOS,
     WORDS,
+    in_order,
     owner_key,
+    page_start,
     record_of,
     video_point_id,
 )
@@ -88,7 +89,7 @@ class EdgeIndex:
                 params=_SEARCH,
             )
         )
-        return _in_order(VideoHit(self._owner(hit), hit.score) for hit in hits)[:limit]
+        return in_order((self._owner(hit), hit.score) for hit in hits)[:limit]
 
     @with_engine_errors
     async def nearest_by_passage(
@@ -115,7 +116,7 @@ class EdgeIndex:
             for hit in hits:
                 best.setdefault(self._owner(hit), hit.score)  # They come nearest first.
             if len(best) >= limit or len(hits) < passages:
-                return _in_order(VideoHit(*item) for item in best.items())[:limit]
+                return in_order(best.items())[:limit]
             # A few videos own all that is near. Leave them out and look further.
             passages *= 2
 
@@ -193,11 +194,9 @@ class EdgeIndex:
     @with_engine_errors
     async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
         """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end."""
-        try:
-            start = uuid.UUID(hex=cursor) if cursor else None
-        except ValueError as e:
-            raise CursorError("The cursor is not one that a page of this catalogue returned.") from e
-        points, following = self._videos.scroll(ScrollRequest(offset=start, limit=limit, with_payload=True))
+        points, following = self._videos.scroll(
+            ScrollRequest(offset=page_start(cursor), limit=limit, with_payload=True)
+        )
         cursor = cast("uuid.UUID", following).hex if following else None
         return [record_of(payload_of(point)) for point in points], cursor
 
@@ -272,7 +271,3 @@ def _owners(videos: EdgeShard) -> dict[int, str]:
 
 def _twice(query: Embedding) -> Query:
     return Query.Nearest(np.concatenate([query, query]).tolist(), using=PAIR)
-
-
-def _in_order(hits: Iterable[VideoHit]) -> list[VideoHit]:
-    return sorted(hits, key=lambda hit: (hit.distance, hit.video_id))

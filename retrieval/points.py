@@ -1,12 +1,14 @@
 """What an index stores, whatever the engine: two collections, their points' ids and their payload fields."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from retrieval.index import EmbeddedPassage, SearchFilter, StoredVideo
+from retrieval.errors import CursorError
+from retrieval.index import EmbeddedPassage, SearchFilter, StoredVideo, VideoHit
 from retrieval.video import VideoRecord
 
 VIDEOS = "videos"
@@ -99,6 +101,19 @@ def exact_conditions(where: SearchFilter) -> list[tuple[str, str]]:
     """List the fields that a filter asks to be equal to something, with what."""
     fields = (("channel", where.channel), ("language", where.language))
     return [(field, value) for field, value in fields if value is not None]
+
+
+def in_order(hits: Iterable[tuple[str, float]]) -> list[VideoHit]:
+    """Sort videos and their distances, nearest first, ties by video id."""
+    return sorted((VideoHit(*hit) for hit in hits), key=lambda hit: (hit.distance, hit.video_id))
+
+
+def page_start(cursor: str | None) -> uuid.UUID | None:
+    """Say at which point a page of the catalogue starts. Raises CursorError for what no page returned."""
+    try:
+        return uuid.UUID(hex=cursor) if cursor else None
+    except ValueError as e:
+        raise CursorError("The cursor is not one that a page of this catalogue returned.") from e
 
 
 def record_of(payload: dict[str, Any]) -> VideoRecord:

@@ -12,7 +12,6 @@ import numpy as np
 from qdrant_client import models
 
 from retrieval.encoder import Embedding
-from retrieval.errors import CursorError
 from retrieval.index import (
     NO_FILTER,
     Moment,
@@ -31,6 +30,8 @@ from retrieval.points import (
     TIES,
     VIDEOS,
     WORDS,
+    in_order,
+    page_start,
     record_of,
     video_point_id,
 )
@@ -79,7 +80,7 @@ class QdrantIndex:
                 with_payload=_OWNER,
             )
         )
-        return _in_order((payload_of(hit)["video_id"], hit.score) for hit in answer.points)[:limit]
+        return in_order((payload_of(hit)["video_id"], hit.score) for hit in answer.points)[:limit]
 
     async def nearest_by_passage(
         self,
@@ -99,7 +100,7 @@ class QdrantIndex:
             best |= {str(group.id): group.hits[0].score for group in groups}
             if not groups or len(best) >= wanted:
                 break
-        return _in_order(best.items())[:limit]
+        return in_order(best.items())[:limit]
 
     async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
         """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
@@ -182,10 +183,8 @@ class QdrantIndex:
 
     async def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[VideoRecord], str | None]:
         """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end."""
-        try:
-            start = str(uuid.UUID(hex=cursor)) if cursor else None
-        except ValueError as e:
-            raise CursorError("The cursor is not one that a page of this catalogue returned.") from e
+        first = page_start(cursor)
+        start = str(first) if first else None
         points, following = await self._connection.call(
             lambda client: client.scroll(self._videos, offset=start, limit=limit, with_payload=True)
         )
@@ -288,7 +287,3 @@ def _twice(query: Embedding) -> list[float]:
 
 def _told(payload: dict[str, Any]) -> dict[str, Any]:
     return {field: payload.get(field) for field in MOMENT_FIELDS}
-
-
-def _in_order(hits: Iterable[tuple[str, float]]) -> list[VideoHit]:
-    return sorted((VideoHit(*hit) for hit in hits), key=lambda hit: (hit.distance, hit.video_id))

@@ -11,13 +11,12 @@ import msgspec
 import pytest
 from qdrant_client import QdrantClient
 
-from ingest import encoders, pipeline
+from ingest import pipeline
 from ingest.__main__ import main
-from ingest.model import Model
 from retrieval import qdrant_connection
 from retrieval.qdrant_connection import BATCH, Patience
 from retrieval.qdrant_lock import Holder
-from tests.support.documents import WordEncoder, word_model, write_jsonl
+from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY
 from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, every, writes
@@ -50,14 +49,7 @@ def server() -> Iterator[QdrantServer]:
 
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
-    encoder = WordEncoder()
-
-    def load_model(_: Path, *, device: str) -> Model:
-        assert device == "cpu"
-        return word_model(encoder)
-
-    monkeypatch.setattr(encoders, "load_model", load_model)
-    return encoder
+    return use_word_encoder(monkeypatch)
 
 
 @pytest.fixture

@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 
 from ingest import __main__ as command_line
-from ingest import encoders
 from ingest.__main__ import main
-from ingest.model import Model
 from ingest.sources.patience import Patience
 from ingest.sources.youtube import YouTube
 from ingest.sources.youtube_captions import CaptionLine, Captions, CaptionsFailedError
 from retrieval.index import StoredVideo
 from retrieval.settings import SearchSettings
 from retrieval.store_opening import open_store
-from tests.support.documents import WordEncoder, word_model
+from tests.support.documents import WordEncoder, use_word_encoder
 from tests.support.open_gate import OPEN_GATE
 from tests.support.youtube_server import (
     API_KEY,
@@ -52,14 +50,7 @@ def server() -> Iterator[YouTubeServer]:
 
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
-    encoder = WordEncoder()
-
-    def load_model(_: Path, *, device: str) -> Model:
-        assert device == "cpu"
-        return word_model(encoder)
-
-    monkeypatch.setattr(encoders, "load_model", load_model)
-    return encoder
+    return use_word_encoder(monkeypatch)
 
 
 class Runs:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from ingest import encoders
 from ingest.model import Model
 from retrieval.encoder import Embedding, Embeddings
 from retrieval.manifest import ModelIdentity
@@ -66,6 +68,18 @@ def embedding_of(text: str) -> Embedding:
 
 def word_model(encoder: WordEncoder | None = None) -> Model:
     return Model(encoder or WordEncoder(), IDENTITY, max_pieces=256)
+
+
+def use_word_encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
+    """Make the command line embed with an encoder that needs no model."""
+    encoder = WordEncoder()
+
+    def load_model(_: Path, *, device: str) -> Model:
+        assert device == "cpu"
+        return word_model(encoder)
+
+    monkeypatch.setattr(encoders, "load_model", load_model)
+    return encoder
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
