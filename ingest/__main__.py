@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from ingest.gate import Gate, Rule
 from ingest.preview import describe_estimate, preview_of
 from ingest.quarantine import quarantining
 from ingest.report import Report, reporting
+from ingest.run_record import RunRecord, describe_run, recording
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
@@ -144,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--prune", action="store_true", help="delete what the files no longer have")
     watch.set_defaults(run=_watch)
 
-    status = commands.add_parser("status", help="show the live version and the one before")
+    status = commands.add_parser("status", help="show the live version, the one before and the last runs")
     status.set_defaults(run=_status)
 
     rollback = commands.add_parser("rollback", help="make the previous version live again")
@@ -180,40 +182,49 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
     if args.report and any(args.report.resolve() == source.resolve() for source in args.sources):
         raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
     youtube = YouTube(os.environ.get("YT_API_KEY"), languages=languages, folder=DATA_DIR / "youtube")
-    async with open_store(settings) as store, nullcontext() if args.dry_run else store.exclusive():
-        aside = nullcontext() if args.dry_run else quarantining(settings.index_dir / "quarantine.jsonl")
-        with youtube, aside as quarantine, reporting(args.report, quarantine) as report:
-            gate = Gate.from_environment(os.environ, args.accept)
-            job = SyncJob(
-                sources=tuple(args.sources),
-                prune=args.prune,
-                languages=tuple(languages),
-                youtube=youtube,
-                gate=gate,
-            )
-            model = load_model(settings.model_dir, device=args.device)
-            try:
-                planned = await plan_sync(job, store, model, report)
-            finally:
-                _tell_problems(report, console)
-            start, plan = planned.start, planned.plan
-            for line in describe_plan(plan, start):
-                console.print(line, markup=False)
-            if args.prune and report.rejected > len(report.not_fetched):
-                console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
-            if args.dry_run:
-                _tell_preview(planned, report, console, as_json=args.json)
-                job.gate.check(planned.refusals)
-            elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
-                job.gate.check(planned.refusals)  # What holds all of a source may be the better for it.
-                console.print("Nothing to do: the index holds all of this already.")
-            else:
-                with keeping(model, embeddings_folder(os.environ), console) as model:
-                    manifest = await run_sync(job, store, model, planned, report, console)
-                _tell_live(manifest, console)
-                if quarantine and quarantine.rows:
-                    console.print(f"Rejected rows, and why: {quarantine.path}", markup=False)
-                _tell_left_behind(left_behind(start, plan), console)
+    gate = Gate.from_environment(os.environ, args.accept)
+    tell = partial(console.print, markup=False)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        run, quarantine = RunRecord(), None
+        if not args.dry_run:
+            await stack.enter_async_context(store.exclusive())
+            run = await stack.enter_async_context(recording(store, args.sources, args.accept, tell))
+            quarantine = stack.enter_context(quarantining(settings.index_dir / "quarantine.jsonl"))
+        stack.enter_context(youtube)
+        report = stack.enter_context(reporting(args.report, quarantine))
+        run.counts = report.outcomes
+        job = SyncJob(
+            sources=tuple(args.sources),
+            prune=args.prune,
+            languages=tuple(languages),
+            youtube=youtube,
+            gate=gate,
+        )
+        model = load_model(settings.model_dir, device=args.device)
+        try:
+            planned = await plan_sync(job, store, model, report, console)
+        finally:
+            _tell_problems(report, console)
+        start, plan = planned.start, planned.plan
+        for line in describe_plan(plan, start):
+            tell(line)
+        if args.prune and report.rejected > len(report.not_fetched):
+            console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
+        if args.dry_run:
+            _tell_preview(planned, report, console, as_json=args.json)
+            gate.check(planned.refusals)
+        elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
+            gate.check(planned.refusals)  # What holds all of a source may be the better for it.
+            console.print("Nothing to do: the index holds all of this already.")
+        else:
+            with keeping(model, embeddings_folder(os.environ), console) as model:
+                manifest = await run_sync(job, store, model, planned, report, console)
+            run.index_version = manifest.index_version
+            _tell_live(manifest, console)
+            if quarantine and quarantine.rows:
+                tell(f"Rejected rows, and why: {quarantine.path}")
+            _tell_left_behind(left_behind(start, plan), console)
     if report.truncated:
         console.print(
             f"{len(report.truncated)} videos have a passage longer than the model reads: "
@@ -298,21 +309,24 @@ def _status(_: argparse.Namespace, settings: SearchSettings, console: Console) -
 
 
 async def _status_async(settings: SearchSettings, console: Console) -> int:
+    tell = partial(console.print, markup=False)
     async with open_store(settings) as store:
-        live = await store.live()
-        if live is None:
-            console.print(
-                f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE", markup=False
+        live, runs = await store.live(), await store.runs()
+        previous = await store.previous() if live else None
+    if live:
+        for label, manifest in (("live", live), ("previous", previous)):
+            tell(f"{label}: {_described(manifest) if manifest else 'none'}")
+        if live.is_partial:
+            tell(
+                "A run that writes into the live version began and has not ended, or left videos behind that "
+                "no run has ended since. If none is at work, run the same sync again: it goes on from there."
             )
-            return _DONE
-        previous = await store.previous()
-    for label, manifest in (("live", live), ("previous", previous)):
-        console.print(f"{label}: {_described(manifest) if manifest else 'none'}", markup=False)
-    if live.is_partial:
-        console.print(
-            "A run that writes into the live version began and has not ended, or left videos behind that no "
-            "run has ended since. If none is at work, run the same sync again: it goes on from there."
-        )
+    else:
+        tell(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
+    if runs:
+        tell("runs, the last one first:")
+    for run in runs:
+        tell(f"  {describe_run(run)}")
     return _DONE
 
 

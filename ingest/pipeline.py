@@ -78,7 +78,9 @@ class Planned(msgspec.Struct, frozen=True):
     words: int
 
 
-async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Report) -> Planned:
+async def plan_sync(
+    job: SyncJob, store: IndexStore, model: Model, report: Report, console: Console
+) -> Planned:
     """Read the sources once and decide what to do with every video.
 
     Raises SourceError where a source cannot be read, IngestError where no row of them is good.
@@ -87,20 +89,22 @@ async def plan_sync(job: SyncJob, store: IndexStore, model: Model, report: Repor
     source: dict[str, StoredVideo] = {}
     tally = Tally()
     rows = words = 0
-    for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
-        rows += 1
-        if rows % _ROWS_A_TURN == 0:
-            await asyncio.sleep(0)
-        tally.row(row)
-        if row.video is None:
-            report.row(row, None)
-            continue
-        stored = stored_form(row.video, model.identity, job.settings)
-        source[row.video.video_id] = stored
-        action = decide(stored, start.stored.get(row.video.video_id))
-        report.row(row, action)
-        if action in EMBEDDED:
-            words += len((row.video.transcript or "").split())
+    with shown_step(console, "Reading the sources, rows") as step:
+        for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
+            rows += 1
+            step.advance(1)
+            if rows % _ROWS_A_TURN == 0:
+                await asyncio.sleep(0)
+            tally.row(row)
+            if row.video is None:
+                report.row(row, None)
+                continue
+            stored = stored_form(row.video, model.identity, job.settings)
+            source[row.video.video_id] = stored
+            action = decide(stored, start.stored.get(row.video.video_id))
+            report.row(row, action)
+            if action in EMBEDDED:
+                words += len((row.video.transcript or "").split())
     if not source:
         raise IngestError(
             f"None of the {rows} rows gives a video. Nothing was changed; see the reasons above."

@@ -1,6 +1,6 @@
 """The embedded engine's versions: each a folder of its own, built beside the live one."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from retrieval.edge_index import EdgeIndex
@@ -9,6 +9,7 @@ from retrieval.file_lock import file_lock
 from retrieval.generations import Generations
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest
+from retrieval.runs import Run, read_runs, write_runs
 
 
 class EdgeBuild:
@@ -85,3 +86,11 @@ class EdgeStore:
     async def roll_back(self) -> Manifest:
         """Make the previous version live again, and the live one the previous."""
         return self._generations.manifest(self._generations.roll_back().live)
+
+    async def runs(self) -> Sequence[Run]:
+        """Read the log of runs, the last one first."""
+        return read_runs(self._generations.index_dir)
+
+    async def write_runs(self, runs: Sequence[Run]) -> None:
+        """Replace the log of runs."""
+        write_runs(self._generations.index_dir, runs)

@@ -3,6 +3,7 @@
     PREFIX-videos, PREFIX-passages                      aliases of the live generation's two collections
     PREFIX-videos-previous, PREFIX-passages-previous    aliases of the generation that a roll back makes live
     PREFIX-videos-NAME, PREFIX-passages-NAME            a generation; its manifest is metadata of the first
+    PREFIX-lock, PREFIX-runs                            who is at work, and the log of runs (metadata)
 
 An ordinary run writes into the live generation, so there is nothing to roll back from it; the manifest gets
 a new version when the run begins and another when it ends, so that nobody keeps answers from before. A run
@@ -12,7 +13,7 @@ that replaces the sample) builds a generation beside, and one call moves all fou
 
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -28,7 +29,9 @@ from retrieval.qdrant_connection import CLEAN_UP, QdrantConnection, ServerError
 from retrieval.qdrant_index import QdrantIndex
 from retrieval.qdrant_lock import server_lock
 from retrieval.qdrant_points import INDEXED_FIELDS, collection_settings
+from retrieval.qdrant_runs import read_server_runs, write_server_runs
 from retrieval.qdrant_writer import QdrantWriter
+from retrieval.runs import Run
 from retrieval.settings import QdrantSettings
 
 _log = logging.getLogger(__name__)
@@ -150,6 +153,20 @@ class QdrantStore:
         manifest = await self._manifest(previous)
         await self.switch(previous)
         return manifest
+
+    async def runs(self) -> Sequence[Run]:
+        """Read the log of runs, the last one first."""
+        return await read_server_runs(self.connection, self._runs_collection)
+
+    async def write_runs(self, runs: Sequence[Run]) -> None:
+        """Replace the log of runs."""
+        await write_server_runs(
+            self.connection, self._runs_collection, runs, replicas=self._settings.replicas
+        )
+
+    @property
+    def _runs_collection(self) -> str:
+        return f"{self._settings.collection}-runs"
 
     def collections(self, generation: str) -> dict[str, str]:
         """Name a generation's collections, by what they hold."""

@@ -1,11 +1,12 @@
 """The store protocols: where the versions of an index live, for whoever builds them, whatever the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from retrieval.index import IndexWriter, StoredVideo, VideoIndex
 from retrieval.manifest import Manifest
+from retrieval.runs import Run
 
 
 class IndexStore(Protocol):
@@ -45,6 +46,12 @@ class IndexStore(Protocol):
 
         Raises IndexUnavailableError where there is no previous version.
         """
+
+    async def runs(self) -> Sequence[Run]:
+        """Read the log of runs, the last one first; empty where none was noted."""
+
+    async def write_runs(self, runs: Sequence[Run]) -> None:
+        """Replace the log of runs. Only inside `exclusive`. Raises OSError too, where it is a file."""
 
 
 class IndexBuild(Protocol):

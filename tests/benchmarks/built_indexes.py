@@ -75,8 +75,9 @@ async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
     job = SyncJob(sources=(source,), prune=False)
     store = EdgeStore(Generations(folder))
     report = Report(None)
-    planned = await plan_sync(job, store, model, report)
-    await run_sync(job, store, model, planned, report, Console(highlight=False, soft_wrap=True))
+    console = Console(highlight=False, soft_wrap=True)
+    planned = await plan_sync(job, store, model, report, console)
+    await run_sync(job, store, model, planned, report, console)
 
 
 def _key(source: Path, encoder: OnnxEncoder) -> str:

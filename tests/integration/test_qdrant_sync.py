@@ -19,7 +19,7 @@ from retrieval.qdrant_lock import Holder
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY
-from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, every, writes
+from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, writes
 from tests.support.qdrant_server import QdrantServer
 from tests.support.server_contents import ServerContents, collections_of, server_contents
 
@@ -76,6 +76,15 @@ def sync(rows: list[dict[str, object]], folder: Path, *options: str) -> int:
     return main(["sync", str(write_jsonl(folder / "talks.jsonl", rows)), *options])
 
 
+def of_the_index(seen: Seen) -> bool:
+    """Whether a request is about more than the log of runs, without which a run goes on."""
+    return "-runs" not in seen.path
+
+
+def writes_of_the_index(seen: Seen) -> bool:
+    return writes(seen) and of_the_index(seen)
+
+
 def whole(server: QdrantServer, prefix: str) -> ServerContents:
     """What is there, once it is checked that every video is marked as whole."""
     contents = server_contents(server, prefix)
@@ -97,7 +106,7 @@ def expected(
 
 @pytest.mark.parametrize(
     ("fault", "where"),
-    [pytest.param(GONE, every, id="gone"), pytest.param(LOST, writes, id="answer lost")],
+    [pytest.param(GONE, of_the_index, id="gone"), pytest.param(LOST, writes_of_the_index, id="answer lost")],
 )
 @pytest.mark.usefixtures("impatient")
 def test_a_run_in_place_may_lose_the_server_at_any_request(
@@ -204,7 +213,7 @@ def test_what_a_run_left_behind_is_told_until_a_later_run_ends_it(
     assert "left videos behind" in capsys.readouterr().out
     assert sync(ROWS[3:4], tmp_path) == 0
     assert main(["status"]) == 0
-    assert "left" not in capsys.readouterr().out
+    assert "left videos behind" not in capsys.readouterr().out
     assert whole(server, "behind").said("d") == ["flour water salt and time"]
 
 
@@ -241,7 +250,7 @@ def test_a_failure_that_passes_is_tried_again_until_it_does(
     if use_grpc:
         environment.setenv("QDRANT_GRPC_PORT", str(server.grpc_port))
     for after in (0, 3, 6, 9):
-        server.faults.start(answering(status), where=writes, after=after, times=1)
+        server.faults.start(answering(status), where=writes_of_the_index, after=after, times=1)
     assert sync(CHANGED, tmp_path) == 0
     assert whole(server, prefix) == expected
 
@@ -308,6 +317,25 @@ def test_the_commands_say_what_is_on_the_server(
     told = capsys.readouterr().out
     assert "6 videos" in told
     assert "again" not in told
+    heading, last, failed, first = told.splitlines()[-4:]
+    assert heading == "runs, the last one first:"
+    assert ": published 2" in last
+    # The server was gone by then, so how it ended could not be noted there.
+    assert ": has not ended; it is at work, or was killed (" in failed
+    assert ": published 2" in first
+
+
+@pytest.mark.usefixtures("encoder", "environment")
+def test_a_log_of_runs_that_the_server_refuses_keeps_no_run_from_being_made(
+    server: QdrantServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server.faults.on(answering(500), where=lambda seen: not of_the_index(seen)):
+        assert sync(ROWS, tmp_path) == 0
+    told = capsys.readouterr().out
+    assert (
+        told.count("warning: This run cannot be noted in the log that ingest status shows: Qdrant at ") == 2
+    )
+    assert "Live: version " in told
 
 
 HOLD = """

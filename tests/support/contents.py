@@ -13,6 +13,7 @@ from retrieval.generations import Generations
 from retrieval.index import PairVector
 from retrieval.manifest import Manifest
 from retrieval.points import PAIR, PASSAGES, VIDEOS
+from retrieval.runs import RUNS_FILE
 
 
 class Contents(msgspec.Struct):
@@ -63,10 +64,11 @@ def assert_same_contents(found: Contents, expected: Contents) -> None:
 
 
 def files_of(index_dir: Path) -> dict[str, bytes | None]:
-    """Which versions there are, and which file says which one is live."""
+    """Which versions there are, and which file says which one is live; not the log of runs."""
     names: dict[str, bytes | None] = {f"generations/{p.name}": None for p in index_dir.glob("generations/*")}
     names |= {f"building/{p.name}": None for p in index_dir.glob("building/*")}
-    return names | {p.name: p.read_bytes() for p in index_dir.iterdir() if p.is_file()}
+    files = (p for p in index_dir.iterdir() if p.is_file() and p.name != RUNS_FILE)
+    return names | {p.name: p.read_bytes() for p in files}
 
 
 def _assert_same_vectors(found: dict[str, PairVector], expected: dict[str, PairVector]) -> None:

@@ -40,11 +40,11 @@ def server_contents(server: QdrantServer, prefix: str) -> ServerContents:
 
 
 def collections_of(server: QdrantServer, prefix: str) -> set[str]:
-    """Name the collections that begin so."""
+    """Name the collections that begin so, but not the log of runs."""
     client = QdrantClient(url=server.url, check_compatibility=False)
     try:
         named = [collection.name for collection in client.get_collections().collections]
-        return {name for name in named if name.startswith(prefix)}
+        return {name for name in named if name.startswith(prefix) and not name.endswith("-runs")}
     finally:
         client.close()
 

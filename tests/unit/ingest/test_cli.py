@@ -14,6 +14,7 @@ from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.file_lock import file_lock
 from retrieval.generations import Generations
 from retrieval.manifest import Manifest
+from retrieval.runs import KEPT_RUNS, RUNS_FILE, read_runs
 from tests.support.contents import assert_same_contents, contents_of, files_of
 from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, word_model, write_jsonl
 from tests.support.folders import passing_folder
@@ -154,15 +155,64 @@ def test_status_without_an_index_says_what_to_run(run: Run) -> None:
 def test_status_tells_the_live_version_and_the_one_before(run: Run, catalogue: Path, index_dir: Path) -> None:
     run("sync", catalogue)
     first = live(index_dir)
-    line, before = run("status").splitlines()
+    line, before, *_ = run("status").splitlines()
     assert line.startswith(f"live: {first.index_version}, built ")
     assert line.endswith("with words: 3 videos (67% with a transcript), 3 passages")
     assert before == "previous: none"
     write_jsonl(catalogue, ROWS[:2])
     run("sync", catalogue, "--prune")
-    line, before = run("status").splitlines()
+    line, before, *_ = run("status").splitlines()
     assert line.startswith(f"live: {live(index_dir).index_version}, ")
     assert before.startswith(f"previous: {first.index_version}, ")
+
+
+def test_status_tells_the_last_runs_and_how_each_ended(
+    run: Run, catalogue: Path, index_dir: Path, use: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(word_model())
+    bad = [{"video_id": "d", "title": None}]
+    run("sync", write_jsonl(catalogue, [*ROWS, *bad]), code=1)
+    run("sync", catalogue, "--dry-run", code=1)
+    run("sync", write_jsonl(catalogue, ROWS))
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    run("sync", write_jsonl(catalogue, ROWS[:1]), "--prune", code=4)
+    run("sync", catalogue.with_name("none.jsonl"), code=3)
+    use(word_model(RaisingEncoder(KeyboardInterrupt())))
+    run("sync", write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}]), code=4)
+    heading, *runs = run("status").splitlines()[2:]
+    assert heading == "runs, the last one first:"
+    stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
+    assert ": stopped add 1, keep 3 (/" in stopped
+    assert ": failed (/" in unreadable
+    assert unreadable.endswith("none.jsonl: there is no such file or folder; check the path")
+    assert ": refused keep 1, remove 2 (/" in refused
+    assert "fewer-videos: 1 videos would be left of 3" in refused
+    assert ": unchanged keep 3 (/" in unchanged
+    assert f": published {live(index_dir).index_version} add 3, rejected 1 (/" in published
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_log_of_runs_that_cannot_be_used_keeps_no_run_from_being_made(
+    run: Run, catalogue: Path, index_dir: Path
+) -> None:
+    index_dir.mkdir()
+    (index_dir / RUNS_FILE).write_bytes(b"{torn")
+    run("sync", catalogue)
+    (index_dir / RUNS_FILE).unlink()
+    (index_dir / RUNS_FILE).mkdir()
+    said = run("sync", catalogue)
+    assert "warning: This run cannot be noted in the log that ingest status shows: " in said
+    assert "Nothing to do" in said
+
+
+@pytest.mark.usefixtures("encoder")
+def test_the_log_keeps_the_last_runs(run: Run, catalogue: Path, index_dir: Path) -> None:
+    for _ in range(KEPT_RUNS + 2):
+        run("sync", catalogue)
+    runs = read_runs(index_dir)
+    assert len(runs) == KEPT_RUNS
+    assert [run.began_at for run in runs] == sorted((run.began_at for run in runs), reverse=True)
+    assert {run.outcome for run in runs} == {"unchanged"}
 
 
 @pytest.mark.usefixtures("encoder")

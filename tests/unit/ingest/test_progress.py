@@ -30,11 +30,11 @@ def test_where_nobody_looks_a_line_is_told_now_and_then_and_at_the_end(clock: Cl
             step.advance(2)
     lines = out.getvalue().splitlines()
     assert lines == [
-        "Embedding videos: 20 of 100, 2 a second",
-        "Embedding videos: 40 of 100, 2 a second",
-        "Embedding videos: 60 of 100, 2 a second",
-        "Embedding videos: 80 of 100, 2 a second",
-        "Embedding videos: 100 of 100, 2 a second",
+        "Embedding videos: 20 of 100, 2.0 a second, 0:00:40 left",
+        "Embedding videos: 40 of 100, 2.0 a second, 0:00:30 left",
+        "Embedding videos: 60 of 100, 2.0 a second, 0:00:20 left",
+        "Embedding videos: 80 of 100, 2.0 a second, 0:00:10 left",
+        "Embedding videos: 100 of 100, 2.0 a second",
     ]
 
 
@@ -44,7 +44,7 @@ def test_a_short_step_is_one_line(clock: Clock) -> None:
         step.advance(1)
         clock.now += 0.5
         step.advance(2)
-    assert out.getvalue() == "Embedding videos: 3 of 3, 6 a second\n"
+    assert out.getvalue() == "Embedding videos: 3 of 3, 6.0 a second\n"
 
 
 @pytest.mark.usefixtures("clock")
@@ -55,6 +55,25 @@ def test_a_step_that_takes_no_time_is_told_too() -> None:
     assert out.getvalue().startswith("Embedding videos: 1 of 1, ")
 
 
+def test_a_step_of_unknown_length_is_told_now_and_then_and_not_at_its_end(clock: Clock) -> None:
+    out = io.StringIO()
+    with shown_step(Console(file=out), "Reading the sources, rows") as step:
+        for _ in range(15):
+            clock.now += 1.0
+            step.advance(100)
+    assert out.getvalue() == "Reading the sources, rows: 1,000, 100 a second\n"
+
+
+def test_a_terminal_shows_how_far_a_step_of_unknown_length_is_and_then_nothing() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, legacy_windows=False)
+    with shown_step(console, "Reading the sources, rows") as step:
+        step.advance(3000)
+    shown = out.getvalue()
+    assert "3,000" in shown
+    assert shown.endswith("\x1b[2K")  # The line is wiped.
+
+
 def test_a_terminal_has_a_bar() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, legacy_windows=False)
@@ -63,3 +82,4 @@ def test_a_terminal_has_a_bar() -> None:
         step.advance(5)
     assert "Embedding videos" in out.getvalue()
     assert "8/8" in out.getvalue()
+    assert "/s " in out.getvalue()

@@ -1,0 +1,92 @@
+"""Writing down, with the index, that a run began and how it ended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import msgspec
+
+from ingest.gate import GateError
+from retrieval.errors import VidsearchError
+from retrieval.runs import KEPT_RUNS, Run, RunOutcome
+from retrieval.store import IndexStore
+
+
+class RunRecord:
+    """What a run says of itself while it is at work."""
+
+    def __init__(self) -> None:
+        """Take it for one that changes nothing, until it says otherwise."""
+        self.counts: Mapping[str, int] = {}
+        self.index_version: str | None = None
+        """What it made live."""
+
+
+@asynccontextmanager
+async def recording(
+    store: IndexStore,
+    sources: Sequence[object],
+    accepted: Sequence[str],
+    tell: Callable[[str], None],
+) -> AsyncIterator[RunRecord]:
+    """Note a run in the store's log when it begins, and again, with its outcome, however it ends.
+
+    Where the log cannot be written, that is told, and the run goes on. Only inside the store's `exclusive`.
+    """
+    begun = Run(
+        began_at=datetime.now(UTC), sources=tuple(map(str, sources)), accepted=tuple(sorted(accepted))
+    )
+    await _note(store, begun, tell)
+    record = RunRecord()
+    outcome, why = RunOutcome.UNCHANGED, None
+    try:
+        yield record
+    except BaseException as error:
+        outcome, why = _ending(error)
+        raise
+    finally:
+        ended = msgspec.structs.replace(
+            begun,
+            ended_at=datetime.now(UTC),
+            # What is live is live, whatever went wrong in telling so.
+            outcome=RunOutcome.PUBLISHED if record.index_version else outcome,
+            why=why,
+            index_version=record.index_version,
+            counts={name: count for name, count in sorted(record.counts.items()) if count},
+        )
+        await _note(store, ended, tell)
+
+
+async def _note(store: IndexStore, run: Run, tell: Callable[[str], None]) -> None:
+    """Put a run at the head of the log, in place of what was noted of it before."""
+    try:
+        others = [other for other in await store.runs() if other.began_at != run.began_at]
+        await store.write_runs([run, *others][:KEPT_RUNS])
+    except (VidsearchError, OSError) as e:
+        tell(f"warning: This run cannot be noted in the log that ingest status shows: {e}")
+
+
+def _ending(error: BaseException) -> tuple[RunOutcome, str | None]:
+    if isinstance(error, GateError):
+        return RunOutcome.REFUSED, str(error)
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return RunOutcome.STOPPED, None
+    return RunOutcome.FAILED, str(error) or type(error).__name__
+
+
+def describe_run(run: Run) -> str:
+    """Say in a line when a run began, how long it took, how it ended and what it did."""
+    began = f"{run.began_at:%Y-%m-%d %H:%M} UTC"
+    of = f"({', '.join(run.sources)})"
+    if run.ended_at is None or run.outcome is None:
+        return f"{began}: has not ended; it is at work, or was killed {of}"
+    seconds = (run.ended_at - run.began_at).total_seconds()
+    done = ", ".join(f"{name} {count}" for name, count in run.counts.items())
+    parts = [
+        f"{began}, {seconds:.0f} s: {run.outcome}",
+        *([run.index_version] if run.index_version else []),
+        *([done] if done else []),
+    ]
+    why = f": {' '.join(run.why.split())}" if run.why else ""
+    return f"{' '.join(parts)} {of}{why}"

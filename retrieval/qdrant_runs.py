@@ -1,0 +1,47 @@
+"""The log of runs on a Qdrant server: metadata of a collection without points."""
+
+from collections.abc import Sequence
+
+import msgspec
+from qdrant_client import AsyncQdrantClient
+
+from retrieval.qdrant_connection import CLEAN_UP, QdrantConnection
+from retrieval.runs import Run
+
+_METADATA_KEY = "vidsearch"
+
+
+async def read_server_runs(connection: QdrantConnection, collection: str) -> tuple[Run, ...]:
+    """Read the log, the last run first; empty where there is none or what is there is not ours.
+
+    Raises ServerError.
+    """
+
+    async def read(client: AsyncQdrantClient) -> tuple[Run, ...]:
+        if not await client.collection_exists(collection):
+            return ()
+        info = await client.get_collection(collection)
+        try:
+            return msgspec.convert((info.config.metadata or {})[_METADATA_KEY], tuple[Run, ...], strict=False)
+        except (KeyError, msgspec.ValidationError):
+            return ()
+
+    # A run has other things to wait for than its log.
+    return await connection.call(read, patience=CLEAN_UP)
+
+
+async def write_server_runs(
+    connection: QdrantConnection, collection: str, runs: Sequence[Run], *, replicas: int
+) -> None:
+    """Replace the log, kept on as many nodes as the index is. Raises ServerError."""
+    metadata = {_METADATA_KEY: [msgspec.to_builtins(run) for run in runs]}
+
+    async def write(client: AsyncQdrantClient) -> None:
+        if await client.collection_exists(collection):
+            await client.update_collection(collection, metadata=metadata)
+            return
+        await client.create_collection(
+            collection, vectors_config={}, shard_number=1, replication_factor=replicas, metadata=metadata
+        )
+
+    await connection.call(write, patience=CLEAN_UP)

@@ -1,0 +1,65 @@
+"""The log of ingest runs, kept with the index: what an operator or a dashboard asks about first."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from retrieval.durable_files import replace_file
+
+RUNS_FILE = "runs.json"
+
+KEPT_RUNS = 20
+"""How many runs are remembered, the last ones."""
+
+_log = logging.getLogger(__name__)
+
+
+class RunOutcome(StrEnum):
+    """How a run ended."""
+
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of ingest. `ended_at` and `outcome` are None while it is at work, and where it was killed.
+
+    `counts` are videos by what was done to them, and rows that were rejected. `index_version` is what it made
+    live, `why` what it was refused or failed for, `accepted` the rules it was let through by name.
+    """
+
+    began_at: datetime
+    sources: tuple[str, ...]
+    accepted: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+    outcome: RunOutcome | None = None
+    why: str | None = None
+    index_version: str | None = None
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+def read_runs(index_dir: Path) -> tuple[Run, ...]:
+    """Read the log of an embedded index, the last run first; empty where there is none.
+
+    What cannot be read counts as none and is logged: the log must not keep a run from being made.
+    """
+    path = index_dir / RUNS_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Run, ...])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
+        _log.warning("The log of runs %s cannot be read, and is begun anew: %s", path, e)
+        return ()
+
+
+def write_runs(index_dir: Path, runs: Sequence[Run]) -> None:
+    """Replace the log of an embedded index. Raises OSError."""
+    replace_file(index_dir / RUNS_FILE, msgspec.json.format(msgspec.json.encode(runs)))
