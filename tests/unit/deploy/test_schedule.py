@@ -1,0 +1,77 @@
+"""The examples for cron and systemd: that they are read as meant, and run what they should."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest.__main__ import main
+from tests.support.processes import REPOSITORY
+
+SCHEDULE = REPOSITORY / "deploy" / "schedule"
+UNITS = sorted(path.name for path in SCHEDULE.glob("vidsearch-*.*"))
+
+
+def cron_command() -> str:
+    """What cron gives to the shell."""
+    lines = (SCHEDULE / "vidsearch.crontab").read_text(encoding="ascii").splitlines()
+    scheduled = [line for line in lines if re.match(r"[\d*]", line)]
+    assert len(scheduled) == 1
+    assert "%" not in scheduled[0]  # It would be a line break.
+    *when, user, said = scheduled[0].split(" ", 6)
+    assert (when, user) == (["17", "3", "*", "*", "*"], "vidsearch")
+    return said
+
+
+@pytest.mark.parametrize(("code", "mailed"), [(0, ""), (1, ""), (3, "told\n"), (4, "told\n")])
+def test_cron_mails_what_a_run_says_only_where_it_did_not_go_through(
+    tmp_path: Path, code: int, mailed: str
+) -> None:
+    program = tmp_path / ".venv/bin/python"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\necho "$@" >> called\necho told >&2\nexit {code}\n')
+    program.chmod(0o755)
+    run = subprocess.run(
+        ["/bin/sh", "-c", cron_command()],
+        env={"VIDSEARCH": str(tmp_path), "CATALOGUE": "/a b.jsonl", "REPORT": "/report.html"},
+        check=False,
+        text=True,
+        capture_output=True,
+    )
+    assert (run.stdout, run.stderr) == (mailed, "")
+    assert (run.returncode > 1) is (code > 1)
+    called = (tmp_path / "called").read_text()
+    assert called == "-m ingest sync /a b.jsonl --report /report.html\n"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    assert len(UNITS) == 3
+    for name in UNITS:
+        text = (SCHEDULE / name).read_text(encoding="ascii")
+        (tmp_path / name).write_text(text.replace("/opt/vidsearch/.venv/bin/python", sys.executable))
+    paths = [str(tmp_path / name) for name in UNITS]
+    found = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *paths],  # noqa: S607
+        check=False,
+        text=True,
+        capture_output=True,
+    )
+    assert [line for line in found.stderr.splitlines() if "vidsearch" in line] == []
+    assert found.returncode == 0
+
+
+@pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".service")])
+def test_a_unit_runs_a_command_that_there_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    unit = (SCHEDULE / name).read_text(encoding="ascii")
+    command = re.search(r"^ExecStart=\S+ -m ingest (\w+) .*", unit, re.MULTILINE)
+    assert command
+    with pytest.raises(SystemExit):
+        main([command[1], "--help"])
+    options = re.findall(r" (--[a-z-]+)", command[0])
+    shown = capsys.readouterr().out
+    assert options
+    assert all(option in shown for option in options)
