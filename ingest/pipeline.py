@@ -150,7 +150,7 @@ async def run_sync(
     try:
         job.gate.check(planned.refusals)
     except GateError as e:
-        raise GateError(f"{e} Nothing was changed.") from e
+        raise GateError(f"{e} Nothing was changed.", e.refusals) from e
     async with store.build(dimension=model.identity.dimension, keep_live=start.keep_live) as build:
         writer = build.writer
         removed = set(plan.ids(Action.REMOVE))
