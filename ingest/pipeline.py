@@ -129,7 +129,9 @@ async def plan_sync(
         live=start.live,
         other_model=start.why_not_kept if start.must_be_whole else None,
     )
-    return Planned(start, plan, refusals_of(facts, job.gate.limits), words)
+    refusals = refusals_of(facts, job.gate.limits)
+    report.planned(refusals, start.live)
+    return Planned(start, plan, refusals, words)
 
 
 async def run_sync(
