@@ -4,7 +4,7 @@ It is written beside its place and put there at the end, so that nobody reads ha
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -71,7 +71,8 @@ def report_file(path: Path) -> Iterator[ReportFile]:
     except OSError as e:
         raise IngestError(f"The report {path} cannot be written: {e.strerror or e}. Nothing was done.") from e
     try:
-        with file:
-            yield ReportFile(path, file)
+        yield ReportFile(path, file)
     finally:
+        with suppress(OSError):  # What could not be written so far cannot be now, and is deleted.
+            file.close()
         unfinished.unlink(missing_ok=True)

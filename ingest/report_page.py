@@ -253,7 +253,7 @@ def _reasons(summary: RunSummary, examples: Mapping[str, RowProblem]) -> dict[st
 
 def _words_total(words: Histogram) -> str:
     return f"{words.total:,.0f} words in {words.known:,} transcripts." + (
-        f" Videos without one: {words.without:,}." if words.without else ""
+        f" Without one: {words.without:,}." if words.without else ""
     )
 
 

@@ -1,5 +1,6 @@
 """What a run came to: what it was asked, how it ended, and what it counted on the way."""
 
+from asyncio import CancelledError
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import get_args
@@ -75,6 +76,8 @@ def outcome_of(
     outcome, why = ending_of(error) if error else (DRY_RUN if dry_run else RunOutcome.UNCHANGED, None)
     if isinstance(error, KeyboardInterrupt):
         why = "Ctrl-C or SIGTERM ended it."
+    if isinstance(error, CancelledError):
+        why = "Another run took the index over."
     # What is live is live, whatever went wrong in telling so.
     return str(RunOutcome.PUBLISHED if made_live else outcome), clean_text(why) if why else None
 

@@ -2,6 +2,10 @@ import errno
 import json
 import logging
 import os
+import resource
+from asyncio import CancelledError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +104,7 @@ def end_by(error: BaseException, report: Report) -> None:
         (OSError(28, "No space left on device"), "failed", "[Errno 28] No space left on device"),
         (ZeroDivisionError(), "failed", "ZeroDivisionError"),
         (KeyboardInterrupt(), "stopped", "Ctrl-C or SIGTERM ended it."),
+        (CancelledError(), "stopped", "Another run took the index over."),
         (SourceError("half \ud800"), "failed", "half \N{REPLACEMENT CHARACTER}"),
     ],
 )
@@ -225,15 +230,36 @@ def test_a_run_that_fails_fails_with_its_own_error(
     assert "report.json cannot be written" in caplog.text
 
 
-def test_a_full_disk_is_told_with_the_reports_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ReportFile, "row", no_space)
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def remove(count: int, report: Report) -> None:
+    for number in range(count):
+        report.removed(f"v{number}")
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_a_full_disk_is_told_with_the_reports_name_and_leaves_the_earlier_one(
+    rows: int, tmp_path: Path
+) -> None:
     path = tmp_path / "report.json"
+    path.write_text("an earlier one\n", encoding="utf-8")
     with (
-        pytest.raises(IngestError, match=r"report.json cannot be written: No space"),
+        room_for(512),
+        pytest.raises(IngestError, match=r"report.json cannot be written: File too large"),
         reporting([path], ASKED) as report,
     ):
-        report.removed("a")
-    assert read(path)["summary"]["why"] == f"The report {path} cannot be written: No space left on device."
+        remove(rows, report)
+    assert path.read_text(encoding="utf-8") == "an earlier one\n"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def no_space(*_: object) -> None:
