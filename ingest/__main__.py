@@ -21,7 +21,9 @@ from ingest.gate import Gate, Rule
 from ingest.preview import describe_estimate, preview_of
 from ingest.quarantine import quarantining
 from ingest.report import Report, reporting
+from ingest.rows import file_name
 from ingest.run_record import RunRecord, describe_run, recording
+from ingest.run_summary import RunRequest
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
@@ -39,7 +41,7 @@ _SEE_STATUS = "What is live answers as before; python -m ingest status shows it.
 _EPILOG = """\
 examples:
   python -m ingest sync talks.parquet
-  python -m ingest sync talks.csv captions/ --prune --report report.jsonl
+  python -m ingest sync talks.csv captions/ --prune --report report.html --report report.json
   python -m ingest sync talks.jsonl --dry-run
   python -m ingest sync youtube:@handle --language de --language en
   python -m ingest watch uploads/ --every 60
@@ -120,7 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     sync.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
     sync.add_argument(
-        "--report", type=Path, metavar="FILE", help="write what happened to each row, a JSON object a line"
+        "--report",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="write what the run came to: a page where FILE ends in .html, else JSON with every row; may be "
+        "repeated",
     )
     sync.add_argument(
         "--accept",
@@ -179,8 +187,7 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
         raise IngestError("--json is for --dry-run. Nothing was done.")
     _stop_at_signals()
     languages = args.language or DEFAULT_LANGUAGES
-    if args.report and any(args.report.resolve() == source.resolve() for source in args.sources):
-        raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
+    _check_reports(args.report, args.sources)
     youtube = YouTube(os.environ.get("YT_API_KEY"), languages=languages, folder=DATA_DIR / "youtube")
     gate = Gate.from_environment(os.environ, args.accept)
     tell = partial(console.print, markup=False)
@@ -192,7 +199,8 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             run = await stack.enter_async_context(recording(store, args.sources, args.accept, tell))
             quarantine = stack.enter_context(quarantining(settings.index_dir / "quarantine.jsonl"))
         stack.enter_context(youtube)
-        report = stack.enter_context(reporting(args.report, quarantine))
+        request = RunRequest(tuple(map(file_name, args.sources)), gate.accepted, dry_run=args.dry_run)
+        report = stack.enter_context(reporting(args.report, request, quarantine))
         run.counts = report.outcomes
         job = SyncJob(
             sources=tuple(args.sources),
@@ -221,6 +229,7 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             with keeping(model, embeddings_folder(os.environ), console) as model:
                 manifest = await run_sync(job, store, model, planned, report, console)
             run.index_version = manifest.index_version
+            report.published(manifest)
             _tell_live(manifest, console)
             if quarantine and quarantine.rows:
                 tell(f"Rejected rows, and why: {quarantine.path}")
@@ -232,6 +241,13 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
             markup=False,
         )
     return _SOME_REJECTED if report.rejected else _DONE
+
+
+def _check_reports(reports: Sequence[Path], sources: Sequence[Path]) -> None:
+    """Raise IngestError where a report would overwrite a source."""
+    resolved = {source.resolve() for source in sources}
+    if overwriting := next((report for report in reports if report.resolve() in resolved), None):
+        raise IngestError(f"--report {overwriting} would overwrite a source. Nothing was done.")
 
 
 def _tell_preview(planned: "Planned", report: Report, console: Console, *, as_json: bool) -> None:
@@ -301,7 +317,7 @@ def _tell_problems(report: Report, console: Console) -> None:
     for reason, count in sorted(report.reasons.items()):
         console.print(f"{reason}: {count}", markup=False)
     if report.reasons.total() > len(report.first_problems):
-        console.print("--report FILE lists every one of them.")
+        console.print("--report FILE.json lists every one of them.")
 
 
 def _status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:

@@ -49,10 +49,6 @@ _FEW_PLACEHOLDERS = 3
 """As many are no sign of anything, however small the catalogue: n/a is how some write that there is none."""
 
 
-class GateError(IngestError):
-    """A run that the gate refuses; one reason a line, each beginning with its rule."""
-
-
 class Refusal(msgspec.Struct, frozen=True):
     """One rule that a run breaks, and how, for a person to read."""
 
@@ -62,6 +58,15 @@ class Refusal(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """Write it as one line."""
         return f"{self.rule}: {self.reason}"
+
+
+class GateError(IngestError):
+    """A run that the gate refuses; one reason a line, each beginning with its rule."""
+
+    def __init__(self, message: str, refusals: Iterable[Refusal]) -> None:
+        """Say it for a person, and give `refusals` to a program."""
+        super().__init__(message)
+        self.refusals = tuple(refusals)
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -78,7 +83,8 @@ class Gate(msgspec.Struct, frozen=True):
             accept = " ".join(f"--accept {refusal.rule}" for refusal in standing)
             raise GateError(
                 f"The run was refused.\n{told}\nMend the sources or, if they are meant to be so, run it "
-                f"again with {accept}."
+                f"again with {accept}.",
+                standing,
             )
 
     @classmethod

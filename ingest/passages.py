@@ -112,6 +112,13 @@ def cut_passages(
     return passages
 
 
+def count_words(text: str) -> int:
+    """Count the words of a text as passages do, but for what cleaning it for display would change."""
+    if not _ANY_SPACELESS.search(text):
+        return len(text.split())
+    return sum(len(_CHARACTER_OR_RUN.findall(spaced)) for spaced in text.split())
+
+
 def _words_of(video: Video) -> _Words:
     words = _Words()
     for cue in video.cues:

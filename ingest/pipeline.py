@@ -129,7 +129,9 @@ async def plan_sync(
         live=start.live,
         other_model=start.why_not_kept if start.must_be_whole else None,
     )
-    return Planned(start, plan, refusals_of(facts, job.gate.limits), words)
+    refusals = refusals_of(facts, job.gate.limits)
+    report.planned(refusals, start.live)
+    return Planned(start, plan, refusals, words)
 
 
 async def run_sync(
@@ -150,7 +152,7 @@ async def run_sync(
     try:
         job.gate.check(planned.refusals)
     except GateError as e:
-        raise GateError(f"{e} Nothing was changed.") from e
+        raise GateError(f"{e} Nothing was changed.", e.refusals) from e
     async with store.build(dimension=model.identity.dimension, keep_live=start.keep_live) as build:
         writer = build.writer
         removed = set(plan.ids(Action.REMOVE))

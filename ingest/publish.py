@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from ingest.errors import IngestError
-from ingest.gate import Gate, lost_canaries
+from ingest.gate import Gate, GateError, lost_canaries
 from retrieval.encoder import DocumentEncoder
 from retrieval.index import NO_FILTER, VideoIndex
 from retrieval.lexical import weigh_query
@@ -62,6 +62,8 @@ async def publish(
         lost = [title for title, own in known.items() if not await _finds(index, encoder, title, own)]
         gate.check(lost_canaries(lost, len(known), gate.limits))
         manifest = _with_canaries(manifest, await _canaries(index, probes, encoder))
+    except GateError as e:
+        raise GateError(f"{e} {build.if_refused}", e.refusals) from e
     except IngestError as e:
         raise IngestError(f"{e} {build.if_refused}") from e
     finally:

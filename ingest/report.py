@@ -1,39 +1,55 @@
-"""What happened to each row, for a person to read and for a file."""
+"""What happened to each row, for a person to read and for files."""
 
+import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-import msgspec
-
+from ingest.catalogue_profile import ProfileCounts
 from ingest.errors import IngestError
+from ingest.fields import clean_text
+from ingest.gate import Refusal
 from ingest.plan import Action
 from ingest.quarantine import Quarantine
-from ingest.rows import FETCH_FAILED, CheckedRow, RowProblem
+from ingest.report_files import ReportFile, report_file
+from ingest.report_rows import RefusedRow, RowOutcome
+from ingest.rows import FETCH_FAILED, CheckedRow, RowProblem, file_name
+from ingest.run_summary import RunRequest, RunSummary, by_severity, judged, outcome_of, with_those_of
+from retrieval.manifest import Manifest
+from retrieval.runs import RunOutcome
+
+_log = logging.getLogger(__name__)
 
 _SHOWN = 10
 _SHOWN_NOTES = 3
 """How many problems of one kind are printed; the report file has them all."""
 
-
-class RowOutcome(msgspec.Struct, frozen=True):
-    """One line of the report file. `outcome` is an Action, or "rejected"."""
-
-    place: str | None
-    video_id: str | None
-    outcome: str
-    problems: tuple[str, ...] = ()
+REFUSED_KEPT: Final = 1_000
+"""How many rejected rows a page lists."""
 
 
 class Report:
-    """Collects outcomes: counts in memory, lines in the file where there is one."""
+    """Collects outcomes: counts in memory, rows in the files where there are any."""
 
-    def __init__(self, path: Path | None, quarantine: Quarantine | None = None) -> None:
-        """Report to `path`, or only count; rejected rows are set aside in `quarantine` if there is one."""
-        self._path = path
+    def __init__(
+        self,
+        request: RunRequest | None = None,
+        files: Sequence[ReportFile] = (),
+        quarantine: Quarantine | None = None,
+    ) -> None:
+        """Report to `files`, or only count; rejected rows are set aside in `quarantine` if there is one."""
+        self._request = request or RunRequest()
+        self._files = files
         self._quarantine = quarantine
-        self._lines: list[bytes] = []
+        self._began_at = datetime.now(UTC)
+        self._profile = ProfileCounts()
+        self._refused: list[RefusedRow] = []
+        self._refusals: Sequence[Refusal] | None = None
+        self._live: Manifest | None = None
+        self._made_live: Manifest | None = None
         self.outcomes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.first_problems: list[RowProblem] = []
@@ -56,47 +72,120 @@ class Report:
             for problem in row.problems
             if problem.reason_code == FETCH_FAILED and problem.video_id
         }
-        video_id = row.video.video_id if row.video else next((p.video_id for p in row.problems), None)
-        self._note(RowOutcome(str(row.place), video_id, outcome, tuple(map(str, row.problems))))
+        if self._files:
+            self._detail(row, outcome)
 
     def removed(self, video_id: str) -> None:
         """Note a video that the source no longer has."""
         self.outcomes[str(Action.REMOVE)] += 1
-        self._note(RowOutcome(None, video_id, str(Action.REMOVE)))
+        self._write(RowOutcome(None, video_id, str(Action.REMOVE)))
 
     def passage_truncated(self, video_id: str) -> None:
         """Note a video with a passage longer than the model reads."""
         self.truncated.append(video_id)
         message = "a passage is longer than the model reads; its tail is shown but not searched by meaning"
-        self._note(RowOutcome(None, video_id, "truncated-passage", (message,)))
+        self._write(RowOutcome(None, video_id, "truncated-passage", (message,)))
+
+    def planned(self, refusals: Sequence[Refusal], live: Manifest | None) -> None:
+        """Note what the gate has to say of the plan, and the live version that it was held against."""
+        self._refusals, self._live = refusals, live
+
+    def published(self, manifest: Manifest) -> None:
+        """Note the version that the run made live."""
+        self._made_live = manifest
 
     @property
     def rejected(self) -> int:
         """How many rows gave no video."""
         return self.outcomes["rejected"]
 
-    def _note(self, outcome: RowOutcome) -> None:
-        if self._path:
-            self._lines.append(msgspec.json.encode(outcome))
+    def save(self, error: BaseException | None = None) -> None:
+        """Put the files in their places, each if it can be; `error` is what the run ended by.
 
-    def save(self) -> None:
-        """Write the file, one JSON object a line."""
-        if self._path:
-            self._path.write_bytes(b"".join(line + b"\n" for line in self._lines))
+        Raises IngestError where one cannot be written.
+        """
+        summary = self.summary(error)
+        first_last = reversed(self.first_problems)
+        examples = {f"{problem.severity}: {problem.reason_code}": problem for problem in first_last}
+        unwritten = []
+        for file in self._files:
+            try:
+                file.put(summary, self._refused, examples)
+            except OSError as e:
+                unwritten.append(_unwritable(file, e))
+        if unwritten:
+            raise IngestError(f"{' '.join(unwritten)} The run itself: {summary.outcome}.")
+
+    def summary(self, error: BaseException | None = None) -> RunSummary:
+        """Sum up the run that ended by `error`, or as it should."""
+        request, live, made_live = self._request, self._live, self._made_live
+        outcome, why = outcome_of(error, made_live, dry_run=request.dry_run)
+        findings = None if self._refusals is None else judged(self._refusals, request.accepted)
+        # A run that changes nothing for another reason leaves the quarantine as it was.
+        quarantine = self._quarantine if outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED} else None
+        return RunSummary(
+            outcome=outcome,
+            why=why,
+            dry_run=request.dry_run,
+            began_at=self._began_at,
+            ended_at=datetime.now(UTC),
+            sources=request.sources,
+            accepted=tuple(sorted(request.accepted)),
+            index_version=made_live.index_version if made_live else None,
+            rows=self.outcomes.total() - self.outcomes[str(Action.REMOVE)],
+            actions={str(action): self.outcomes[str(action)] for action in Action},
+            rejected=self.rejected,
+            reasons=by_severity(self.reasons),
+            truncated=len(self.truncated),
+            findings=with_those_of(error, findings),
+            before=live.counts if live else None,
+            after=made_live.counts if made_live else None,
+            profile=self._profile.profile(),
+            quarantine=file_name(quarantine.path) if quarantine and quarantine.rows else None,
+            row_reports=tuple(file_name(file.path) for file in self._files if not file.is_page),
+        )
+
+    def _detail(self, row: CheckedRow, outcome: str) -> None:
+        """Write a row to the files, and keep what a page shows."""
+        video_id = row.video.video_id if row.video else next((p.video_id for p in row.problems), None)
+        problems = tuple(clean_text(str(problem)) for problem in row.problems)
+        self._write(RowOutcome(str(row.place), video_id, outcome, problems))
+        if row.video:
+            self._profile.add(row.video)
+        elif len(self._refused) < REFUSED_KEPT:
+            why = tuple(problem for problem in row.problems if problem.severity == "rejected")
+            self._refused.append(RefusedRow(str(row.place), video_id, why))
+
+    def _write(self, outcome: RowOutcome) -> None:
+        for file in self._files:
+            try:
+                file.row(outcome)
+            except OSError as e:
+                raise IngestError(_unwritable(file, e)) from e
+
+
+def _unwritable(file: ReportFile, error: OSError) -> str:
+    return f"The report {file.path} cannot be written: {error.strerror or error}."
 
 
 @contextmanager
-def reporting(path: Path | None, quarantine: Quarantine | None = None) -> Iterator[Report]:
+def reporting(
+    paths: Sequence[Path], request: RunRequest, quarantine: Quarantine | None = None
+) -> Iterator[Report]:
     """Collect a report and save it however the run ends.
 
-    Raises IngestError, before anything is done, where the file cannot be written.
+    Raises IngestError, before anything is done, where a file cannot be written, and at the end where one
+    could not be after all. A run that failed anyway fails with its own error.
     """
-    report = Report(path, quarantine)
-    try:
-        report.save()
-    except OSError as e:
-        raise IngestError(f"The report {path} cannot be written: {e.strerror or e}. Nothing was done.") from e
-    try:
-        yield report
-    finally:
+    with ExitStack() as stack:
+        places = dict.fromkeys(path.resolve() for path in paths)
+        report = Report(request, [stack.enter_context(report_file(path)) for path in places], quarantine)
+        try:
+            yield report
+        except BaseException as error:
+            try:
+                report.save(error)
+            except IngestError as unwritten:
+                _log.error("%s", unwritten)
+            raise
         report.save()

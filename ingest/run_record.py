@@ -43,7 +43,7 @@ async def recording(
     try:
         yield record
     except BaseException as error:
-        outcome, why = _ending(error)
+        outcome, why = ending_of(error)
         raise
     finally:
         ended = msgspec.structs.replace(
@@ -67,7 +67,8 @@ async def _note(store: IndexStore, run: Run, tell: Callable[[str], None]) -> Non
         tell(f"warning: This run cannot be noted in the log that ingest status shows: {e}")
 
 
-def _ending(error: BaseException) -> tuple[RunOutcome, str | None]:
+def ending_of(error: BaseException) -> tuple[RunOutcome, str | None]:
+    """Say how a run ended that this ended, and why if it says."""
     if isinstance(error, GateError):
         return RunOutcome.REFUSED, str(error)
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):

@@ -74,7 +74,7 @@ async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
     model = Model(kept, encoder.exported.identity, encoder.exported.max_pieces)
     job = SyncJob(sources=(source,), prune=False)
     store = EdgeStore(Generations(folder))
-    report = Report(None)
+    report = Report()
     console = Console(highlight=False, soft_wrap=True)
     planned = await plan_sync(job, store, model, report, console)
     await run_sync(job, store, model, planned, report, console)

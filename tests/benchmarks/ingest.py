@@ -93,7 +93,7 @@ async def _take_turns(
 ) -> tuple[list[float], list[float], list[int], float]:
     """Give our seconds and theirs by batch, its passages, and our seconds before and after the batches."""
     began = perf_counter()
-    plan = (await plan_sync(job, store, model, Report(None), Console(quiet=True))).plan
+    plan = (await plan_sync(job, store, model, Report(), Console(quiet=True))).plan
     embedder = Embedder(
         model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
     )

@@ -5,7 +5,9 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -44,14 +46,34 @@ def edited(small_index: tuple[Path, str], model_dir: Path) -> Iterator[Edited]:
     with passing_folder() as folder:
         ingest = Ingest(copied(small_index[0], folder / "index"), model_dir.resolve())
         before = contents_of(ingest.index_dir)
-        catalogue, report = write_jsonl(folder / "edited.jsonl", EDITED), folder / "report.jsonl"
+        catalogue, report = write_jsonl(folder / "edited.jsonl", EDITED), folder / "report.json"
         said = ingest.done("sync", catalogue, "--report", report)
-        outcomes = {str(line["video_id"]): str(line["outcome"]) for line in lines(report)}
+        outcomes = {str(row["video_id"]): str(row["outcome"]) for row in read(report)["rows"]}
         yield Edited(before, contents_of(ingest.index_dir), said, outcomes, folder)
 
 
-def lines(report: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+def read(report: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(report.read_bytes())
+    return document
+
+
+class Page(HTMLParser):
+    """What a page says, and what it would fetch."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str | None] = []
+        self.said = ""
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value for name, value in attrs if name in {"src", "href", "action", "data"}]
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
 
 
 def test_a_first_sync_brings_everything_in(small_index: tuple[Path, str]) -> None:
@@ -133,13 +155,13 @@ def test_a_shortened_transcript_leaves_no_stale_passage(edited: Edited) -> None:
 def test_what_the_source_lost_stays_until_it_is_pruned(edited: Edited, model_dir: Path) -> None:
     assert "bicycle" in edited.after.vectors
     ingest = Ingest(copied(edited.folder / "index", edited.folder / "pruned"), model_dir.resolve())
-    report = edited.folder / "pruned.jsonl"
+    report = edited.folder / "pruned.json"
     said = ingest.done("sync", edited.folder / "edited.jsonl", "--prune", "--report", report)
     assert "remove: 1 (bicycle)" in said
     pruned = contents_of(ingest.index_dir)
     assert pruned.vectors.keys() == edited.after.vectors.keys() - {"bicycle"}
     assert pruned.said("bicycle") == []
-    outcomes = {line["video_id"]: line["outcome"] for line in lines(report)}
+    outcomes = {row["video_id"]: row["outcome"] for row in read(report)["rows"]}
     kept = dict.fromkeys(("tomato", "bread", "engine", "stars", "wall"), "keep")
     assert outcomes == kept | {"bicycle": "remove"}
 
@@ -165,23 +187,43 @@ def test_a_dry_run_makes_no_index(empty: Ingest, catalogue: Path) -> None:
     assert not (empty.index_dir / "generations").exists()
 
 
-def test_the_report_has_a_line_for_every_row(ingest: Ingest, catalogue: Path, folder: Path) -> None:
-    bad = [{"video_id": "untitled", "title": None}, {**ROWS[0], "title": "Another"}]
-    report = folder / "report.jsonl"
-    finished = ingest("sync", write_jsonl(catalogue, [*ROWS, *bad]), "--report", report)
+def test_the_report_has_a_row_for_every_row_and_a_page(ingest: Ingest, catalogue: Path, folder: Path) -> None:
+    bad = [{"video_id": "<b>untitled", "title": None}, {**ROWS[0], "title": "Another"}]
+    report, page = folder / "report.json", folder / "report.html"
+    write_jsonl(catalogue, [*ROWS, *bad])
+    finished = ingest("sync", catalogue, "--report", report, "--report", page)
     assert finished.returncode == 1
-    told = [(line["place"], line["video_id"], line["outcome"]) for line in lines(report)]
+    rows, summary = read(report)["rows"], read(report)["summary"]
+    told = [(row["place"], row["video_id"], row["outcome"]) for row in rows]
     places = [f"{catalogue}, line {number}" for number in range(1, 8)]
     outcomes = [*["keep"] * 5, *["rejected"] * 2]
-    ids = [*(row["video_id"] for row in ROWS), "untitled", "tomato"]
+    ids = [*(row["video_id"] for row in ROWS), "<b>untitled", "tomato"]
     assert told == list(zip(places, ids, outcomes, strict=True))
-    untitled, twice = (line["problems"] for line in lines(report)[5:])
+    untitled, twice = (row["problems"] for row in rows[5:])
     assert untitled == [f"{catalogue}, line 6, field title: is empty; give every video a title"]
-    (problem,) = twice  # type: ignore[misc]
+    (problem,) = twice
     first = f"{catalogue}, line 1"
     assert problem.startswith(f"{catalogue}, line 7, field video_id: duplicate id, first seen at {first}")
-    (note,) = lines(report)[3]["problems"]  # type: ignore[misc]
+    (note,) = rows[3]["problems"]
     assert note.startswith(f"{catalogue}, line 4, field transcript: there is none")
+    assert (summary["outcome"], summary["rejected"], summary["actions"]["keep"]) == ("unchanged", 2, 5)
+    assert summary["before"]["videos"] == summary["profile"]["coverage"]["videos"] == 5
+    shown = Page(page)
+    words = " ".join(shown.said.split())
+    assert shown.addresses == ["data:,"]
+    assert shown.tags.isdisjoint({"script", "img", "iframe", "object", "form", "b"})
+    for said in (
+        "Nothing to do",
+        "rows read7",
+        "as they were5",
+        "rows rejected2",
+        "these sources 80% 4 5",
+        "live before 80% 4 5",
+        f"{catalogue}, line 6 <b>untitled title is empty; give every video a title",
+        f"All of them are in {ingest.index_dir / 'quarantine.jsonl'} and in {report}.",
+        "note placeholder-transcript 1",
+    ):
+        assert said in words
 
 
 def test_only_the_good_rows_go_in(empty: Ingest, folder: Path) -> None:
@@ -306,7 +348,8 @@ def test_of_two_runs_at_once_one_is_told_to_wait(ingest: Ingest, catalogue: Path
 
 
 def test_control_c_stops_a_sync_at_once(empty: Ingest) -> None:
-    with empty.start("sync", SAMPLE_CATALOGUE) as run:
+    page, report = (empty.index_dir.with_name(name) for name in ("report.html", "report.json"))
+    with empty.start("sync", SAMPLE_CATALOGUE, "--report", page, "--report", report) as run:
         try:
             eventually(lambda: [*empty.index_dir.glob("building/*/passages")] or None)
             run.send_signal(signal.SIGINT)
@@ -317,6 +360,9 @@ def test_control_c_stops_a_sync_at_once(empty: Ingest) -> None:
         assert run.stderr.read().startswith("error: Stopped.")
     assert Generations(empty.index_dir).pointer() is None
     assert [*empty.index_dir.glob("building/*")] == []
+    summary = read(report)["summary"]
+    assert (summary["outcome"], summary["actions"]["add"]) == ("stopped", 64)
+    assert "Stopped" in page.read_text(encoding="utf-8")
 
 
 def opened_for_writing(pipe: Path) -> int | None:

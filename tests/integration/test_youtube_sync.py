@@ -58,7 +58,7 @@ class Runs:
 
     def __init__(self, server: YouTubeServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.spoken = Spoken()
-        self.report = folder / "report.jsonl"
+        self.report = folder / "report.json"
         self._server = server
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
@@ -92,8 +92,8 @@ class Runs:
         return asyncio.run(read())
 
     def outcomes(self) -> dict[str, str]:
-        lines = map(json.loads, self.report.read_text().splitlines())
-        return {line["video_id"]: line["outcome"] for line in lines}
+        rows = json.loads(self.report.read_bytes())["rows"]
+        return {row["video_id"]: row["outcome"] for row in rows}
 
 
 @pytest.fixture

@@ -360,7 +360,7 @@ def test_problems_are_told_and_a_long_list_is_cut(run: Run, tmp_path: Path) -> N
     told = [line for line in said.splitlines() if line.startswith("rejected: /")]
     assert len(told) == 10
     assert told[0].endswith("talks.jsonl, line 4, field title: is empty; give every video a title")
-    assert "--report FILE lists every one of them." in said
+    assert "--report FILE.json lists every one of them." in said
     assert "rejected: missing: 12" in said
     assert "note: placeholder-transcript: 1" in said
     assert "Live: version " in said
@@ -388,15 +388,16 @@ def test_a_passage_longer_than_the_model_reads_is_told(run: Run, tmp_path: Path,
             return len(text) + 2
 
     use(word_model(Splitting()))
-    report = tmp_path / "report.jsonl"
+    report = tmp_path / "report.json"
     catalogue = write_jsonl(
         tmp_path / "talks.jsonl", [*ROWS, {"video_id": "long", "title": "Long", "transcript": "w" * 900}]
     )
     said = run("sync", catalogue, "--report", report)
     assert "1 videos have a passage longer than the model reads: long" in said
-    lines = [json.loads(line) for line in report.read_bytes().splitlines()]
-    outcomes = [(line["video_id"], line["outcome"]) for line in lines]
+    document = json.loads(report.read_bytes())
+    outcomes = [(row["video_id"], row["outcome"]) for row in document["rows"]]
     assert ("long", "truncated-passage") in outcomes
+    assert document["summary"]["truncated"] == 1
 
 
 def test_export_model_exports_what_it_is_told_to(
@@ -450,7 +451,11 @@ def test_a_rejected_row_is_not_taken_for_a_video_that_is_gone(
 def test_a_report_never_overwrites_a_source(run: Run, catalogue: Path, encoder: WordEncoder) -> None:
     assert encoder
     before = catalogue.read_bytes()
-    assert "would overwrite a source" in run("sync", catalogue, "--report", catalogue, code=4)
+    link = catalogue.with_name("link.html")
+    link.symlink_to(catalogue)
+    for report in (catalogue, link):
+        said = run("sync", catalogue, "--report", "report.html", "--report", report, code=4)
+        assert f"--report {report} would overwrite a source" in said
     assert catalogue.read_bytes() == before
 
 
@@ -458,6 +463,28 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(
     run: Run, catalogue: Path, index_dir: Path, tmp_path: Path, encoder: WordEncoder
 ) -> None:
     assert encoder
-    nowhere = tmp_path / "nowhere" / "report.jsonl"
-    assert "cannot be written" in run("sync", catalogue, "--report", nowhere, code=4)
+    here, nowhere = tmp_path / "report.json", tmp_path / "nowhere" / "report.html"
+    said = run("sync", catalogue, "--report", here, "--report", nowhere, code=4)
+    assert f"The report {nowhere} cannot be written" in said
     assert Generations(index_dir).pointer() is None
+    assert [*tmp_path.iterdir()] == [catalogue]
+
+
+def test_a_refused_run_reports_what_the_gate_found(
+    run: Run, catalogue: Path, tmp_path: Path, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert encoder
+    run("sync", catalogue)
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    write_jsonl(catalogue, ROWS[:1])
+    report, page = tmp_path / "report.json", tmp_path / "report.html"
+    for options in (["--dry-run"], []):
+        run("sync", catalogue, "--prune", "--report", report, "--report", page, *options, code=4)
+        summary = json.loads(report.read_bytes())["summary"]
+        assert (summary["outcome"], summary["dry_run"]) == ("refused", bool(options))
+        assert summary["why"].startswith("The run was refused.\nfewer-videos: 1 videos would be left of 3")
+        (finding,) = summary["findings"]
+        assert (finding["rule"], finding["accepted"]) == ("fewer-videos", False)
+        assert summary["before"]["videos"] == 3
+        assert summary["actions"]["remove"] == 2
+        assert "Refused by the gate" in page.read_text(encoding="utf-8")
