@@ -9,6 +9,7 @@ import pytest
 from ingest import encoders
 from ingest.__main__ import main
 from ingest.model import Model
+from retrieval.runs import RUNS_FILE
 from tests.support.documents import IDENTITY, WordEncoder, word_model, write_jsonl
 from tests.support.folders import passing_folder
 
@@ -105,7 +106,9 @@ def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def bytes_of(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All there is but the log of runs, by path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUNS_FILE)
+    return {path: path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("poison", POISON)
