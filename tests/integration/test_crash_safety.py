@@ -36,8 +36,8 @@ QUERIES = [
     "rings of Saturn",
     "collimation",
 ]
-MANY = [*CHANGED, *alike_videos(250)]
-"""Two batches of texts."""
+MANY = [*CHANGED, *alike_videos(400)]
+"""Three batches of texts, so that a run is often killed when a part of them is kept."""
 
 MOST_STEPS = 60
 

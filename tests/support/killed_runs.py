@@ -55,13 +55,17 @@ class Figures:
         self._fell: Counter[Phase] = Counter()
         self._answers: Counter[int] = Counter()
         self.kills = 0
-        self.resumed = 0
+        self.resumed = self.resumed_in_part = 0
         tell(f"seed {SEED}")
 
     def killed(self, moment: Moment, phase: Phase, age: float, *, by_us: bool) -> None:
         tell(f"aimed at {moment}, {age:.3f} s old: {phase.name if by_us else 'it had ended'}")
         self.kills += by_us
         self._fell[phase] += by_us
+
+    def goes_on(self, kept: int, of: int) -> None:
+        self.resumed += kept > 0
+        self.resumed_in_part += 0 < kept < of
 
     def answered(self, statuses: Counter[int]) -> None:
         self._answers += statuses
@@ -70,7 +74,8 @@ class Figures:
         fell = ", ".join(f"{phase.name} {self._fell[phase]}" for phase in Phase)
         answers = ", ".join(f"{count} with {status}" for status, count in sorted(self._answers.items()))
         return (
-            f"{self.kills} kills: {fell}; {self.resumed} runs found embeddings of one before them; "
+            f"{self.kills} kills: {fell}; {self.resumed} runs found embeddings of one before them, "
+            f"{self.resumed_in_part} a part of all; "
             f"{self._answers.total()} searches: {answers}"
         )
 
@@ -91,9 +96,9 @@ class Scene:
         self._givers: dict[str, list[int]] = {path: [] for path in PATHS}
 
     @property
-    def has_kept(self) -> bool:
-        """Whether there are embeddings that the next run can use."""
-        return bool(self._kept)
+    def kept(self) -> int:
+        """How many embeddings the next run can find."""
+        return len(self._kept)
 
     def check(self, figures: Figures) -> bool:
         """Check that the live version is the old one or the new one, whole; say whether it is the new one."""
@@ -187,7 +192,7 @@ def kill_on_one_index(
         with searching(api.address, undisturbed.queries) as clients:
             scene = Scene(undisturbed, ingest, api, clients, before)
             for moment in at:
-                figures.resumed += scene.has_kept
+                figures.goes_on(scene.kept, len(undisturbed.kept))
                 with WatchedSync(ingest, *undisturbed.arguments) as sync:
                     by_us, age = sync.killed_at(moment, undisturbed.lengths)
                 figures.killed(moment, sync.phase, age, by_us=by_us)
@@ -195,9 +200,9 @@ def kill_on_one_index(
                     break
             with WatchedSync(ingest, *undisturbed.arguments) as sync:
                 said = sync.ended()
-            goes_on = scene.has_kept and "Nothing to do" not in said
-            assert ("embedded by an earlier run" in said) is goes_on, said
-            figures.resumed += goes_on
+            found = 0 if "Nothing to do" in said else scene.kept
+            assert ("embedded by an earlier run" in said) is (found > 0), said
+            figures.goes_on(found, len(undisturbed.kept))
             scene.check_end(figures)
         scene.check(figures)
 
