@@ -19,6 +19,12 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def discard_replacements(path: Path) -> None:
+    """Delete what replacing a file has left beside it where that was cut off. None may be under way."""
+    for beside in path.parent.glob(f".{path.name}.*"):
+        beside.unlink(missing_ok=True)
+
+
 def copy_sparse(source: str, target: str) -> str:
     """Copy a file without its holes, and return the target.
 

@@ -46,8 +46,10 @@ class EdgeStore:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """Keep every other run away from this folder until the block ends."""
+        """Keep every other run away from this folder until the block ends; clear up after those before."""
         with file_lock(self._generations.index_dir):
+            # Here and not only where a version is built: a run may find that there is nothing to do.
+            self._generations.discard_unused()
             yield
 
     async def live(self) -> Manifest | None:

@@ -14,7 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from retrieval.durable_files import copy_sparse, replace_file, sync_folder, sync_tree
+from retrieval.durable_files import (
+    copy_sparse,
+    discard_replacements,
+    replace_file,
+    sync_folder,
+    sync_tree,
+)
 from retrieval.errors import IndexUnavailableError
 from retrieval.manifest import Manifest, new_version_name
 
@@ -102,11 +108,26 @@ class Generations:
         """Delete whatever was started and never published."""
         shutil.rmtree(self._building, ignore_errors=True)
 
+    def discard_unused(self) -> None:
+        """Delete all that runs left that were killed, while no other run is at work.
+
+        That is what they did not finish, and finished generations that the pointer does not name. Without a
+        pointer those stay until one is published. Raises IndexUnavailableError where it cannot be read.
+        """
+        self.discard_unfinished()
+        discard_replacements(self.index_dir / POINTER_FILE)
+        pointer = self.pointer()
+        if pointer:
+            self._discard_all_but(pointer)
+
     def _switch(self, name: str) -> Pointer:
         before = self.pointer()
         pointer = Pointer(live=name, previous=before.live if before else None)
         replace_file(self.index_dir / POINTER_FILE, msgspec.json.encode(pointer))
-        for folder in self._finished.iterdir():
+        self._discard_all_but(pointer)
+        return pointer
+
+    def _discard_all_but(self, pointer: Pointer) -> None:
+        for folder in self._finished.glob("*"):
             if folder.name not in (pointer.live, pointer.previous):
                 shutil.rmtree(folder, ignore_errors=True)
-        return pointer

@@ -13,6 +13,17 @@ from retrieval.exported_model import read_exported_model
 from retrieval.settings import DATA_DIR
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=4, help="how many syncs each crash test kills (4)")
+
+
+@pytest.fixture(scope="session")
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many runs each test that kills runs is to kill."""
+    number: int = request.config.getoption("--kills")
+    return number
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

@@ -1,27 +1,26 @@
 """A sync that dies at any moment leaves the old version or the new one, and the next run ends the work."""
 
 import asyncio
-import json
-import random
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.generations import Generations
 from retrieval.onnx_encoder import OnnxEncoder
 from retrieval.opening import embedded_index
 from retrieval.query_batcher import QueryBatcher
 from retrieval.search import Searcher, SearchRequest
 from tests.integration.conftest import ROWS
-from tests.support.contents import Contents, assert_same_contents, contents_of
-from tests.support.documents import write_jsonl
+from tests.support.contents import Contents, assert_same_contents, contents_of, left_over
+from tests.support.documents import alike_videos, write_jsonl
 from tests.support.folders import passing_folder
-from tests.support.processes import PATIENCE, Finished, Ingest, copied, eventually, run_module
+from tests.support.killed_runs import Undisturbed, kill_runs, undisturbed_run
+from tests.support.processes import Finished, Ingest, copied, run_module
 from tests.support.stopping_sync import EXIT_CODE
+from tests.support.tiny_model import edit_json
 
 CHANGED: list[dict[str, object]] = [
     {**ROWS[0], "title": "Growing beans"},
@@ -37,7 +36,9 @@ QUERIES = [
     "rings of Saturn",
     "collimation",
 ]
-KILLS = 6
+MANY = [*CHANGED, *alike_videos(400)]
+"""Three batches of texts, so that a run is often killed when a part of them is kept."""
+
 MOST_STEPS = 60
 
 Answers = dict[str, list[tuple[str, float]]]
@@ -50,7 +51,6 @@ class Whole(msgspec.Struct):
     arguments: list[str | Path]
     before: Contents
     after: Contents
-    building_seconds: float
 
 
 @pytest.fixture(scope="module")
@@ -70,37 +70,14 @@ def quick(start: Path, model_dir: Path) -> Iterator[Whole]:
         yield uninterrupted(start, model_dir, folder, CHANGED)
 
 
-@pytest.fixture(scope="module")
-def slow(start: Path, model_dir: Path) -> Iterator[Whole]:
-    """A run that is at work for a while."""
-    sample = [json.loads(line) for line in SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines()]
-    with passing_folder() as folder:
-        yield uninterrupted(start, model_dir, folder, [*CHANGED, *sample[:3]])
-
-
 def uninterrupted(start: Path, model_dir: Path, folder: Path, rows: list[dict[str, object]]) -> Whole:
     ingest = Ingest(copied(start, folder / "index"), model_dir.resolve())
     before = contents_of(ingest.index_dir)
     arguments: list[str | Path] = ["sync", write_jsonl(folder / "talks.jsonl", rows), "--prune"]
-    with ingest.start(*arguments) as process:
-        wait_until_building(ingest)
-        began = time.monotonic()
-        _, errors = process.communicate(timeout=PATIENCE)
-        seconds = time.monotonic() - began
-    assert process.returncode == 0, errors
+    ingest.done(*arguments)
     after = contents_of(ingest.index_dir)
     assert after.version != before.version
-    return Whole(start, arguments, before, after, seconds)
-
-
-def being_built(ingest: Ingest) -> bool:
-    return any(ingest.index_dir.glob("building/*"))
-
-
-def wait_until_building(ingest: Ingest) -> None:
-    """Wait for this run to build, whatever an earlier one left."""
-    earlier = set(ingest.index_dir.glob("building/*"))
-    eventually(lambda: set(ingest.index_dir.glob("building/*")) - earlier or None)
+    return Whole(start, arguments, before, after)
 
 
 async def ask(index_dir: Path, encoder: OnnxEncoder) -> Answers:
@@ -149,49 +126,64 @@ def stopping(ingest: Ingest, at: int, whole: Whole) -> Finished:
     return run_module("tests.support.stopping_sync", str(at), *whole.arguments, **ingest.environment)
 
 
+def stopped_runs(
+    first: int, whole: Whole, ingest: Ingest, encoder: OnnxEncoder, expected: list[Answers]
+) -> list[bool]:
+    """Stop runs, each two steps later than the one before; say of each whether the new version was live."""
+    saw_new = []
+    for step in range(first, MOST_STEPS, 2):
+        finished = stopping(ingest, step, whole)
+        if finished.returncode != EXIT_CODE:
+            break
+        saw_new.append(check_live(whole, ingest.index_dir, encoder, expected))
+    assert finished.returncode == 0, finished.stderr
+    assert check_live(whole, ingest.index_dir, encoder, expected) is True
+    return saw_new
+
+
 def test_a_run_may_stop_before_any_of_its_steps(
     quick: Whole, folder: Path, model_dir: Path, encoder: OnnxEncoder
 ) -> None:
-    """Each run dies a step later than the one before, and starts from what that one left behind."""
+    """Each run starts from what the one before left: odd steps on one index, even ones on another."""
     expected = answers_of(quick, encoder)
-    ingest = Ingest(copied(quick.start, folder / "index"), model_dir.resolve())
-    saw_new = []
-    for step in range(1, MOST_STEPS):
-        finished = stopping(ingest, step, quick)
-        if finished.returncode != EXIT_CODE:
-            break
-        saw_new.append(check_live(quick, ingest.index_dir, encoder, expected))
-    assert finished.returncode == 0, finished.stderr
-    # One switch from the old to the new, and runs that stopped on either side of it.
-    assert saw_new == sorted(saw_new)
-    assert saw_new.count(False) > 5
-    assert saw_new[-1] is True
-    assert check_live(quick, ingest.index_dir, encoder, expected) is True
-    assert list(ingest.index_dir.glob("building/*")) == []
+    indexes = [Ingest(copied(quick.start, folder / name), model_dir.resolve()) for name in ("odd", "even")]
+    with ThreadPoolExecutor() as both:
+        seen = list(
+            both.map(
+                lambda first, ingest: stopped_runs(first, quick, ingest, encoder, expected), (1, 2), indexes
+            )
+        )
+    for ingest, saw_new in zip(indexes, seen, strict=True):
+        # One switch from the old to the new, and runs that stopped on either side of it.
+        assert saw_new == sorted(saw_new)
+        assert saw_new.count(False) > 5
+        assert saw_new[-1] is True
+        assert left_over(ingest.index_dir) == []
 
 
-def test_a_run_may_be_killed_at_any_moment(
-    slow: Whole, folder: Path, model_dir: Path, encoder: OnnxEncoder
+@pytest.fixture(scope="module")
+def first_build(model_dir: Path) -> Iterator[Undisturbed]:
+    with passing_folder() as folder:
+        source = write_jsonl(folder / "talks.jsonl", MANY)
+        yield undisturbed_run(None, [source, "--prune"], QUERIES, folder, model_dir)
+
+
+@pytest.fixture(scope="module")
+def update(start: Path, model_dir: Path) -> Iterator[Undisturbed]:
+    with passing_folder() as folder:
+        source = write_jsonl(folder / "talks.jsonl", MANY)
+        yield undisturbed_run(start, [source, "--prune"], QUERIES, folder, model_dir)
+
+
+def test_a_first_build_may_be_killed_at_any_moment(
+    first_build: Undisturbed, small_index: tuple[Path, str], folder: Path, kills: int
 ) -> None:
-    expected = answers_of(slow, encoder)
-    ingest = Ingest(copied(slow.start, folder / "index"), model_dir.resolve())
-    chance = random.Random(9)
-    left_behind = 0
-    for kill in range(KILLS):
-        with ingest.start(*slow.arguments) as process:
-            wait_until_building(ingest)
-            # The first one at once, the others spread over the time that building and publishing take.
-            time.sleep(slow.building_seconds * (kill + chance.random()) / KILLS if kill else 0)
-            process.kill()
-        left_behind += being_built(ingest)
-        if check_live(slow, ingest.index_dir, encoder, expected):
-            # It was done before it was killed: the next one starts over.
-            ingest = Ingest(copied(slow.start, folder / f"index-{kill}"), model_dir.resolve())
-    assert left_behind
-    ingest.done(*slow.arguments)
-    assert check_live(slow, ingest.index_dir, encoder, expected) is True
-    assert list(ingest.index_dir.glob("building/*")) == []
-    pointer = Generations(ingest.index_dir).pointer()
-    assert pointer is not None
-    kept = {path.name for path in ingest.index_dir.glob("generations/*")}
-    assert kept == {pointer.live, pointer.previous}
+    """Half of them where there is no index, half where the sample is served until the first build is live."""
+    sample = copied(small_index[0], folder / "sample")
+    for manifest in sample.glob("generations/*/manifest.json"):
+        edit_json(manifest, is_sample=True)
+    kill_runs(first_build, [None, sample], kills)
+
+
+def test_an_update_may_be_killed_at_any_moment(update: Undisturbed, start: Path, kills: int) -> None:
+    kill_runs(update, [start], kills)

@@ -63,12 +63,32 @@ def assert_same_contents(found: Contents, expected: Contents) -> None:
     _assert_same_vectors(found.passage_vectors, expected.passage_vectors)
 
 
+def assert_same_bits(found: Contents, expected: Contents) -> None:
+    """Compare as above, and vectors to the last bit."""
+    assert_same_contents(found, expected)
+    for one, other in (
+        (found.vectors, expected.vectors),
+        (found.passage_vectors, expected.passage_vectors),
+    ):
+        assert {name: row.tobytes() for name, row in one.items()} == {
+            name: row.tobytes() for name, row in other.items()
+        }
+
+
 def files_of(index_dir: Path) -> dict[str, bytes | None]:
     """Which versions there are, and which file says which one is live; not the log of runs."""
     names: dict[str, bytes | None] = {f"generations/{p.name}": None for p in index_dir.glob("generations/*")}
     names |= {f"building/{p.name}": None for p in index_dir.glob("building/*")}
     files = (p for p in index_dir.iterdir() if p.is_file() and p.name != RUNS_FILE)
     return names | {p.name: p.read_bytes() for p in files}
+
+
+def left_over(index_dir: Path) -> list[Path]:
+    """List what a run that is over should not have left."""
+    pointer = Generations(index_dir).pointer()
+    assert pointer is not None
+    found = [*index_dir.glob(".*"), *index_dir.glob("building/*"), *index_dir.glob("generations/*")]
+    return [path for path in found if path.name not in (pointer.live, pointer.previous)]
 
 
 def _assert_same_vectors(found: dict[str, PairVector], expected: dict[str, PairVector]) -> None:

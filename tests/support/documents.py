@@ -14,6 +14,7 @@ from retrieval.encoder import Embedding, Embeddings
 from retrieval.manifest import ModelIdentity
 
 DIMENSION = 16
+_WORDS = ("bread", "salt", "oven", "flour", "water", "wheel", "chain", "brake", "saddle", "tyre", "moon")
 IDENTITY = ModelIdentity(name="words", weights_sha256="0" * 64, dimension=DIMENSION)
 
 
@@ -85,6 +86,17 @@ def use_word_encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def alike_videos(count: int) -> list[dict[str, object]]:
+    """Make up short videos that share their few words; some have no transcript."""
+    chance = np.random.default_rng(11)
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        said = " ".join(chance.choice(_WORDS, 12))
+        transcript = None if number % 9 == 0 else f"{said} {number if number % 5 else ''}"
+        rows.append({"video_id": f"v{number}", "title": f"{said[:14]} {number}", "transcript": transcript})
+    return rows
 
 
 def _direction(word: str) -> Embedding:

@@ -77,6 +77,7 @@ class Api(msgspec.Struct):
 
     address: str
     process: subprocess.Popen[str]
+    log: Path
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         return httpx.get(f"{self.address}{path}", params=parameters, timeout=10)
@@ -101,9 +102,9 @@ def running_api(index_dir: Path, model_dir: Path, **more: str) -> Iterator[Api]:
             stdout=stderr,
             stderr=stderr,
         )
-        api = Api(f"http://127.0.0.1:{port}", process)
+        api = Api(f"http://127.0.0.1:{port}", process, log)
         try:
-            eventually(lambda: _answers(api, log))
+            eventually(lambda: _answers(api))
             yield api
         finally:
             process.kill()
@@ -157,8 +158,8 @@ def copied(index_dir: Path, to: Path) -> Path:
     return to
 
 
-def _answers(api: Api, log: Path) -> bool | None:
-    assert api.process.poll() is None, f"the service stopped: {log.read_text()}"
+def _answers(api: Api) -> bool | None:
+    assert api.process.poll() is None, f"the service stopped: {api.log.read_text()}"
     try:
         return api.get("/livez").status_code > 0
     except httpx.TransportError:

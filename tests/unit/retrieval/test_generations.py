@@ -298,3 +298,27 @@ def test_discarding_what_is_unfinished_leaves_the_finished(versions: Generations
     assert unfinished(versions) == []
     assert finished(versions) == {one}
     assert live_content(versions) == "one"
+
+
+def test_what_killed_runs_left_is_discarded(versions: Generations) -> None:
+    one, two = publish(versions, "one"), publish(versions, "two")
+    build(versions, "three")
+    moved = versions.folder("moved-and-never-live")
+    moved.mkdir()
+    (versions.index_dir / f".{POINTER_FILE}.1234").write_text("half a poin")
+    (versions.index_dir / "lock").touch()
+    versions.discard_unused()
+    assert versions.pointer() == Pointer(live=two, previous=one)
+    assert finished(versions) == {one, two}
+    assert unfinished(versions) == []
+    assert {path.name for path in versions.index_dir.iterdir()} == {POINTER_FILE, "generations", "lock"}
+
+
+def test_without_a_pointer_no_finished_generation_is_discarded(versions: Generations) -> None:
+    versions.discard_unused()
+    one = publish(versions, "one")
+    build(versions, "two")
+    (versions.index_dir / POINTER_FILE).unlink()
+    versions.discard_unused()
+    assert finished(versions) == {one}
+    assert unfinished(versions) == []

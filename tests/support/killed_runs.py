@@ -1,0 +1,248 @@
+"""Syncs that are killed one after the other while a service is searched on their index, and what must hold.
+
+Everything is held against one run that nothing stopped. Both kept their embeddings, so ids, payloads and
+vectors must be the same to the last bit (docs/decisions/0007-kept-embeddings.md); the distances of answers
+need not, since they depend on which queries are embedded together.
+"""
+
+import itertools
+import math
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from retrieval.generations import Generations
+from retrieval.manifest import Manifest
+from tests.support.contents import Contents, assert_same_bits, contents_of, left_over
+from tests.support.folders import passing_folder
+from tests.support.kept import kept
+from tests.support.killing import Lengths, Moment, Phase, WatchedSync, moments
+from tests.support.processes import Api, Ingest, copied, eventually, running_api
+from tests.support.searching import PATHS, Answer, Clients, Question, Served, ask_all, givers, searching
+
+SEED = 69
+"""One whose first four points, and first two and two, are of different phases."""
+
+KILLS_OF_ONE_INDEX = 4
+SURELY_RESUMED = 12
+"""As many kills do not all fall before anything is kept; fewer may, on a slow machine."""
+
+Kept = dict[bytes, tuple[int, bytes]]
+
+
+class Undisturbed(msgspec.Struct, frozen=True):
+    """A run that nothing stopped: how long its phases took, what it made, and what is answered from that."""
+
+    arguments: Sequence[str | Path]
+    queries: Sequence[str]
+    model_dir: Path
+    lengths: Lengths
+    after: Contents
+    answers: Mapping[Question, Answer]
+    kept: Kept
+
+
+class Figures:
+    """What is told of killed runs; where a test fails, pytest shows it."""
+
+    def __init__(self) -> None:
+        self._fell: Counter[Phase] = Counter()
+        self._answers: Counter[int] = Counter()
+        self.kills = 0
+        self.resumed = self.resumed_in_part = 0
+        tell(f"seed {SEED}")
+
+    def killed(self, moment: Moment, phase: Phase, age: float, *, by_us: bool) -> None:
+        tell(f"aimed at {moment}, {age:.3f} s old: {phase.name if by_us else 'it had ended'}")
+        self.kills += by_us
+        self._fell[phase] += by_us
+
+    def goes_on(self, kept: int, of: int) -> None:
+        self.resumed += kept > 0
+        self.resumed_in_part += 0 < kept < of
+
+    def answered(self, statuses: Counter[int]) -> None:
+        self._answers += statuses
+
+    def __str__(self) -> str:
+        fell = ", ".join(f"{phase.name} {self._fell[phase]}" for phase in Phase)
+        answers = ", ".join(f"{count} with {status}" for status, count in sorted(self._answers.items()))
+        return (
+            f"{self.kills} kills: {fell}; {self.resumed} runs found embeddings of one before them, "
+            f"{self.resumed_in_part} a part of all; "
+            f"{self._answers.total()} searches: {answers}"
+        )
+
+
+class Scene:
+    """One index, the service and the clients on it, and what they are held against."""
+
+    def __init__(
+        self, undisturbed: Undisturbed, ingest: Ingest, api: Api, clients: Clients, old: Served
+    ) -> None:
+        self.ingest = ingest
+        self._undisturbed = undisturbed
+        self._api = api
+        self._clients = clients
+        self._old = old
+        self._start = live_contents(ingest.index_dir)
+        self._kept: Kept = {}
+        self._givers: dict[str, list[int]] = {path: [] for path in PATHS}
+
+    @property
+    def kept(self) -> int:
+        """How many embeddings the next run can find."""
+        return len(self._kept)
+
+    def check(self, figures: Figures) -> bool:
+        """Check that the live version is the old one or the new one, whole; say whether it is the new one."""
+        found = live_contents(self.ingest.index_dir)
+        is_new = found is not None and found.version != self._old.version
+        expected = self._undisturbed.after if is_new else self._start
+        assert (found is None) is (expected is None)
+        if found and expected:
+            assert_same_bits(found, expected)
+            assert what_stays(found) == what_stays(expected)
+        self._check_answers(figures, [found.version] if found and is_new else [])
+        self._check_kept()
+        return is_new
+
+    def check_end(self, figures: Figures) -> None:
+        """Check the new version, that it is answered from, and that nothing else is left."""
+        assert self.check(figures)
+        pointer = Generations(self.ingest.index_dir).pointer()
+        assert pointer is not None
+        assert pointer.previous == self._old.version
+        assert left_over(self.ingest.index_dir) == []
+        new = Served(pointer.live, self._undisturbed.answers)
+        eventually(lambda: self._is_served(new))
+        # The numbers grow with each one that is kept: nothing was embedded twice, and in the same order.
+        assert self._kept == self._undisturbed.kept
+
+    def _is_served(self, version: Served) -> bool | None:
+        answers = ask_all(self._api.address, self._undisturbed.queries)
+        return all(version.gave(question, answer) for question, answer in answers.items()) or None
+
+    def _check_answers(self, figures: Figures, new: Sequence[str]) -> None:
+        served = [self._old, *(Served(version, self._undisturbed.answers) for version in new)]
+        for path, heard in self._clients.take().items():
+            self._givers[path] += givers(heard, served)
+            # Nobody is answered from the old version again.
+            assert self._givers[path] == sorted(self._givers[path])
+            figures.answered(Counter(answer.status for _, answer in heard))
+
+    def _check_kept(self) -> None:
+        """Check that nothing that was kept is lost, or was embedded again."""
+        found = kept_of_dead(self.ingest)
+        assert self._kept.items() <= found.items()
+        self._kept = found
+
+
+def undisturbed_run(
+    start: Path | None, arguments: Sequence[str | Path], queries: Sequence[str], folder: Path, model_dir: Path
+) -> Undisturbed:
+    """Let a run through, while a service is searched as it is when others are killed."""
+    ingest = on_copy(start, folder, model_dir)
+    with service(ingest) as api:
+        with searching(api.address, queries) as clients, WatchedSync(ingest, *arguments) as sync:
+            sync.ended()
+        assert all(clients.take().values())
+        after = contents_of(ingest.index_dir)
+        eventually(lambda: api.get("/info").json()["index_version"] == after.version or None)
+        answers = ask_all(api.address, queries)
+    assert {answer.status for answer in answers.values()} == {200}
+    return Undisturbed(
+        arguments, queries, ingest.model_dir, sync.lengths(), after, answers, kept_of_dead(ingest)
+    )
+
+
+def kill_runs(undisturbed: Undisturbed, starts: Sequence[Path | None], kills: int) -> None:
+    """Kill so many runs, a few on a copy of each start in turn; None starts with no index."""
+    chance = random.Random(SEED)
+    figures = Figures()
+    at_a_time = min(KILLS_OF_ONE_INDEX, math.ceil(kills / len(starts)))
+    for start in itertools.cycle(starts):
+        if figures.kills == kills:
+            break
+        with passing_folder() as folder:
+            ingest = on_copy(start, folder, undisturbed.model_dir)
+            kill_on_one_index(
+                undisturbed, ingest, moments(chance, at_a_time)[: kills - figures.kills], figures
+            )
+    tell(str(figures))
+    assert figures.resumed or kills < SURELY_RESUMED
+
+
+def kill_on_one_index(
+    undisturbed: Undisturbed, ingest: Ingest, at: Sequence[Moment], figures: Figures
+) -> None:
+    """Kill a run at each of these moments, unless one of them got through, and let the last one through."""
+    with service(ingest) as api:
+        old = live_contents(ingest.index_dir)
+        before = Served(old.version if old else None, ask_all(api.address, undisturbed.queries))
+        for question, answer in before.answers.items():
+            assert answer.status == 200 if old else answer.said["code"] == "index-unavailable"
+            assert not answer.says(undisturbed.answers[question])
+        with searching(api.address, undisturbed.queries) as clients:
+            scene = Scene(undisturbed, ingest, api, clients, before)
+            for moment in at:
+                figures.goes_on(scene.kept, len(undisturbed.kept))
+                with WatchedSync(ingest, *undisturbed.arguments) as sync:
+                    by_us, age = sync.killed_at(moment, undisturbed.lengths)
+                figures.killed(moment, sync.phase, age, by_us=by_us)
+                if scene.check(figures):
+                    break
+            with WatchedSync(ingest, *undisturbed.arguments) as sync:
+                said = sync.ended()
+            found = 0 if "Nothing to do" in said else scene.kept
+            assert ("embedded by an earlier run" in said) is (found > 0), said
+            figures.goes_on(found, len(undisturbed.kept))
+            scene.check_end(figures)
+        scene.check(figures)
+
+
+@contextmanager
+def service(ingest: Ingest) -> Iterator[Api]:
+    """Serve an index until the block ends; nothing may have gone wrong until then."""
+    with running_api(ingest.index_dir, ingest.model_dir, SEARCH_CACHE="0") as api:
+        yield api
+        assert api.stop() == 0
+        log = api.log.read_text(encoding="utf-8")
+        assert "ERROR" not in log, log
+
+
+def on_copy(start: Path | None, folder: Path, model_dir: Path) -> Ingest:
+    """Make a command line on a copy of an index, or on none, that keeps its embeddings."""
+    index_dir = copied(start, folder / "index") if start else folder / "index"
+    return Ingest(index_dir, model_dir.resolve(), folder / "embeddings")
+
+
+def live_contents(index_dir: Path) -> Contents | None:
+    """Read the live version, if there is one."""
+    return contents_of(index_dir) if Generations(index_dir).pointer() else None
+
+
+def what_stays(contents: Contents) -> Manifest:
+    """Return all of a manifest that does not tell one run from another."""
+    return msgspec.structs.replace(
+        contents.manifest, index_version="", built_at=datetime.min.replace(tzinfo=UTC)
+    )
+
+
+def kept_of_dead(ingest: Ingest) -> Kept:
+    """Read what a run kept that is over, in a copy: its journal is for the next run to play back."""
+    assert ingest.embeddings_dir
+    if not ingest.embeddings_dir.exists():
+        return {}
+    with passing_folder() as folder:
+        return kept(copied(ingest.embeddings_dir, folder / "copy"))
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
