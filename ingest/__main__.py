@@ -217,12 +217,15 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
         start, plan = planned.start, planned.plan
         for line in describe_plan(plan, start):
             tell(line)
-        if args.prune and report.rejected > len(report.not_fetched):
-            console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
+        if args.prune and report.rejected_without_id:
+            console.print(
+                f"Nothing is removed: {report.rejected_without_id} rows were rejected that do not say which "
+                "video they are, see above."
+            )
         if args.dry_run:
             _tell_preview(planned, report, console, as_json=args.json)
             gate.check(planned.refusals)
-        elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
+        elif planned.changes_nothing(gate):
             gate.check(planned.refusals)  # What holds all of a source may be the better for it.
             console.print("Nothing to do: the index holds all of this already.")
         else:

@@ -442,10 +442,13 @@ def test_a_rejected_row_is_not_taken_for_a_video_that_is_gone(
 ) -> None:
     assert encoder
     run("sync", catalogue)
-    write_jsonl(catalogue, [ROWS[0], {**ROWS[1], "title": None}])
-    said = run("sync", catalogue, "--prune", code=1)
-    assert "Nothing is removed: 1 rows were rejected" in said
+    nameless = {**ROWS[1], "video_id": None}
+    said = run("sync", write_jsonl(catalogue, [ROWS[0], nameless]), "--prune", code=1)
+    assert "Nothing is removed: 1 rows were rejected that do not say which video they are" in said
     assert contents_of(index_dir).vectors.keys() == {"a", "b", "c"}
+    # One that does say so is spared, and what is gone is removed all the same.
+    run("sync", write_jsonl(catalogue, [ROWS[0], {**ROWS[1], "title": None}]), "--prune", code=1)
+    assert contents_of(index_dir).vectors.keys() == {"a", "b"}
 
 
 def test_a_report_never_overwrites_a_source(run: Run, catalogue: Path, encoder: WordEncoder) -> None:
