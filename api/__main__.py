@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from types import FrameType
 
 import uvicorn
 import uvloop
 
 from api.app import create_app
+from api.draining import Draining
 from api.problems import first_cause
 from api.settings import ApiSettings
 from retrieval.errors import VidsearchError
@@ -22,7 +24,7 @@ from retrieval.settings import SettingsError
 CANNOT_LISTEN = 1
 BAD_SETTINGS = 2
 CANNOT_SEARCH = 3
-GRACE_SECONDS = 8
+GRACE_SECONDS = 7
 """How long requests in flight may take to finish once the service is told to stop."""
 
 _EPILOG = """\
@@ -32,6 +34,8 @@ environment:
   INDEX_DIR          where the index is (.data/index)
   MODEL_DIR          where the exported model is (.data/model)
   SEARCH_CACHE       how many answers are kept, 0 for none (1024)
+  MAX_SEARCHES       how many searches are answered at a time, a burst aside; more get a 503 (4 a processor)
+  DRAIN_SECONDS      for how long /readyz says that the service stops, before it does (1)
   ENCODER_THREADS    how many queries are embedded at once (one a processor)
   QDRANT_URL         a Qdrant server that has the index, instead of INDEX_DIR (port 6333 if none)
   QDRANT_API_KEY     the server's key
@@ -57,7 +61,13 @@ class CannotListenError(VidsearchError):
 
 
 class AnnouncingServer(uvicorn.Server):
-    """A server that says where it listens, once it does, and leaves the process alone when it stops."""
+    """A server that says where it listens and that it is about to stop, and leaves the process alone."""
+
+    def __init__(self, config: uvicorn.Config, draining: Draining, drain_seconds: float) -> None:
+        """Begin `draining` at SIGTERM, and stop so many seconds later."""
+        super().__init__(config)
+        self._draining = draining
+        self._drain_seconds = drain_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then print one line. Raises CannotListenError."""
@@ -72,6 +82,14 @@ class AnnouncingServer(uvicorn.Server):
             f"vidsearch listens on {address}. Try: curl '{address}/v1/search?query=your+question'\n"
         )
         sys.stdout.flush()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop now, or, at the first SIGTERM, once whoever sends requests had time to see that it will."""
+        if sig != signal.SIGTERM or self._draining.has_begun:
+            super().handle_exit(sig, frame)
+            return
+        self._draining.begin()
+        asyncio.get_running_loop().call_later(self._drain_seconds, super().handle_exit, sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -92,7 +110,8 @@ class AnnouncingServer(uvicorn.Server):
 
 async def serve(settings: ApiSettings) -> None:
     """Open the search, then the port; close them in reverse. Raises VidsearchError."""
-    app = create_app(settings)
+    draining = Draining()
+    app = create_app(settings, draining=draining)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -108,7 +127,7 @@ async def serve(settings: ApiSettings) -> None:
     try:
         # Outside uvicorn, so that what cannot be opened is an error here and not a traceback in its log.
         async with app.lifespan():
-            await AnnouncingServer(config).serve()
+            await AnnouncingServer(config, draining, settings.drain_seconds).serve()
     except BaseExceptionGroup as group:
         raise first_cause(group) from None
 

@@ -7,9 +7,11 @@ import msgspec
 from litestar import Litestar
 from litestar.di import Provide
 
+from api.admission import Admission, admit_searches
 from api.classic import classic_search, info, root
 from api.documentation import describe_api, serve_assets
-from api.health import Readiness, health, livez, readyz
+from api.draining import Draining
+from api.health import Readiness, health, livez, readyz, startupz
 from api.problems import respond
 from api.search import search, search_batch
 from api.settings import ApiSettings
@@ -33,17 +35,25 @@ def open_search(settings: ApiSettings) -> AbstractAsyncContextManager[Searcher]:
     return open_searcher(settings.search)
 
 
-def create_app(settings: ApiSettings, *, open_search: OpenSearch = open_search) -> Litestar:
-    """Build the service. Its start opens the search and its end closes it; building it does neither."""
+def create_app(
+    settings: ApiSettings, *, open_search: OpenSearch = open_search, draining: Draining | None = None
+) -> Litestar:
+    """Build the service. Its start opens the search and its end closes it; building it does neither.
+
+    `draining` begins when whoever runs it was told to stop.
+    """
+    draining = draining or Draining()
     opened: list[Services] = []
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with open_search(settings) as searcher:
-            opened.append(Services(searcher, Readiness(searcher)))
+            readiness = Readiness(searcher, draining)
+            opened.append(Services(searcher, readiness))
             try:
                 yield
             finally:
+                await readiness.close()
                 opened.clear()
 
     def provide_searcher() -> Searcher:
@@ -65,6 +75,7 @@ def create_app(settings: ApiSettings, *, open_search: OpenSearch = open_search) 
             similar_videos,
             livez,
             readyz,
+            startupz,
             health,
             serve_assets(),
         ],
@@ -78,5 +89,7 @@ def create_app(settings: ApiSettings, *, open_search: OpenSearch = open_search) 
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = keep_video_ids_whole(app.asgi_handler)
+    app.asgi_handler = admit_searches(
+        keep_video_ids_whole(app.asgi_handler), Admission(settings.max_searches), draining
+    )
     return app

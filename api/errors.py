@@ -51,3 +51,10 @@ class UnsupportedBodyError(RequestError):
 
     def __init__(self) -> None:
         super().__init__("The body must be JSON. Send it with the header Content-Type: application/json")
+
+
+class StoppingError(VidsearchError):
+    """The service was told to stop, and still answers those who do not know."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is stopping.")

@@ -1,6 +1,7 @@
 """Health, for machines that poll: whether to restart the process, and whether to send it requests."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from time import monotonic
@@ -14,6 +15,8 @@ from litestar.params import SkipValidation
 
 from api import __version__
 from api.documentation import operation_id
+from api.draining import Draining
+from api.errors import StoppingError
 from api.problems import NEEDS_INDEX, described
 from api.schemas import Health, Probe
 from api.shapes import shape_index_health
@@ -22,6 +25,12 @@ from retrieval.search import Searcher
 
 CHECK_SECONDS = 0.5
 KEPT_SECONDS = 1.0
+FORGOTTEN_SECONDS = 2.0
+"""After so long what was found is not told any more: nobody has kept asking."""
+
+WATCHED_SECONDS = 15.0
+"""For so long after somebody polled the next one is expected."""
+
 HEALTH_JSON = "application/health+json"
 
 _logger = logging.getLogger(__name__)
@@ -31,31 +40,70 @@ _NEVER_STORED = CacheControlHeader(no_store=True)
 
 
 class Readiness:
-    """Whether searches are answered, asked at most once a second however many poll it."""
+    """Whether searches are answered, found out once a second for as long as anybody asks.
 
-    def __init__(self, searcher: Searcher, *, clock: Callable[[], float] = monotonic) -> None:
+    Whoever polls is told what was found last and waits for nobody: a service with much to do still says how
+    it is. Only the first to ask in a while waits, for the time of one search.
+    """
+
+    def __init__(
+        self, searcher: Searcher, draining: Draining, *, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Ask `searcher`, and say no once `draining` has begun."""
         self._searcher = searcher
+        self._draining = draining
         self._clock = clock
         self._turn = asyncio.Lock()
         self._fault: VidsearchError | None = None
         self._asked_at: float | None = None
+        self._polled_at = clock()
+        self._keeper: asyncio.Task[None] | None = None
+        self.seconds: float | None = None
+        """How long the last canary search took, if it was answered."""
 
     async def check(self) -> None:
-        """Raise unless a canary search was answered within 500 ms, at most a second ago.
+        """Raise unless a canary search was answered within 500 ms, about a second ago at most.
 
-        Raises IndexUnavailableError or OverloadedError.
+        Raises StoppingError, IndexUnavailableError or OverloadedError.
         """
-        async with self._turn:
-            # Those who waited for their turn find the answer of the one before them.
-            if self._asked_at is None or self._clock() - self._asked_at >= KEPT_SECONDS:
-                await self._ask()
+        if self._draining.has_begun:
+            raise StoppingError
+        self._polled_at = self._clock()
+        if not self._is_known(FORGOTTEN_SECONDS):
+            async with self._turn:
+                # Those who waited for their turn find the answer of the one before them.
+                if not self._is_known(FORGOTTEN_SECONDS):
+                    await self._ask()
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep_asking())
         if self._fault is not None:
             # Without the traceback of an earlier request, which raising the same error again would add to.
             raise self._fault.with_traceback(None)
 
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._keeper:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    def _is_known(self, seconds: float) -> bool:
+        return self._asked_at is not None and self._clock() - self._asked_at < seconds
+
+    async def _keep_asking(self) -> None:
+        while self._clock() - self._polled_at < WATCHED_SECONDS:
+            await asyncio.sleep(KEPT_SECONDS)
+            async with self._turn:
+                try:
+                    await self._ask()
+                except Exception:
+                    self._asked_at = None  # Whoever asks next finds it for himself.
+                    _logger.exception("The canary search failed")
+
     async def _ask(self) -> None:
         was_ready = self._fault is None
         began = self._clock()
+        self.seconds = None
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._searcher.check()
@@ -63,6 +111,7 @@ class Readiness:
             if self._clock() - began > CHECK_SECONDS:
                 raise TimeoutError  # noqa: TRY301
             self._fault = None
+            self.seconds = self._clock() - began
         except TimeoutError:
             self._fault = IndexUnavailableError(f"No answer to a canary query within {CHECK_SECONDS} s.")
         except (IndexUnavailableError, OverloadedError) as error:
@@ -87,13 +136,27 @@ async def livez() -> Probe:
 
 
 @route(
+    "/startupz",
+    http_method=_METHODS,
+    operation_id=operation_id("getStartup"),
+    summary="Whether the service has started",
+    tags=["health"],
+    cache_control=_NEVER_STORED,
+    responses=described(),
+)
+async def startupz() -> Probe:
+    """Say that the model is loaded and the index, if there is one, was opened: the port opens only then."""
+    return Probe(status="pass")
+
+
+@route(
     "/readyz",
     http_method=_METHODS,
     operation_id=operation_id("getReadiness"),
     summary="Whether searches are answered",
     tags=["health"],
     cache_control=_NEVER_STORED,
-    responses=described(*NEEDS_INDEX),
+    responses=described(*NEEDS_INDEX, StoppingError),
 )
 async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe:
     """Say that searches are answered: a canary query was, within 500 ms, in the last second."""
@@ -124,6 +187,6 @@ async def health(
     try:
         await readiness.check()
         manifest = await searcher.manifest()
-    except (IndexUnavailableError, OverloadedError):
+    except (IndexUnavailableError, OverloadedError, StoppingError):
         return Response(Health(status="fail", version=__version__, index=None), status_code=503)
     return Response(Health(status="pass", version=__version__, index=shape_index_health(manifest)))

@@ -16,12 +16,14 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
+from litestar.types import Send
 
 from api.errors import (
     EmptyQueryError,
     InvalidParameterError,
     MalformedBodyError,
     QueryTooLongError,
+    StoppingError,
     UnknownParameterError,
     UnsupportedBodyError,
 )
@@ -121,6 +123,9 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     OverloadedError: ProblemKind(
         503, "overloaded", "Overloaded", "Too many queries are waiting. Try again shortly.", retry_after=1
     ),
+    StoppingError: ProblemKind(
+        503, "stopping", "Stopping", "The service is about to stop. Ask another one.", retry_after=1
+    ),
     IndexUnavailableError: _UNAVAILABLE,
     IncompatibleIndexError: msgspec.structs.replace(
         _UNAVAILABLE,
@@ -149,6 +154,21 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
         status_code=kind.status,
         headers=_headers(kind, cause),
     )
+
+
+async def send_problem(send: Send, error: type[Exception]) -> None:
+    """Answer an error whose text is in the table, past everything that makes an answer dear."""
+    kind = kind_of(error)
+    body = msgspec.json.encode(kind.told())
+    headers = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **_retry_after(kind)}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": kind.status,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def kind_of(error: type[BaseException]) -> ProblemKind:
@@ -187,9 +207,13 @@ def _described(kinds: Sequence[ProblemKind]) -> ResponseSpec:
 
 
 def _headers(kind: ProblemKind, error: BaseException) -> dict[str, str]:
-    headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    headers = _retry_after(kind)
     allow = (error.headers or {}).get("allow") if isinstance(error, HTTPException) else None
     return headers | ({"Allow": allow} if allow else {})
+
+
+def _retry_after(kind: ProblemKind) -> dict[str, str]:
+    return {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
 
 
 def _named_rules(request: Request[Any, Any, Any], error: ValidationException) -> str:

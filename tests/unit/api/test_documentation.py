@@ -7,6 +7,7 @@ from litestar.testing import TestClient
 
 from api import __version__
 
+PROBES = ("/", "/livez", "/startupz", "/readyz", "/health")
 METHODS = {"get", "head", "post"}
 
 
@@ -38,7 +39,11 @@ def test_documents_every_route(document: dict[str, Any]) -> None:
         (path, method) for path, item in document["paths"].items() for method in METHODS & item.keys()
     }
     assert documented == {
-        *((path, method) for path in ("/", "/livez", "/readyz", "/health") for method in ("get", "head")),
+        *(
+            (path, method)
+            for path in ("/", "/livez", "/startupz", "/readyz", "/health")
+            for method in ("get", "head")
+        ),
         ("/info", "get"),
         ("/search", "get"),
         ("/v1/search", "get"),

@@ -57,7 +57,11 @@ def test_what_cannot_be_searched_is_3_in_one_line(
         raise error
         yield EchoSearcher()
 
-    monkeypatch.setattr(__main__, "create_app", lambda s: app.create_app(s, open_search=open_search))
+    monkeypatch.setattr(
+        __main__,
+        "create_app",
+        lambda s, draining: app.create_app(s, draining=draining, open_search=open_search),
+    )
     assert __main__.main([]) == 3
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", f"{' '.join(str(error).split())}\n")
@@ -66,7 +70,9 @@ def test_what_cannot_be_searched_is_3_in_one_line(
 @pytest.fixture
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        __main__, "create_app", lambda s: app.create_app(s, open_search=opens(EchoSearcher()))
+        __main__,
+        "create_app",
+        lambda s, draining: app.create_app(s, draining=draining, open_search=opens(EchoSearcher())),
     )
 
 

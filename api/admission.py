@@ -1,0 +1,104 @@
+"""How much is searched at a time, and what is refused at once: waiting helps nobody once a line only grows.
+
+A burst is let in: it is over in a moment. A line that stays is not a burst, so after a while of it searches
+are refused until as few are under way as the machine answers without a line.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.draining import Draining
+from api.problems import send_problem
+from retrieval.errors import OverloadedError
+
+BURST = 64
+"""How many searches may be under way for a moment."""
+
+STANDING_SECONDS = 0.25
+"""A line that stands for so long is there to stay."""
+
+CALM_SECONDS = 1.0
+"""After so long without a refusal the next burst is let in again."""
+
+BATCH_PLACES = 4
+"""A batch runs so many of its searches at a time."""
+
+
+class Admission:
+    """Counts the searches under way, and says whether there is room for another. One event loop owns it."""
+
+    def __init__(self, places: int, *, clock: Callable[[], float] = monotonic) -> None:
+        """Let `places` searches in at a time, and more for a moment."""
+        self._places = places
+        self._burst = max(BURST, places)
+        self._clock = clock
+        self._taken = 0
+        self._in_order_at = clock()
+        self._refused_at: float | None = None
+
+    def take(self, places: int) -> None:
+        """Take places, to be given back. Raises OverloadedError where there is no room."""
+        now = self._clock()
+        if self._taken <= self._places:
+            self._in_order_at = now
+        if self._refused_at is not None and now - self._refused_at > CALM_SECONDS:
+            self._refused_at = None
+        stands = now - self._in_order_at > STANDING_SECONDS
+        limit = self._places if stands or self._refused_at is not None else self._burst
+        # Whatever is larger than the limit is let in where nothing else is.
+        if self._taken and self._taken + places > limit:
+            self._refused_at = now
+            raise OverloadedError("Too many searches are under way. Try again in a moment.")
+        self._taken += places
+
+    def give_back(self, places: int) -> None:
+        """Give places back."""
+        self._taken -= places
+
+
+def admit_searches(app: ASGIApp, admission: Admission, draining: Draining) -> ASGIApp:
+    """Wrap an app so that what there is no room for is refused before any work is done for it.
+
+    While the service is draining, each answer asks the client to connect anew next time: to another process.
+    """
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        if draining.has_begun:
+            send = _closing(send)
+        places = _places_of(scope["path"].removeprefix(scope.get("root_path", "")))
+        if not places:
+            await app(scope, receive, send)
+            return
+        try:
+            admission.take(places)
+        except OverloadedError:
+            await send_problem(send, OverloadedError)
+            return
+        try:
+            await app(scope, receive, send)
+        finally:
+            admission.give_back(places)
+
+    return route
+
+
+def _places_of(path: str) -> int:
+    """Say how many searches a request is; 0 where it is none."""
+    if path == "/v1/search/batch":
+        return BATCH_PLACES
+    return 1 if path == "/search" or path.startswith("/v1/") else 0
+
+
+def _closing(send: Send) -> Send:
+    async def send_and_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return send_and_close
