@@ -110,4 +110,4 @@ def test_says_where_it_listens_and_what_to_try(
         f"Try: curl 'http://{shown}:8080/v1/search?query=your+question'\n"
     )
     (config,) = configs
-    assert (config.timeout_graceful_shutdown, config.access_log, config.server_header) == (8, False, False)
+    assert (config.timeout_graceful_shutdown, config.access_log, config.server_header) == (7, False, False)
