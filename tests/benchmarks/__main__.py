@@ -16,7 +16,18 @@ import msgspec
 from tests.benchmarks.conditions import ROOT, Options, machine, versions
 from tests.benchmarks.figures import Figure, MissingDataError, print_table, skipped
 
-NAMES = ("embeddings", "classic", "quality", "startup", "load", "recall", "scale", "outages", "ingest")
+NAMES = (
+    "embeddings",
+    "classic",
+    "quality",
+    "startup",
+    "load",
+    "recall",
+    "scale",
+    "outages",
+    "overload",
+    "ingest",
+)
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ def measure(options: Options) -> list[Figure]:
             with started() as server:
                 for route, path in routes.items():
                     for clients in CLIENTS:
-                        level = _ask(server, path, queries, clients, options.seconds, seed=round_)
+                        level = ask(server, path, queries, clients, options.seconds, seed=round_)
                         levels[route, clients].append(level)
                         print(f"    {_line(route, clients, level)}", flush=True)
                 memories[name].append(memory_of(server.pid))
@@ -49,7 +49,7 @@ def measure(options: Options) -> list[Figure]:
     return _report(levels, memories, options)
 
 
-def _ask(server: Server, path: str, queries: list[str], clients: int, seconds: float, *, seed: int) -> Level:
+def ask(server: Server, path: str, queries: list[str], clients: int, seconds: float, *, seed: int) -> Level:
     job = Job(
         host=server.host,
         port=server.port,
