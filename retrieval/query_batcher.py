@@ -5,12 +5,18 @@ one packed call. Under no load a query never waits; under load each call costs l
 """
 
 import asyncio
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from retrieval.encoder import Embedding, Embeddings
 from retrieval.errors import OverloadedError
+
+_BEHIND = 5
+"""How nice the encoding threads are to the rest of the process: three times its weight goes to the others."""
 
 _Waiting = tuple[str, asyncio.Future[Embedding]]
 
@@ -28,7 +34,7 @@ class QueryBatcher:
     ) -> None:
         """Embed with `encode`, at most `batch` queries a call, on `threads` threads; `waiting` may wait."""
         self._encode = encode
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode", initializer=_step_back)
         self._threads = self._idle = threads
         self._batch = batch
         self._limit = waiting
@@ -79,3 +85,12 @@ class QueryBatcher:
         for (_, result), row in answered:
             if not result.done():
                 result.set_result(row)
+
+
+def _step_back() -> None:
+    """Let the event loop go first where there are not processors enough for all.
+
+    It is the one thread on which whoever asks waits: to be let in, refused, or told how the service is.
+    """
+    with suppress(AttributeError, OSError):  # Not every system has priorities for threads.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BEHIND)
