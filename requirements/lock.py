@@ -20,6 +20,7 @@ GROUPS = {
     "dev": PROJECT["dependencies"]
     + PROJECT["optional-dependencies"]["ingest"]
     + PROJECT["optional-dependencies"]["youtube"]
+    + PROJECT["optional-dependencies"]["tracing"]
     + PROJECT["optional-dependencies"]["dev"],
 }
 
