@@ -40,6 +40,11 @@ class Readiness:
         self._fault: VidsearchError | None = None
         self._asked_at: float | None = None
 
+    @property
+    def last_found(self) -> bool | None:
+        """Whether searches were answered when that was last looked for; None before it was."""
+        return None if self._asked_at is None else self._fault is None
+
     async def check(self) -> None:
         """Raise unless a canary search was answered within 500 ms, at most a second ago.
 

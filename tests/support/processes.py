@@ -20,7 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 """Seconds after which a process that should have ended or answered is taken for stuck."""
 
-_OWN = ("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL")
+_OWN = (
+    *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL"),
+    *("METRICS_HOST", "METRICS_PORT", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+)
 _NOTHING_KEPT = {"EMBEDDINGS_DIR": ""}
 """What a test embeds is neither found in this checkout nor kept there."""
 
@@ -77,6 +80,8 @@ class Api(msgspec.Struct):
 
     address: str
     process: subprocess.Popen[str]
+    log: Path
+    """What it writes to either stream."""
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         return httpx.get(f"{self.address}{path}", params=parameters, timeout=10)
@@ -101,9 +106,9 @@ def running_api(index_dir: Path, model_dir: Path, **more: str) -> Iterator[Api]:
             stdout=stderr,
             stderr=stderr,
         )
-        api = Api(f"http://127.0.0.1:{port}", process)
+        api = Api(f"http://127.0.0.1:{port}", process, log)
         try:
-            eventually(lambda: _answers(api, log))
+            eventually(lambda: _answers(api))
             yield api
         finally:
             process.kill()
@@ -157,8 +162,8 @@ def copied(index_dir: Path, to: Path) -> Path:
     return to
 
 
-def _answers(api: Api, log: Path) -> bool | None:
-    assert api.process.poll() is None, f"the service stopped: {log.read_text()}"
+def _answers(api: Api) -> bool | None:
+    assert api.process.poll() is None, f"the service stopped: {api.log.read_text()}"
     try:
         return api.get("/livez").status_code > 0
     except httpx.TransportError:

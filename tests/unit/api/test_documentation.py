@@ -40,6 +40,7 @@ def test_documents_every_route(document: dict[str, Any]) -> None:
     assert documented == {
         *((path, method) for path in ("/", "/livez", "/readyz", "/health") for method in ("get", "head")),
         ("/info", "get"),
+        ("/metrics", "get"),
         ("/search", "get"),
         ("/v1/search", "get"),
         ("/v1/search/batch", "post"),
