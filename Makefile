@@ -36,7 +36,7 @@ up: ## Serve in containers, beside a Qdrant server (settings: .env.example).
 	@$(if $(filter file,$(origin PORT)),,API_PORT=$(PORT) )$(COMPOSE) up --detach --build
 
 down: ## Stop the containers; what they hold stays in their volumes.
-	@$(COMPOSE) --profile cluster --profile ingest down
+	@$(COMPOSE) --profile cluster --profile ingest --profile observability down
 
 # The containers read as nobody in particular: the source must be readable by all.
 ingest: ## Bring SOURCE=path into the containers' index (ARGS=--prune and the like as well).

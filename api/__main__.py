@@ -3,12 +3,12 @@
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from types import FrameType
 
 import uvicorn
@@ -16,6 +16,9 @@ import uvloop
 
 from api.app import create_app
 from api.draining import Draining
+from api.listening import CannotListenError, address_of
+from api.logs import configure_logging
+from api.metrics_server import serving_metrics
 from api.problems import first_cause
 from api.settings import ApiSettings
 from retrieval.errors import VidsearchError
@@ -41,6 +44,13 @@ environment:
   QDRANT_API_KEY     the server's key
   QDRANT_GRPC_PORT   its gRPC port; REST is used where that is closed (6334)
   QDRANT_COLLECTION  what the names of its collections begin with (vidsearch)
+  METRICS_PORT       a port of its own for /metrics, which is then on no other (none)
+  METRICS_HOST       address to listen on there (127.0.0.1)
+  LOG_FORMAT         json, console, or auto: console on a terminal, else json (auto)
+  LOG_LEVEL          debug, info, warning or error; debug has the health probes too (info)
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                     a collector to send traces to, like http://localhost:4318 (none); the other
+                     OTEL_ variables are OpenTelemetry's own
 
 examples:
   python -m api
@@ -56,10 +66,6 @@ exit codes:
 """
 
 
-class CannotListenError(VidsearchError):
-    """The address is taken, or is none of this machine's."""
-
-
 class AnnouncingServer(uvicorn.Server):
     """A server that says where it listens and that it is about to stop, and leaves the process alone."""
 
@@ -71,8 +77,7 @@ class AnnouncingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then print one line. Raises CannotListenError."""
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        address = f"http://{host}:{self.config.port}"
+        address = address_of(self.config.host, self.config.port)
         try:
             await super().startup(sockets)
         except SystemExit as error:
@@ -126,7 +131,12 @@ async def serve(settings: ApiSettings) -> None:
     )
     try:
         # Outside uvicorn, so that what cannot be opened is an error here and not a traceback in its log.
-        async with app.lifespan():
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(app.lifespan())
+            if settings.metrics_port is not None:
+                await stack.enter_async_context(
+                    serving_metrics(app.state.metrics_app, settings.metrics_host, settings.metrics_port)
+                )
             await AnnouncingServer(config, draining, settings.drain_seconds).serve()
     except BaseExceptionGroup as group:
         raise first_cause(group) from None
@@ -143,14 +153,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args(arguments)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # uvicorn announces itself at length, and httpx each request to the index's server.
-    for chatty in ("uvicorn", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        uvloop.run(serve(ApiSettings.from_environment(os.environ)))
+        settings = ApiSettings.from_environment(os.environ)
+        configure_logging(sys.stderr, log_format=settings.log_format, level=settings.log_level)
+        uvloop.run(serve(settings))
     except SettingsError as error:
         return _refuse(error, BAD_SETTINGS)
     except CannotListenError as error:

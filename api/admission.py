@@ -59,7 +59,9 @@ class Admission:
         self._taken -= places
 
 
-def admit_searches(app: ASGIApp, admission: Admission, draining: Draining) -> ASGIApp:
+def admit_searches(
+    app: ASGIApp, admission: Admission, draining: Draining, tell_shed: Callable[[], None]
+) -> ASGIApp:
     """Wrap an app so that what there is no room for is refused before any work is done for it.
 
     While the service is draining, each answer asks the client to connect anew next time: to another process.
@@ -78,6 +80,7 @@ def admit_searches(app: ASGIApp, admission: Admission, draining: Draining) -> AS
         try:
             admission.take(places)
         except OverloadedError:
+            tell_shed()
             await send_problem(send, OverloadedError)
             return
         try:

@@ -1,7 +1,8 @@
 """Wires the rooms together."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import msgspec
 from litestar import Litestar
@@ -11,10 +12,17 @@ from api.admission import Admission, admit_searches
 from api.classic import classic_search, info, root
 from api.documentation import describe_api, serve_assets
 from api.draining import Draining
+from api.event_loop import watch_lag
 from api.health import Readiness, health, livez, readyz, startupz
+from api.metrics import Metrics
 from api.problems import respond
+from api.request_log import watch_requests
+from api.route_templates import RouteTemplates
+from api.scraping import Scraper
+from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
 from api.settings import ApiSettings
+from api.tracing import Tracing
 from api.video_paths import keep_video_ids_whole
 from api.videos import get_video, list_videos, search_video, similar_videos
 from retrieval.opening import open_searcher
@@ -28,6 +36,7 @@ class Services(msgspec.Struct):
 
     searcher: Searcher
     readiness: Readiness
+    scraper: Scraper
 
 
 def open_search(settings: ApiSettings) -> AbstractAsyncContextManager[Searcher]:
@@ -40,21 +49,29 @@ def create_app(
 ) -> Litestar:
     """Build the service. Its start opens the search and its end closes it; building it does neither.
 
-    `draining` begins when whoever runs it was told to stop.
+    `draining` begins when whoever runs it was told to stop. Where `/metrics` is to have a port of its own,
+    `state.metrics_app` is what to serve there meanwhile.
     """
     draining = draining or Draining()
     opened: list[Services] = []
+    metrics = Metrics()
+    tracing = Tracing(settings.traces_endpoint)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with open_search(settings) as searcher:
+        async with AsyncExitStack() as stack:
+            tracing.start()
+            stack.push_async_callback(tracing.close)
+            searcher = await stack.enter_async_context(open_search(settings))
+            searcher.observe(tracing.observing(metrics))
             readiness = Readiness(searcher, draining)
-            opened.append(Services(searcher, readiness))
-            try:
-                yield
-            finally:
-                await readiness.close()
-                opened.clear()
+            stack.push_async_callback(readiness.close)
+            scraper = Scraper(metrics, searcher, readiness)
+            stack.push_async_callback(scraper.close)
+            stack.callback(asyncio.create_task(watch_lag(metrics.lagged)).cancel)
+            opened.append(Services(searcher, readiness, scraper))
+            stack.callback(opened.clear)
+            yield
 
     def provide_searcher() -> Searcher:
         return opened[0].searcher
@@ -62,6 +79,10 @@ def create_app(
     def provide_readiness() -> Readiness:
         return opened[0].readiness
 
+    def provide_scraper() -> Scraper:
+        return opened[0].scraper
+
+    scraper = {"scraper": Provide(provide_scraper, sync_to_thread=False)}
     app = Litestar(
         [
             root,
@@ -77,19 +98,39 @@ def create_app(
             readyz,
             startupz,
             health,
+            *([metrics_route] if settings.metrics_port is None else []),
             serve_assets(),
         ],
         lifespan=[lifespan],
         dependencies={
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
+            **scraper,
         },
         exception_handlers={Exception: respond},
         openapi_config=describe_api(),
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = admit_searches(
-        keep_video_ids_whole(app.asgi_handler), Admission(settings.max_searches), draining
+    admitted = admit_searches(
+        keep_video_ids_whole(app.asgi_handler),
+        Admission(settings.max_searches),
+        draining,
+        lambda: metrics.shed("overloaded"),
     )
+    app.asgi_handler = watch_requests(
+        admitted,
+        metrics=metrics,
+        tracing=tracing,
+        templates=RouteTemplates(route.path_format for route in app.routes),
+    )
+    if settings.metrics_port is not None:
+        app.state.metrics_app = Litestar(
+            [metrics_route],
+            dependencies=scraper,
+            exception_handlers={Exception: respond},
+            openapi_config=None,
+            logging_config=None,
+            debug=False,
+        )
     return app

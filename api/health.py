@@ -61,6 +61,11 @@ class Readiness:
         self.seconds: float | None = None
         """How long the last canary search took, if it was answered."""
 
+    @property
+    def last_found(self) -> bool | None:
+        """Whether searches were answered when that was last looked for; None before it was."""
+        return None if self._asked_at is None else self._fault is None
+
     async def check(self) -> None:
         """Raise unless a canary search was answered within 500 ms, about a second ago at most.
 

@@ -46,6 +46,9 @@ NEEDS_INDEX = (IndexUnavailableError, OverloadedError)
 TAKES_PARAMETERS = (InvalidParameterError, UnknownParameterError)
 TAKES_QUERY = (*TAKES_PARAMETERS, EmptyQueryError, QueryTooLongError)
 
+PROBLEM = "problem"
+"""Under this key of a request's state stands the code of the problem that it was answered with."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -140,6 +143,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     """Answer an error, whatever it is, and log what nobody expected."""
     cause = first_cause(error)
     kind = kind_of(type(cause))
+    request.scope["state"][PROBLEM] = kind.code
     if kind is _UNEXPECTED:
         # The route's template, not the address: that one holds query text and video ids.
         route = request.scope.get("path_template", "no route")

@@ -1,9 +1,12 @@
 """What the service is told by its environment, checked once and passed down."""
 
 from collections.abc import Mapping
+from typing import cast, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
+from api.logs import LogFormat, LogLevel
 from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
 
 SEARCHES_A_CORE = 4
@@ -11,10 +14,11 @@ SEARCHES_A_CORE = 4
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the service listens, what it searches, and how much at a time.
+    """Where the service listens, what it searches, how much at a time, and what it tells of itself.
 
-    Raises SettingsError when built of what cannot be. `drain_seconds`: for how long a service that was told
-    to stop says so before it takes no more requests.
+    `drain_seconds`: for how long a service that was told to stop says so before it takes no more requests.
+    `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces. Raises
+    SettingsError when built of what cannot be.
     """
 
     search: SearchSettings
@@ -22,23 +26,73 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8080
     max_searches: int = msgspec.field(default_factory=lambda: SEARCHES_A_CORE * usable_cores())
     drain_seconds: int = 1
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    log_format: LogFormat = "auto"
+    log_level: LogLevel = "info"
+    traces_endpoint: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.host.strip():
-            raise SettingsError("HOST is blank, and must be an address to listen on, like 127.0.0.1.")
-        if not 1 <= self.port <= LARGEST_PORT:
-            raise SettingsError(f"PORT is {self.port}, and must be from 1 to {LARGEST_PORT}.")
+        _check_host("HOST", self.host)
+        _check_port("PORT", self.port)
+        _check_host("METRICS_HOST", self.metrics_host)
+        if self.metrics_port is not None:
+            _check_port("METRICS_PORT", self.metrics_port)
+            if self.metrics_port == self.port:
+                raise SettingsError(f"METRICS_PORT is {self.port}, as is PORT. Set another, or none.")
+        _check_choice("LOG_FORMAT", self.log_format, get_args(LogFormat))
+        _check_choice("LOG_LEVEL", self.log_level, get_args(LogLevel))
+        if self.traces_endpoint is not None:
+            _check_endpoint(self.traces_endpoint)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
-        """Read HOST, PORT, MAX_SEARCHES, DRAIN_SECONDS and what SearchSettings reads.
+        """Read what `python -m api --help` lists, and what SearchSettings reads.
 
         Raises SettingsError.
         """
+
+        def word(name: str, default: str) -> str:
+            return environment.get(name, "").strip().lower() or default
+
         return cls(
             search=SearchSettings.from_environment(environment),
             host=environment.get("HOST") or "127.0.0.1",
             port=whole_number(environment, "PORT", 8080, least=1),
             max_searches=whole_number(environment, "MAX_SEARCHES", SEARCHES_A_CORE * usable_cores(), least=1),
             drain_seconds=whole_number(environment, "DRAIN_SECONDS", 1, least=0),
+            metrics_host=environment.get("METRICS_HOST") or "127.0.0.1",
+            metrics_port=whole_number(environment, "METRICS_PORT", 0, least=1) or None,
+            # Any word passes here; the check when it is built says which ones can be.
+            log_format=cast("LogFormat", word("LOG_FORMAT", "auto")),
+            log_level=cast("LogLevel", word("LOG_LEVEL", "info")),
+            traces_endpoint=environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or None,
+        )
+
+
+def _check_host(name: str, host: str) -> None:
+    if not host.strip():
+        raise SettingsError(f"{name} is blank, and must be an address to listen on, like 127.0.0.1.")
+
+
+def _check_port(name: str, port: int) -> None:
+    if not 1 <= port <= LARGEST_PORT:
+        raise SettingsError(f"{name} is {port}, and must be from 1 to {LARGEST_PORT}.")
+
+
+def _check_choice(name: str, given: str, choices: tuple[str, ...]) -> None:
+    if given not in choices:
+        raise SettingsError(f"{name} is {given!r}, and must be one of {', '.join(choices)}.")
+
+
+def _check_endpoint(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT must be the address of a collector that speaks OTLP over HTTP, like "
+            "http://localhost:4318."
         )

@@ -15,6 +15,7 @@ from retrieval.asking import ask_together
 from retrieval.encoder import Embedding
 from retrieval.fusion import evidence
 from retrieval.index import Moment, PassageHit, SearchFilter, SparseVector, VideoHit, VideoIndex
+from retrieval.stages import UNOBSERVED, SearchObserver, observed
 
 Mode = Literal["hybrid", "semantic", "lexical"]
 
@@ -47,18 +48,23 @@ async def rank_videos(
     where: SearchFilter,
     max_distance: float | None,
     until: int,
+    observer: SearchObserver = UNOBSERVED,
 ) -> list[VideoHit]:
     """Rank videos, best first, at least `until` of them where there are so many; ties by video id.
 
     A deeper ranking continues a shallower one: its first part is the same, so that pages of one query
     neither repeat nor drop a video.
     """
-    usual = await _rank(
-        index, query, mode, where, max_distance, nearest=_USUAL_NEAREST, matching=_USUAL_MATCHING
-    )
+
+    async def rank(nearest: int, matching: int) -> list[VideoHit]:
+        return await _rank(
+            index, query, mode, where, max_distance, nearest=nearest, matching=matching, observer=observer
+        )
+
+    usual = await rank(_USUAL_NEAREST, _USUAL_MATCHING)
     if until <= len(usual):
         return usual
-    deep = await _rank(index, query, mode, where, max_distance, nearest=RANKED_VIDEOS, matching=RANKED_VIDEOS)
+    deep = await rank(RANKED_VIDEOS, RANKED_VIDEOS)
     first = {hit.video_id for hit in usual}
     return usual + [hit for hit in deep if hit.video_id not in first]
 
@@ -71,20 +77,23 @@ async def best_moments(
     *,
     limit: int,
     max_distance: float | None = None,
+    observer: SearchObserver = UNOBSERVED,
 ) -> dict[str, tuple[Moment, ...]]:
     """Choose up to `limit` moments of each video, best first; one without a transcript has none."""
     if not limit:
         return dict.fromkeys(video_ids, ())
     among = max(_PASSAGES_COMPARED, 2 * limit)
     words = _NO_WORDS if mode == "semantic" else query.words
-    passages = await index.passages_of(query.embedding, words, video_ids, among=among)
-    chosen = {
-        video_id: sorted(
-            (hit for hit in hits if max_distance is None or hit.distance < max_distance),
-            key=lambda hit: (-_strength(hit, mode), hit.distance),
-        )[:limit]
-        for video_id, hits in passages.items()
-    }
+    with observer.stage("vector"):
+        passages = await index.passages_of(query.embedding, words, video_ids, among=among)
+    with observer.stage("fuse"):
+        chosen = {
+            video_id: sorted(
+                (hit for hit in hits if max_distance is None or hit.distance < max_distance),
+                key=lambda hit: (-_strength(hit, mode), hit.distance),
+            )[:limit]
+            for video_id, hits in passages.items()
+        }
     told = await index.moments([hit for hits in chosen.values() for hit in hits])
     return {
         video_id: tuple(
@@ -105,27 +114,42 @@ async def _rank(
     *,
     nearest: int,
     matching: int,
+    observer: SearchObserver,
 ) -> list[VideoHit]:
     if mode == "semantic":
-        return await index.nearest_by_passage(
-            query.embedding, limit=nearest, where=where, max_distance=max_distance
-        )
+        with observer.stage("vector"):
+            return await index.nearest_by_passage(
+                query.embedding, limit=nearest, where=where, max_distance=max_distance
+            )
     passage_relevance: dict[str, float] = {}
     if mode == "lexical":
-        relevance = await index.matching_videos(query.words, limit=matching, where=where)
-        distances = await index.distances_of(query.embedding, list(relevance))
+        with observer.stage("lexical"):
+            relevance = await index.matching_videos(query.words, limit=matching, where=where)
+        with observer.stage("vector"):
+            distances = await index.distances_of(query.embedding, list(relevance))
     else:
         relevance, near = await ask_together(
             index,
-            index.matching_videos(query.words, limit=matching, where=where),
-            index.nearest_by_passage(query.embedding, limit=nearest, where=where, max_distance=max_distance),
+            observed(observer, "lexical", index.matching_videos, query.words, limit=matching, where=where),
+            observed(
+                observer,
+                "vector",
+                index.nearest_by_passage,
+                query.embedding,
+                limit=nearest,
+                where=where,
+                max_distance=max_distance,
+            ),
         )
         distances = {hit.video_id: hit.distance for hit in near}
+        lacking, farther_off = sorted(distances.keys() - relevance), sorted(relevance.keys() - distances)
         more, passage_relevance, farther = await ask_together(
             index,
-            index.relevance_of(query.words, sorted(distances.keys() - relevance)),
-            index.passage_relevance_of(query.words, list(relevance | distances)),
-            index.distances_of(query.embedding, sorted(relevance.keys() - distances)),
+            observed(observer, "lexical", index.relevance_of, query.words, lacking),
+            observed(
+                observer, "lexical", index.passage_relevance_of, query.words, list(relevance | distances)
+            ),
+            observed(observer, "vector", index.distances_of, query.embedding, farther_off),
         )
         relevance |= more
         distances |= farther
@@ -139,12 +163,13 @@ async def _rank(
             passage_relevance=passage_relevance.get(video_id, 0.0),
         )
 
-    order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
-    return [
-        VideoHit(video_id, distances[video_id])
-        for video_id in order
-        if max_distance is None or distances[video_id] < max_distance
-    ]
+    with observer.stage("fuse"):
+        order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
+        return [
+            VideoHit(video_id, distances[video_id])
+            for video_id in order
+            if max_distance is None or distances[video_id] < max_distance
+        ]
 
 
 def _strength(hit: PassageHit, mode: Mode) -> float:

@@ -9,13 +9,16 @@ import msgspec
 import numpy as np
 
 from retrieval.asking import ask_together
-from retrieval.encoder import QueryEncoder
+from retrieval.encoder import Embedding, QueryEncoder
 from retrieval.errors import IndexUnavailableError, VideoNotFoundError
 from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
+from retrieval.last_run import LastRun
 from retrieval.lexical import weigh_query
 from retrieval.manifest import Manifest
 from retrieval.ranking import Mode, Query, best_moments, rank_videos
 from retrieval.result_cache import ResultCache
+from retrieval.runs import Run
+from retrieval.stages import UNOBSERVED, SearchObserver
 from retrieval.video import VideoRecord
 
 _KEPT_MOMENTS = 64
@@ -73,37 +76,64 @@ class Searcher:
     many queries already wait.
     """
 
-    def __init__(self, *, encoder: QueryEncoder, source: IndexSource, cached_results: int) -> None:
-        """Search what `source` holds; up to `cached_results` answers are kept."""
+    _observer: SearchObserver = UNOBSERVED
+
+    def __init__(
+        self,
+        *,
+        encoder: QueryEncoder,
+        source: IndexSource,
+        cached_results: int,
+        last_run: LastRun | None = None,
+    ) -> None:
+        """Search what `source` holds; up to `cached_results` answers are kept.
+
+        `last_run` knows the log of the runs that filled it, if there is one.
+        """
         self._encoder = encoder
         self._source = source
         self._results: ResultCache[Any] = ResultCache(cached_results)
+        self._last_run = last_run
+
+    def observe(self, observer: SearchObserver) -> None:
+        """Tell this observer of every search from now on, and nobody else."""
+        self._observer = observer
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Find videos and their best moments."""
         async with self._leased() as index:
             if request.limit * request.moments > _KEPT_MOMENTS or index.manifest.is_partial:
-                return await self._search(index, request)
-            key = (index.manifest.index_version, request)
-            return await self._cached(key, lambda: self._search(index, request))
+                result = await self._search(index, request)
+            else:
+                key = (index.manifest.index_version, request)
+                result = await self._cached(key, lambda: self._search(index, request))
+            if not request.offset:
+                self._observer.found(request.mode, len(result.videos))
+            return result
 
     async def classic(self, text: str) -> tuple[VideoRecord, ...]:
         """Answer as the tutorial does: at most 5 videos, ascending distance, all under 40."""
         async with self._leased() as index:
             if index.manifest.is_partial:
-                return await self._classic(index, text)
-            key = (index.manifest.index_version, text)
-            return await self._cached(key, lambda: self._classic(index, text))
+                records = await self._classic(index, text)
+            else:
+                key = (index.manifest.index_version, text)
+                records = await self._cached(key, lambda: self._classic(index, text))
+            self._observer.found("classic", len(records))
+            return records
 
     async def search_inside(self, video_id: str, text: str, *, limit: int) -> SearchResult:
         """Find the best moments inside one video. Raises VideoNotFoundError."""
         async with self._leased() as index:
             record = await _record(index, video_id)
             query = await self._understand(text)
-            distances = await index.distances_of(query.embedding, [video_id])
+            with self._observer.stage("vector"):
+                distances = await index.distances_of(query.embedding, [video_id])
             if video_id not in distances:
                 raise _not_found()
-            moments = await best_moments(index, query, [video_id], "hybrid", limit=limit)
+            moments = await best_moments(
+                index, query, [video_id], "hybrid", limit=limit, observer=self._observer
+            )
             found = FoundVideo(record, distances[video_id], moments[video_id])
             return SearchResult(index.manifest.index_version, (found,))
 
@@ -113,7 +143,8 @@ class Searcher:
             vector = await index.pair_vector(video_id)
             if vector is None:
                 raise _not_found()
-            hits = await index.nearest_videos(vector, limit=limit + 1)
+            with self._observer.stage("vector"):
+                hits = await index.nearest_videos(vector, limit=limit + 1)
             others = [hit for hit in hits if hit.video_id != video_id][:limit]
             records = await index.videos([hit.video_id for hit in others])
             return SearchResult(
@@ -141,20 +172,32 @@ class Searcher:
         async with self._leased() as index:
             return index.manifest
 
+    async def last_run(self) -> Run | None:
+        """Say what the log of runs tells of the last one: it may be at work; None where there is no telling.
+
+        At most some seconds old, soon answered, and never an error: nobody should fail for the log.
+        """
+        return await self._last_run.get() if self._last_run else None
+
     async def check(self) -> None:
-        """Search for a canary, past every cache, and raise IndexUnavailableError unless the index answers."""
+        """Search for a canary, past every cache, and raise IndexUnavailableError unless the index answers.
+
+        No observer is told: whoever polls would drown the searches of a quiet service.
+        """
         async with self._leased() as index:
             canary = next(iter(index.manifest.canaries), "canary")
-            query = await self._understand(canary)
-            hits = await index.nearest_videos(_pair(query), limit=1)
+            embedding = await self._encoder.encode_query(canary)
+            hits = await index.nearest_videos(_pair(embedding), limit=1)
             if not hits and index.manifest.counts.videos:
                 raise IndexUnavailableError("The index answers, but finds nothing.")
 
     async def _understand(self, text: str) -> Query:
-        return Query(await self._encoder.encode_query(text), weigh_query(text))
+        with self._observer.stage("encode"):
+            return Query(await self._encoder.encode_query(text), weigh_query(text))
 
     async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:
         kept = self._results.get(key)
+        self._observer.looked_up(hit=kept is not None)
         if kept is None:
             kept = await answer()
             self._results.put(key, kept)
@@ -182,6 +225,7 @@ class Searcher:
             where=request.where,
             max_distance=request.max_distance,
             until=request.offset + request.limit,
+            observer=self._observer,
         )
         chosen = ranked[request.offset : request.offset + request.limit]
         ids = [hit.video_id for hit in chosen]
@@ -195,6 +239,7 @@ class Searcher:
                 request.mode,
                 limit=request.moments,
                 max_distance=request.max_distance,
+                observer=self._observer,
             ),
         )
         return SearchResult(
@@ -208,13 +253,16 @@ class Searcher:
 
     async def _classic(self, index: VideoIndex, text: str) -> tuple[VideoRecord, ...]:
         query = await self._understand(text)
-        hits = await index.nearest_videos(_pair(query), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE)
+        with self._observer.stage("vector"):
+            hits = await index.nearest_videos(
+                _pair(query.embedding), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE
+            )
         records = await index.videos([hit.video_id for hit in hits])
         return tuple(records[hit.video_id] for hit in hits if hit.video_id in records)
 
 
-def _pair(query: Query) -> PairVector:
-    return np.concatenate([query.embedding, query.embedding])
+def _pair(embedding: Embedding) -> PairVector:
+    return np.concatenate([embedding, embedding])
 
 
 async def _record(index: VideoIndex, video_id: str) -> VideoRecord:

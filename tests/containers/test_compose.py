@@ -32,7 +32,8 @@ from tests.containers.test_api_container import QUESTION
 from tests.support.processes import free_port
 
 COMPOSES = (("docker-compose",), ("docker", "compose"))
-PROFILES = ((), ("ingest",), ("cluster",), ("cluster", "ingest"))
+EVERY = ("cluster", "ingest", "observability")
+PROFILES = ((), ("ingest",), ("cluster",), ("observability",), ("cluster", "ingest"), EVERY)
 NODES = ("qdrant-1", "qdrant-2", "qdrant-3")
 FILE = REPOSITORY / "docker-compose.yml"
 SAMPLE = REPOSITORY / "ingest" / "sample" / "catalogue.jsonl"
@@ -116,7 +117,8 @@ def project(
     try:
         yield project
     finally:
-        project("--profile", "cluster", "--profile", "ingest", "down", "--volumes")
+        options = [option for profile in EVERY for option in ("--profile", profile)]
+        project(*options, "down", "--volumes")
 
 
 @pytest.fixture(scope="module")
@@ -147,24 +149,29 @@ def test_the_file_is_valid(compose: tuple[str, ...], profiles: tuple[str, ...]) 
 
 
 def test_the_job_and_the_cluster_wait_until_they_are_asked_for(compose: tuple[str, ...]) -> None:
-    services = read(compose, "cluster", "ingest")["services"]
+    services = read(compose, *EVERY)["services"]
     assert {name: service.get("profiles") for name, service in services.items()} == {
         "qdrant": None,
         "api": None,
         "ingest": ["ingest"],
+        "prometheus": ["observability"],
+        "grafana": ["observability"],
         **{node: ["cluster"] for node in NODES},
     }
 
 
-def test_only_the_api_is_published_and_only_to_this_machine(compose: tuple[str, ...]) -> None:
-    services = read(compose, "cluster", "ingest")["services"]
-    assert [name for name, service in services.items() if service.get("ports")] == ["api"]
-    (port,) = services["api"]["ports"]
-    assert "127.0.0.1" in (port if isinstance(port, str) else port["host_ip"])
+def test_only_the_api_and_who_watches_it_are_published_and_only_to_this_machine(
+    compose: tuple[str, ...],
+) -> None:
+    services = read(compose, *EVERY)["services"]
+    published = {name: service["ports"] for name, service in services.items() if service.get("ports")}
+    assert published.keys() == {"api", "prometheus", "grafana"}
+    for (port,) in published.values():
+        assert "127.0.0.1" in (port if isinstance(port, str) else port["host_ip"])
 
 
 def test_every_container_is_confined_and_limited(compose: tuple[str, ...]) -> None:
-    for service in read(compose, "cluster", "ingest")["services"].values():
+    for service in read(compose, *EVERY)["services"].values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -179,7 +186,7 @@ def test_the_images_of_qdrant_are_one_pinned_version(compose: tuple[str, ...]) -
 
 
 def test_the_example_of_settings_can_be_used_as_it_is(compose: tuple[str, ...]) -> None:
-    assert read(compose, "cluster", "ingest", settings=REPOSITORY / ".env.example")
+    assert read(compose, *EVERY, settings=REPOSITORY / ".env.example")
 
 
 def test_the_example_names_every_setting() -> None:

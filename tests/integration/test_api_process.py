@@ -247,7 +247,11 @@ def test_a_taken_port_is_named(ingest: Ingest, api: Api) -> None:
     assert api.get("/livez").status_code == 200
 
 
-@pytest.mark.parametrize("wrong", [{"PORT": "http"}, {"PORT": "70000"}, {"SEARCH_CACHE": "-1"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"PORT": "http"}, {"PORT": "70000"}, {"SEARCH_CACHE": "-1"}, {"LOG_LEVEL": "loud"}],
+    ids=lambda wrong: next(iter(wrong)),
+)
 def test_a_setting_that_cannot_be_used_is_named(ingest: Ingest, wrong: dict[str, str]) -> None:
     finished = refused(ingest, **wrong)
     assert finished.returncode == 2

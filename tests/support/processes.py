@@ -20,7 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 """Seconds after which a process that should have ended or answered is taken for stuck."""
 
-_OWN = ("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL")
+_OWN = (
+    *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL"),
+    *("METRICS_HOST", "METRICS_PORT", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+)
 _NOTHING_KEPT = {"EMBEDDINGS_DIR": ""}
 """What a test embeds is neither found in this checkout nor kept there."""
 
@@ -78,6 +81,7 @@ class Api(msgspec.Struct):
     address: str
     process: subprocess.Popen[str]
     log: Path
+    """What it writes to either stream."""
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         return httpx.get(f"{self.address}{path}", params=parameters, timeout=10)

@@ -9,6 +9,7 @@ from api.settings import ApiSettings
 from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
 from retrieval.index import Moment
 from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
+from retrieval.runs import Run, RunOutcome
 from retrieval.search import CataloguePage, FoundVideo, Searcher, SearchRequest, SearchResult
 from retrieval.video import VideoRecord
 
@@ -19,6 +20,14 @@ MANIFEST = Manifest(
     passage_settings=PassageSettings(),
     counts=IndexCounts(videos=3, passages=7, videos_with_transcript=2),
     built_at=datetime(2024, 5, 31, 12, tzinfo=UTC),
+)
+
+RUN = Run(
+    began_at=datetime(2024, 5, 31, 11, tzinfo=UTC),
+    sources=("/home/someone/talks.csv",),
+    ended_at=datetime(2024, 5, 31, 12, tzinfo=UTC),
+    outcome=RunOutcome.PUBLISHED,
+    index_version=VERSION,
 )
 
 
@@ -80,6 +89,9 @@ class EchoSearcher(Searcher):
 
     async def manifest(self) -> Manifest:
         return MANIFEST
+
+    async def last_run(self) -> Run | None:
+        return RUN
 
     async def check(self) -> None:
         self.checks += 1

@@ -74,7 +74,11 @@ class Asked:
     def __init__(self, places: int, draining: Draining | None = None) -> None:
         self.may_answer = asyncio.Event()
         self.served = 0
-        self._app = admit_searches(self._answer, Admission(places), draining or Draining())
+        self.shed = 0
+        self._app = admit_searches(self._answer, Admission(places), draining or Draining(), self._tell_shed)
+
+    def _tell_shed(self) -> None:
+        self.shed += 1
 
     async def _answer(self, _scope: Any, _receive: Any, send: Any) -> None:
         self.served += 1
@@ -132,7 +136,7 @@ def test_a_search_that_fails_gives_its_place_back() -> None:
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admit_searches(fail, admission, Draining())
+        app = admit_searches(fail, admission, Draining(), lambda: None)
         with pytest.raises(ZeroDivisionError):
             await app({"type": "http", "path": "/search", "root_path": ""}, None, None)  # type: ignore[arg-type]
         assert taken(admission, 100) == 64

@@ -45,6 +45,7 @@ def test_documents_every_route(document: dict[str, Any]) -> None:
             for method in ("get", "head")
         ),
         ("/info", "get"),
+        ("/metrics", "get"),
         ("/search", "get"),
         ("/v1/search", "get"),
         ("/v1/search/batch", "post"),

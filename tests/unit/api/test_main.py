@@ -10,7 +10,10 @@ from retrieval.errors import IncompatibleIndexError, ModelUnavailableError, Vids
 from retrieval.search import Searcher
 from tests.unit.api.fakes import EchoSearcher, opens
 
-VARIABLES = ["HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS"]
+VARIABLES = [
+    *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS"),
+    *("METRICS_PORT", "METRICS_HOST", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +21,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     # Logging is the process's, and the test runner has its own.
-    monkeypatch.setattr("logging.basicConfig", lambda **_: None)
+    monkeypatch.setattr(__main__, "configure_logging", lambda *_, **__: None)
 
 
 def test_help_lists_variables_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,9 +22,40 @@ def test_reads_every_variable() -> None:
     assert (settings.search.index_dir, settings.search.model_dir) == (Path("/i"), Path("/m"))
 
 
+def test_without_a_word_it_tells_what_is_usual_to_those_beside_it() -> None:
+    settings = ApiSettings.from_environment({})
+    assert (settings.metrics_port, settings.metrics_host) == (None, "127.0.0.1")
+    assert (settings.log_format, settings.log_level) == ("auto", "info")
+    assert settings.traces_endpoint is None
+
+
+def test_reads_what_to_tell_and_to_whom() -> None:
+    settings = ApiSettings.from_environment(
+        {
+            "METRICS_PORT": "9464",
+            "METRICS_HOST": "::1",
+            "LOG_FORMAT": "JSON",
+            "LOG_LEVEL": " Debug ",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/",
+        }
+    )
+    assert (settings.metrics_port, settings.metrics_host) == (9464, "::1")
+    assert (settings.log_format, settings.log_level) == ("json", "debug")
+    assert settings.traces_endpoint == "http://collector:4318/"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("METRICS_PORT", "0"),
+        ("METRICS_PORT", "65536"),
+        ("METRICS_PORT", "8080"),
+        ("METRICS_HOST", "  "),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "trace"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
         ("PORT", "0"),
         ("PORT", "65536"),
         ("PORT", "http"),

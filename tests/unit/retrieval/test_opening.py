@@ -15,6 +15,7 @@ from retrieval.index import EmbeddedVideo, VideoIndex
 from retrieval.manifest import Manifest
 from retrieval.onnx_encoder import OnnxEncoder
 from retrieval.opening import embedded_index, open_searcher
+from retrieval.runs import Run, RunOutcome, write_runs
 from retrieval.search import SearchRequest
 from retrieval.settings import SearchSettings
 from tests.support.embedded_videos import embedded, manifest_of
@@ -137,9 +138,12 @@ async def test_a_searcher_with_the_real_model_finds_what_was_meant(
         with pytest.raises(IndexUnavailableError, match="ingest sync"):
             await searcher.manifest()
     manifest = await publish(Generations(index_folder), videos, dimension=identity.dimension, model=identity)
+    run = Run(began_at=manifest.built_at, sources=("by hand",), outcome=RunOutcome.PUBLISHED)
+    write_runs(index_folder, [run])
     async with open_searcher(settings) as searcher:
         await searcher.check()
         assert await searcher.manifest() == manifest
+        assert await searcher.last_run() == run
         answer = await searcher.search(SearchRequest(text="astronauts and spacecraft", limit=1))
         assert answer.videos[0].record.video_id == "space"
         assert (await searcher.classic("recipe for a loaf"))[0].video_id == "cooking"

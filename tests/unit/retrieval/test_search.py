@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,7 @@ from retrieval.search import Searcher, SearchRequest
 from retrieval.video import VideoRecord
 from tests.support.embedded_videos import embedded, manifest_of, passage, vector
 from tests.support.engines import EmbeddedEngine
+from tests.support.observers import KeepingObserver
 from tests.support.sources import HeldIndex, RaisingEncoder, TableEncoder, VersionedIndex
 
 pytestmark = pytest.mark.anyio
@@ -420,3 +422,79 @@ async def test_too_many_queries_are_told_so_and_give_their_lease_back(source: He
         with pytest.raises(OverloadedError):
             await ask()
         assert source.leases == 0
+
+
+# Being watched.
+
+
+@pytest.fixture
+def observer(searcher: Searcher) -> KeepingObserver:
+    observer = KeepingObserver()
+    searcher.observe(observer)
+    return observer
+
+
+RANKED = ["lexical", "vector", "lexical", "lexical", "vector", "fuse"]
+MOMENTS = ["vector", "fuse"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "stages"),
+    [
+        ({"limit": 5}, ["encode", *RANKED, *MOMENTS]),
+        ({"limit": 5, "mode": "semantic"}, ["encode", "vector", *MOMENTS]),
+        ({"limit": 1, "mode": "lexical"}, ["encode", "lexical", "vector", "fuse", *MOMENTS]),
+        ({"limit": 5, "moments": 0}, ["encode", *RANKED]),
+        ({"limit": 50, "moments": 1}, ["encode", *RANKED, *RANKED, *MOMENTS]),
+    ],
+)
+async def test_an_observer_is_told_of_every_stage(
+    searcher: Searcher, observer: KeepingObserver, asked: dict[str, Any], stages: list[str]
+) -> None:
+    await searcher.search(SearchRequest(text="zebra", **asked))
+    assert observer.ended == stages
+
+
+async def test_an_observer_is_told_of_the_other_searches(
+    searcher: Searcher, observer: KeepingObserver
+) -> None:
+    await searcher.classic("at the origin")
+    assert observer.ended == ["encode", "vector"]
+    await searcher.search_inside("a", "at the origin", limit=1)
+    assert observer.ended[2:] == ["encode", "vector", *MOMENTS]
+    await searcher.similar("a", limit=1)
+    assert observer.ended[6:] == ["vector"]
+
+
+async def test_an_observer_is_told_what_was_found_and_whether_it_was_kept(
+    searcher: Searcher, observer: KeepingObserver
+) -> None:
+    for _ in range(2):
+        await searcher.search(SearchRequest(text="zebra", mode="lexical"))
+        await searcher.classic("at the origin")
+    await searcher.search(SearchRequest(text="unheard-of", mode="lexical"))
+    assert observer.hits == [False, False, True, True, False]
+    assert observer.counts == [("lexical", 1), ("classic", 5)] * 2 + [("lexical", 0)]
+
+
+async def test_a_later_page_is_no_search_of_its_own(searcher: Searcher, observer: KeepingObserver) -> None:
+    await searcher.search(SearchRequest(text="at the origin", offset=100))
+    assert observer.counts == []
+
+
+async def test_an_observer_is_told_of_a_stage_that_failed(source: HeldIndex) -> None:
+    searcher = Searcher(encoder=RaisingEncoder(OverloadedError("full")), source=source, cached_results=8)
+    observer = KeepingObserver()
+    searcher.observe(observer)
+    with pytest.raises(OverloadedError):
+        await searcher.classic("at the origin")
+    assert (observer.ended, observer.failed, observer.counts) == ([], ["encode"], [])
+
+
+async def test_a_probe_is_not_told_of(searcher: Searcher, observer: KeepingObserver) -> None:
+    await searcher.check()
+    assert (observer.ended, observer.hits) == ([], [])
+
+
+async def test_a_searcher_without_a_log_knows_of_no_run(searcher: Searcher) -> None:
+    assert await searcher.last_run() is None

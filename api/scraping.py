@@ -1,0 +1,100 @@
+"""`/metrics`: the figures, for Prometheus."""
+
+import asyncio
+import contextlib
+import logging
+
+from litestar import Response, get
+from litestar.datastructures import CacheControlHeader
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import SkipValidation
+
+from api.health import Readiness
+from api.metrics import METRICS_TEXT, Facts, Metrics
+from api.problems import described
+from retrieval.errors import VidsearchError
+from retrieval.manifest import Manifest
+from retrieval.search import Searcher
+
+_EXAMPLE = """\
+# HELP vidsearch_index_videos Videos in the live index.
+# TYPE vidsearch_index_videos gauge
+vidsearch_index_videos 64.0
+"""
+
+_logger = logging.getLogger(__name__)
+
+
+class Scraper:
+    """Writes down the figures and the facts of the moment, without waiting for any search."""
+
+    def __init__(self, metrics: Metrics, searcher: Searcher, readiness: Readiness) -> None:
+        """Know what to ask; nothing is asked yet."""
+        self._metrics = metrics
+        self._searcher = searcher
+        self._readiness = readiness
+        self._look: asyncio.Task[None] | None = None
+
+    async def scrape(self) -> bytes:
+        """Write everything down as METRICS_TEXT.
+
+        Whether searches are answered is told as it was found before: a canary that has to wait must not keep
+        the figures waiting that say why. The next scrape tells what is found now.
+        """
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._look_again())
+        return self._metrics.exposition(
+            Facts(
+                manifest=await self._manifest(),
+                last_run=await self._searcher.last_run(),
+                is_ready=self._readiness.last_found,
+            )
+        )
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._look:
+            self._look.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._look
+
+    async def _manifest(self) -> Manifest | None:
+        try:
+            return await self._searcher.manifest()
+        except VidsearchError:
+            return None
+
+    async def _look_again(self) -> None:
+        try:
+            await self._readiness.check()
+        except VidsearchError:
+            pass  # Which is what was to be found out, and who found it has logged it.
+        except Exception:
+            _logger.exception("The canary search failed")
+
+
+@get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="What is measured",
+    tags=["health"],
+    media_type=METRICS_TEXT,
+    cache_control=CacheControlHeader(no_store=True),
+    opt={"scope": "metrics"},
+    responses={
+        200: ResponseSpec(
+            str,
+            generate_examples=False,
+            description="Every figure, in Prometheus's text format.",
+            media_type=METRICS_TEXT,
+            examples=[Example(summary="One of them", value=_EXAMPLE)],
+        ),
+        **described(),
+    },
+)
+async def metrics(scraper: NamedDependency[SkipValidation[Scraper]]) -> Response[bytes]:
+    """Tell Prometheus every figure. On a port of its own where `METRICS_PORT` names one, and not here."""
+    # Litestar adds the encoding to whatever is text.
+    return Response(await scraper.scrape(), media_type=METRICS_TEXT.removesuffix("; charset=utf-8"))

@@ -1,0 +1,229 @@
+"""Alerts and dashboard: that they are right by themselves, and ask for what the service really tells."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, get_args
+
+import pytest
+import yaml
+from litestar.testing import TestClient
+
+from api.app import create_app
+from api.metrics import SHED_REASONS, UNFINISHED
+from api.settings import ApiSettings
+from retrieval.runs import RunOutcome
+from retrieval.settings import SearchSettings
+from retrieval.stages import SearchKind, Stage
+from tests.support.processes import REPOSITORY
+from tests.support.scrapes import Scrape
+from tests.unit.api.fakes import EchoSearcher, opens
+
+FOLDER = REPOSITORY / "deploy" / "observability"
+ALERTS, TESTS = FOLDER / "alerts.yml", sorted(FOLDER.glob("alerts_*test.yml"))
+DASHBOARDS = sorted((FOLDER / "grafana" / "dashboards").glob("*.json"))
+# A label's values, as a selector names them, by what the code says they may be.
+KNOWN = {
+    "outcome": {*RunOutcome, UNFINISHED},
+    "reason": {*SHED_REASONS},
+    "stage": {*get_args(Stage)},
+    "kind": {*get_args(SearchKind)},
+    "result": {"hit", "miss"},
+    "job": {"vidsearch"},
+}
+OF_PROMETHEUS = {"up", "ALERTS"}
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not on this machine (Debian: package prometheus)"
+)
+Node = dict[str, Any]
+
+
+def promtool(*arguments: object) -> None:
+    finished = subprocess.run(
+        ["promtool", *map(str, arguments)],  # noqa: S607
+        check=False,
+        text=True,
+        capture_output=True,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def read(path: Any) -> Node:
+    found: Node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def rules() -> list[Node]:
+    return [rule for group in read(ALERTS)["groups"] for rule in group["rules"]]
+
+
+def alerts() -> dict[str, Node]:
+    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
+
+
+def dashboard() -> Node:
+    (path,) = DASHBOARDS
+    found: Node = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def panels() -> list[Node]:
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+
+def expressions() -> Iterator[str]:
+    yield from (rule["expr"] for rule in rules())
+    yield from (target["expr"] for panel in panels() for target in panel["targets"])
+    yield from (each["expr"] for each in dashboard()["annotations"]["list"])
+    yield from (each["definition"] for each in dashboard()["templating"]["list"])
+
+
+@pytest.fixture(scope="module")
+def told() -> Scrape:
+    """What a scrape of the app has once it was asked this and that."""
+    searcher = EchoSearcher()
+    settings = ApiSettings(search=SearchSettings())
+    with TestClient(create_app(settings, open_search=opens(searcher))) as client:
+        client.get("/v1/search?query=x")
+        with searcher._observer.stage("fuse"):
+            pass
+        client.get("/metrics")
+        return Scrape(client.get("/metrics").text)
+
+
+@needs_promtool
+def test_prometheus_can_use_its_configuration() -> None:
+    promtool("check", "config", FOLDER / "prometheus.yml")
+
+
+@needs_promtool
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_alerts_fire_when_they_should(path: Any) -> None:
+    promtool("test", "rules", path)
+
+
+def test_every_alert_is_seen_firing() -> None:
+    fired = {
+        case["alertname"]
+        for path in TESTS
+        for test in read(path)["tests"]
+        for case in test.get("alert_rule_test", ())
+        if case["exp_alerts"]
+    }
+    assert fired == alerts().keys()
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_an_alert_says_what_is_wrong_how_urgent_it_is_and_what_to_do(name: str) -> None:
+    alert = alerts()[name]
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    assert alert["annotations"].keys() == {"summary", "action"}
+    assert all(text.endswith((".", "}}.", "}}")) for text in alert["annotations"].values())
+
+
+def test_asks_only_for_what_the_service_tells(told: Scrape) -> None:
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    sent = {sample.name for sample in told.samples}
+    asked = {
+        name
+        for expression in expressions()
+        for name in re.findall(r"\b(?:vidsearch|process)[a-z0-9_:]+", re.sub(r'"[^"]*"', "", expression))
+    }
+    assert len(asked) > 20
+    assert asked <= sent | recorded, asked - sent - recorded
+
+
+def test_asks_only_for_label_values_that_there_are(told: Scrape) -> None:
+    routes = {route.path_format for route in create_app(ApiSettings(search=SearchSettings())).routes}
+    buckets = {sample.labels["le"] for sample in told.samples if "le" in sample.labels}
+    checked: Counter[str] = Counter()
+    for expression in expressions():
+        for label, operator, value in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', expression):
+            checked[label] += 1
+            words = value.split("|") if "~" in operator else [value]
+            if label in KNOWN:
+                assert set(words) <= KNOWN[label], expression
+            elif label == "le":
+                assert value in buckets
+            elif label == "route":
+                assert all(any(re.fullmatch(word, route) for route in routes) for word in words), expression
+    assert {"route", "le", "outcome", "result"} <= checked.keys()
+
+
+def test_the_promises_cover_searches_and_the_catalogue_and_no_probe() -> None:
+    routes = {route.path_format for route in create_app(ApiSettings(search=SearchSettings())).routes}
+    (pattern,) = {
+        found
+        for rule in rules()
+        for found in re.findall(r'route=~"([^"]*)"', rule["expr"])
+    }  # fmt: skip
+    covered = {route for route in routes if re.fullmatch(pattern, route)}
+    assert covered == {route for route in routes if route == "/search" or route.startswith("/v1/")}
+    assert len(covered) == 7
+
+
+def test_prometheus_asks_where_compose_lets_the_api_tell() -> None:
+    services = read(REPOSITORY / "docker-compose.yml")["services"]
+    (job,) = read(FOLDER / "prometheus.yml")["scrape_configs"]
+    assert job["job_name"] == "vidsearch"
+    (target,) = job["static_configs"][0]["targets"]
+    assert target == f"api:{services['api']['environment']['METRICS_PORT']}"
+    assert services["api"]["environment"]["METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+    (source,) = read(FOLDER / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_compose_gives_what_they_need_and_keeps_them_to_this_machine(name: str) -> None:
+    service = read(REPOSITORY / "docker-compose.yml")["services"][name]
+    assert service["profiles"] == ["observability"]
+    assert re.fullmatch(r"(prom/prometheus:v|grafana/grafana:)\d+\.\d+\.\d+", service["image"])
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    mounts = [volume.split(":") for volume in service["volumes"]]
+    files = [mount for mount in mounts if mount[0].startswith("./")]
+    assert files
+    for source, _, mode in files:
+        assert (REPOSITORY / source).exists()
+        assert mode == "ro"
+    # What only its owner may read, a container's own user cannot.
+    for path in FOLDER.rglob("*"):
+        assert path.stat().st_mode & 0o004, path
+
+
+def test_the_dashboard_can_be_laid_out_and_finds_its_source() -> None:
+    (source,) = read(FOLDER / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    every = dashboard()["panels"]
+    assert len({panel["id"] for panel in every}) == len(every)
+    for panel in panels():
+        assert panel["datasource"]["uid"] == source["uid"]
+        assert {target["datasource"]["uid"] for target in panel["targets"]} == {source["uid"]}
+        assert panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+    for one, other in combinations([panel["gridPos"] for panel in every], 2):
+        apart = (
+            one["x"] + one["w"] <= other["x"]
+            or other["x"] + other["w"] <= one["x"]
+            or one["y"] + one["h"] <= other["y"]
+            or other["y"] + other["h"] <= one["y"]
+        )
+        assert apart, (one, other)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in every)
+    (provider,) = read(FOLDER / "grafana/provisioning/dashboards/vidsearch.yml")["providers"]
+    assert provider["options"]["path"] == "/etc/grafana/dashboards"
+
+
+@needs_promtool
+def test_prometheus_can_read_every_question_of_the_dashboard(tmp_path: Any) -> None:
+    asked = [re.sub(r"\$(__rate_interval|instance)", "5m", each) for each in expressions()]
+    questions = [
+        {"record": f"asked:{n}", "expr": each} for n, each in enumerate(asked) if "label_values" not in each
+    ]
+    path = tmp_path / "questions.yml"
+    path.write_text(json.dumps({"groups": [{"name": "asked", "rules": questions}]}))
+    promtool("check", "rules", path)
