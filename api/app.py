@@ -14,6 +14,7 @@ from api.documentation import describe_api, serve_assets
 from api.draining import Draining
 from api.event_loop import watch_lag
 from api.health import Readiness, health, livez, readyz, startupz
+from api.health_report import Expectations
 from api.metrics import Metrics
 from api.problems import respond
 from api.request_log import watch_requests
@@ -79,6 +80,9 @@ def create_app(
     def provide_readiness() -> Readiness:
         return opened[0].readiness
 
+    def provide_expectations() -> Expectations:
+        return settings.expected
+
     def provide_scraper() -> Scraper:
         return opened[0].scraper
 
@@ -105,6 +109,7 @@ def create_app(
         dependencies={
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
+            "expected": Provide(provide_expectations, sync_to_thread=False),
             **scraper,
         },
         exception_handlers={Exception: respond},

@@ -27,6 +27,7 @@ SEARCH_EXAMPLE = Example(
         "mode": "hybrid",
         "index_version": "20240531T120000Z-1",
         "took_ms": 3.1,
+        "degraded": None,
         "videos": [
             {
                 "video_id": "tLf2bGhmWsI",

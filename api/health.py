@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from time import monotonic
 
 from litestar import Response, route
@@ -13,14 +14,14 @@ from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
-from api import __version__
 from api.documentation import operation_id
 from api.draining import Draining
 from api.errors import StoppingError
+from api.health_report import Expectations, report_health
 from api.problems import NEEDS_INDEX, described
 from api.schemas import Health, Probe
-from api.shapes import shape_index_health
 from retrieval.errors import IndexUnavailableError, OverloadedError, VidsearchError
+from retrieval.manifest import Manifest
 from retrieval.search import Searcher
 
 CHECK_SECONDS = 0.5
@@ -187,11 +188,30 @@ async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe
 async def health(
     searcher: NamedDependency[SkipValidation[Searcher]],
     readiness: NamedDependency[SkipValidation[Readiness]],
+    expected: NamedDependency[SkipValidation[Expectations]],
 ) -> Response[Health]:
-    """Say how the service is and what index it serves."""
+    """Say how the service is, what index it serves, and how the last run that filled it ended."""
+    found = report_health(
+        is_ready=await _is_ready(readiness),
+        canary_seconds=readiness.seconds,
+        manifest=await _manifest(searcher),
+        last_run=await searcher.last_run(),
+        expected=expected,
+        now=datetime.now(UTC),
+    )
+    return Response(found, status_code=503 if found.status == "fail" else 200)
+
+
+async def _is_ready(readiness: Readiness) -> bool:
     try:
         await readiness.check()
-        manifest = await searcher.manifest()
-    except (IndexUnavailableError, OverloadedError, StoppingError):
-        return Response(Health(status="fail", version=__version__, index=None), status_code=503)
-    return Response(Health(status="pass", version=__version__, index=shape_index_health(manifest)))
+    except VidsearchError:
+        return False
+    return True
+
+
+async def _manifest(searcher: Searcher) -> Manifest | None:
+    try:
+        return await searcher.manifest()
+    except (IndexUnavailableError, OverloadedError):
+        return None

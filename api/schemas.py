@@ -4,12 +4,14 @@ Distances are Manhattan, lower is closer. Times are seconds from the start of th
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from retrieval.ranking import RANKED_VIDEOS, Mode
+
+HealthStatus = Literal["pass", "warn", "fail"]
 
 LONGEST_QUERY = 2_000
 """Characters."""
@@ -52,17 +54,23 @@ class BatchParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class MomentAnswer(msgspec.Struct, frozen=True):
-    """A passage near the query. A transcript without times gives moments without `start` and `end`."""
+    """A passage near the query. A transcript without times gives moments without `start` and `end`.
+
+    `distance` is null in an answer that is `degraded`.
+    """
 
     start: float | None
     end: float | None
     text: str
     url: str | None
-    distance: float
+    distance: float | None
 
 
 class VideoAnswer(msgspec.Struct, frozen=True):
-    """A video that was found, with its best moments first. `distance` is that of its nearest passage."""
+    """A video that was found, with its best moments first.
+
+    `distance` is that of its nearest passage, and null in an answer that is `degraded`.
+    """
 
     video_id: str
     title: str
@@ -70,17 +78,22 @@ class VideoAnswer(msgspec.Struct, frozen=True):
     channel: str | None
     published_at: datetime | None
     thumbnail_url: str | None
-    distance: float
+    distance: float | None
     moments: list[MomentAnswer]
 
 
 class SearchAnswer(msgspec.Struct, frozen=True):
-    """The videos found for a query, best first."""
+    """The videos found for a query, best first.
+
+    `degraded` is null, or, where a hybrid search could not embed the query in time, `lexical`: the answer is
+    from words alone, and knows no distances.
+    """
 
     query: str
     mode: Mode
     index_version: str
     took_ms: float
+    degraded: Literal["lexical"] | None
     videos: list[VideoAnswer]
 
 
@@ -189,9 +202,25 @@ class IndexHealth(msgspec.Struct, frozen=True):
     videos_with_transcript: int
 
 
-class Health(msgspec.Struct, frozen=True):
-    """Health as `application/health+json`: `status` is pass or fail, `version` that of this service."""
+class HealthEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One thing that was looked at, when, and what was seen."""
 
-    status: str
+    component_type: str
+    status: HealthStatus
+    observed_value: float | str | None
+    observed_unit: str | None
+    time: datetime
+    output: str | None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Health as `application/health+json`; `version` is that of this service.
+
+    It fails where searches are not answered, and warns where something is not as it was expected to be.
+    """
+
+    status: HealthStatus
     version: str
     index: IndexHealth | None
+    model: ModelInfo | None
+    checks: dict[str, list[HealthEntry]]

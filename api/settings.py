@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from api.health_report import Expectations
 from api.logs import LogFormat, LogLevel
 from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
 
@@ -26,6 +27,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8080
     max_searches: int = msgspec.field(default_factory=lambda: SEARCHES_A_CORE * usable_cores())
     drain_seconds: int = 1
+    expected: Expectations = Expectations()
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
     log_format: LogFormat = "auto"
@@ -61,6 +63,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
             port=whole_number(environment, "PORT", 8080, least=1),
             max_searches=whole_number(environment, "MAX_SEARCHES", SEARCHES_A_CORE * usable_cores(), least=1),
             drain_seconds=whole_number(environment, "DRAIN_SECONDS", 1, least=0),
+            expected=Expectations(
+                least_coverage=_share(environment, "HEALTH_LEAST_COVERAGE"),
+                most_days=whole_number(environment, "HEALTH_MOST_DAYS", 0, least=0),
+            ),
             metrics_host=environment.get("METRICS_HOST") or "127.0.0.1",
             metrics_port=whole_number(environment, "METRICS_PORT", 0, least=1) or None,
             # Any word passes here; the check when it is built says which ones can be.
@@ -68,6 +74,17 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
             log_level=cast("LogLevel", word("LOG_LEVEL", "info")),
             traces_endpoint=environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or None,
         )
+
+
+def _share(environment: Mapping[str, str], name: str) -> float:
+    text = environment.get(name, "").strip() or "0"
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{name} is {text!r}, and must be a share from 0 to 1.")
+    return share
 
 
 def _check_host(name: str, host: str) -> None:

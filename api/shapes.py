@@ -30,7 +30,8 @@ def shape_search(request: SearchRequest, result: SearchResult, started: float) -
         mode=request.mode,
         index_version=result.index_version,
         took_ms=_took_ms(started),
-        videos=[_shape_found(video) for video in result.videos],
+        degraded="lexical" if result.is_degraded else None,
+        videos=[_shape_found(video, knows_distances=not result.is_degraded) for video in result.videos],
     )
 
 
@@ -106,7 +107,7 @@ def shape_index_health(manifest: Manifest) -> IndexHealth:
     )
 
 
-def _shape_found(video: FoundVideo) -> VideoAnswer:
+def _shape_found(video: FoundVideo, *, knows_distances: bool = True) -> VideoAnswer:
     record = video.record
     url = watch_url(record.video_id, record.url)
     return VideoAnswer(
@@ -116,20 +117,22 @@ def _shape_found(video: FoundVideo) -> VideoAnswer:
         channel=record.channel,
         published_at=record.published_at,
         thumbnail_url=record.thumbnail_url,
-        distance=round(video.distance, DISTANCE_DECIMALS),
+        distance=round(video.distance, DISTANCE_DECIMALS) if knows_distances else None,
         moments=[
-            _shape_moment(moment, moment.text, url) for moment in video.moments if moment.text is not None
+            _shape_moment(moment, moment.text, url, knows_distances=knows_distances)
+            for moment in video.moments
+            if moment.text is not None
         ],
     )
 
 
-def _shape_moment(moment: Moment, text: str, url: str | None) -> MomentAnswer:
+def _shape_moment(moment: Moment, text: str, url: str | None, *, knows_distances: bool) -> MomentAnswer:
     return MomentAnswer(
         start=moment.start,
         end=moment.end,
         text=text,
         url=moment_url(url, moment.start),
-        distance=round(moment.distance, DISTANCE_DECIMALS),
+        distance=round(moment.distance, DISTANCE_DECIMALS) if knows_distances else None,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from retrieval.asking import ask_together
 from retrieval.encoder import Embedding, QueryEncoder
-from retrieval.errors import IndexUnavailableError, VideoNotFoundError
+from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
 from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
 from retrieval.last_run import LastRun
 from retrieval.lexical import weigh_query
@@ -27,6 +27,12 @@ thousand of them would fill the memory."""
 
 REMOTE_SECONDS = 1.0
 """How long one request may take beside a server, with all that it asks there."""
+
+LOCAL_SECONDS = 2.0
+"""How long one may take beside an index in this process, where only a crowd makes it wait."""
+
+ENCODING_SECONDS = 0.5
+"""After so long without its embedding a hybrid search answers from words alone."""
 
 _CLASSIC_LIMIT = 5
 _CLASSIC_DISTANCE = 40.0
@@ -55,10 +61,14 @@ class FoundVideo(msgspec.Struct, frozen=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True):
-    """An answer, and the version of the index that gave it. No method mixes two versions."""
+    """An answer, and the version of the index that gave it. No method mixes two versions.
+
+    `is_degraded`: it is from words alone, since the query was not embedded in time; its distances are none.
+    """
 
     index_version: str
     videos: tuple[FoundVideo, ...]
+    is_degraded: bool = False
 
 
 class CataloguePage(msgspec.Struct, frozen=True):
@@ -195,33 +205,48 @@ class Searcher:
         with self._observer.stage("encode"):
             return Query(await self._encoder.encode_query(text), weigh_query(text))
 
+    async def _understand_in_time(self, request: SearchRequest, dimension: int) -> tuple[Query, Mode]:
+        """Understand a query, or at least its words where that is of use: say in which mode to go on.
+
+        A crowd before the encoder is no reason to find nothing: words take no encoder.
+        """
+        words = weigh_query(request.text)
+        if request.mode != "hybrid" or request.max_distance is not None or not words.indices:
+            return await self._understand(request.text), request.mode
+        try:
+            async with asyncio.timeout(ENCODING_SECONDS):
+                return await self._understand(request.text), request.mode
+        except (TimeoutError, OverloadedError):
+            return Query(np.zeros(dimension, np.float32), words), "lexical"
+
     async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:
-        kept = self._results.get(key)
+        kept: _T | None = self._results.get(key)
         self._observer.looked_up(hit=kept is not None)
-        if kept is None:
-            kept = await answer()
-            self._results.put(key, kept)
-        return kept
+        if kept is not None:
+            return kept
+        found = await answer()
+        if not (isinstance(found, SearchResult) and found.is_degraded):
+            self._results.put(key, found)
+        return found
 
     @asynccontextmanager
     async def _leased(self) -> AsyncIterator[VideoIndex]:
-        """Hold the live index for one request, and no longer than a person waits for a distant one."""
+        """Hold the live index for one request, and no longer than a person waits for it."""
         async with self._source.lease() as index:
-            if not index.is_remote:
-                yield index
-                return
+            seconds = REMOTE_SECONDS if index.is_remote else LOCAL_SECONDS
             try:
-                async with asyncio.timeout(REMOTE_SECONDS):
+                async with asyncio.timeout(seconds):
                     yield index
             except TimeoutError as e:
-                raise IndexUnavailableError(f"No answer within {REMOTE_SECONDS:g} s.") from e
+                late = f"No answer within {seconds:g} s."
+                raise (IndexUnavailableError(late) if index.is_remote else OverloadedError(late)) from e
 
     async def _search(self, index: VideoIndex, request: SearchRequest) -> SearchResult:
-        query = await self._understand(request.text)
+        query, mode = await self._understand_in_time(request, index.manifest.model.dimension)
         ranked = await rank_videos(
             index,
             query,
-            mode=request.mode,
+            mode=mode,
             where=request.where,
             max_distance=request.max_distance,
             until=request.offset + request.limit,
@@ -236,7 +261,7 @@ class Searcher:
                 index,
                 query,
                 ids,
-                request.mode,
+                mode,
                 limit=request.moments,
                 max_distance=request.max_distance,
                 observer=self._observer,
@@ -249,6 +274,7 @@ class Searcher:
                 for hit in chosen
                 if hit.video_id in records
             ),
+            is_degraded=mode != request.mode,
         )
 
     async def _classic(self, index: VideoIndex, text: str) -> tuple[VideoRecord, ...]:

@@ -1,7 +1,9 @@
 import asyncio
 import logging
 import time
+from datetime import timedelta
 
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
@@ -10,9 +12,12 @@ from api import __version__
 from api.draining import Draining
 from api.errors import StoppingError
 from api.health import Readiness
+from api.health_report import Expectations, report_health
+from api.schemas import Health
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, OverloadedError
+from retrieval.runs import Run, RunOutcome
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import VERSION, EchoSearcher, RaisingSearcher
+from tests.unit.api.fakes import MANIFEST, RUN, VERSION, EchoSearcher, RaisingSearcher
 
 
 class Clock:
@@ -62,10 +67,12 @@ def test_readyz_of_an_unexpected_fault_is_an_error(serve: Serve) -> None:
     assert serve(RaisingSearcher(ZeroDivisionError())).get("/readyz").status_code == 500
 
 
-def test_health_describes_the_index(client: TestClient[Litestar]) -> None:
+def test_health_describes_the_index_and_what_was_looked_at(client: TestClient[Litestar]) -> None:
     response = client.get("/health")
     assert response.headers["content-type"] == "application/health+json"
-    assert response.json() == {
+    health = response.json()
+    checks = health.pop("checks")
+    assert health == {
         "status": "pass",
         "version": __version__,
         "index": {
@@ -75,15 +82,75 @@ def test_health_describes_the_index(client: TestClient[Litestar]) -> None:
             "passages": 7,
             "videos_with_transcript": 2,
         },
+        "model": {"name": "all-MiniLM-L6-v2", "dimension": 384, "weights_sha256": "53aa"},
     }
+    assert {name: (check["status"], check["observedUnit"]) for name, (check,) in checks.items()} == {
+        "backend:responseTime": ("pass", "ms"),
+        "index:age": ("pass", "s"),
+        "index:transcriptCoverage": ("pass", "share"),
+        "ingest:lastRun": ("pass", None),
+    }
+    (run,) = checks["ingest:lastRun"]
+    assert (run["observedValue"], run["time"]) == ("published", "2024-05-31T12:00:00Z")
+    assert "talks.csv" not in response.text
 
 
 def test_health_fails_without_an_index(serve: Serve) -> None:
     client = serve(RaisingSearcher())
     response = client.get("/health")
     assert response.status_code == 503
-    assert response.json() == {"status": "fail", "version": __version__, "index": None}
+    health = response.json()
+    assert (health["status"], health["index"], health["model"]) == ("fail", None, None)
+    assert health["checks"]["backend:responseTime"][0]["status"] == "fail"
     assert client.head("/health").status_code == 503
+
+
+def reported(run: Run | None = RUN, expected: Expectations = Expectations()) -> Health:  # noqa: B008
+    return report_health(
+        is_ready=True,
+        canary_seconds=0.004,
+        manifest=MANIFEST,
+        last_run=run,
+        expected=expected,
+        now=MANIFEST.built_at + timedelta(days=3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "check", "status"),
+    [
+        (Expectations(most_days=3), "index:age", "pass"),
+        (Expectations(most_days=2), "index:age", "warn"),
+        (Expectations(least_coverage=0.66), "index:transcriptCoverage", "pass"),
+        (Expectations(least_coverage=0.67), "index:transcriptCoverage", "warn"),
+    ],
+)
+def test_health_warns_where_something_falls_short(expected: Expectations, check: str, status: str) -> None:
+    health = reported(expected=expected)
+    assert health.checks[check][0].status == status
+    assert health.status == status
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("published", "pass"),
+        ("unchanged", "pass"),
+        ("refused", "warn"),
+        ("failed", "warn"),
+        ("stopped", "warn"),
+    ],
+)
+def test_health_warns_where_the_last_run_went_wrong(outcome: str, status: str) -> None:
+    run = msgspec.structs.replace(RUN, outcome=RunOutcome(outcome), why="/home/someone/talks.csv: torn")
+    health = reported(run)
+    assert health.status == status
+    assert "someone" not in repr(health)
+
+
+def test_a_run_at_work_or_none_at_all_is_no_reason_to_warn() -> None:
+    assert reported(msgspec.structs.replace(RUN, outcome=None, ended_at=None)).status == "pass"
+    assert "ingest:lastRun" not in reported(None).checks
 
 
 def test_many_polls_are_one_question(serve: Serve) -> None:

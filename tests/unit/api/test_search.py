@@ -26,6 +26,7 @@ def test_answers_with_every_key(client: TestClient[Litestar]) -> None:
         "query": "attention",
         "mode": "hybrid",
         "index_version": VERSION,
+        "degraded": None,
         "videos": [
             {
                 "video_id": "tLf2bGhmWsI",

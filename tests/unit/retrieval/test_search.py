@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from retrieval.encoder import Embedding
+from retrieval import search
+from retrieval.encoder import Embedding, QueryEncoder
 from retrieval.errors import (
     CursorError,
     IndexUnavailableError,
@@ -418,10 +420,57 @@ async def test_too_many_queries_are_told_so_and_give_their_lease_back(source: He
     searcher = Searcher(
         encoder=RaisingEncoder(OverloadedError("Try again.")), source=source, cached_results=8
     )
-    for ask in embedding_questions(searcher):
+    searched, *others = embedding_questions(searcher)
+    for ask in others:
         with pytest.raises(OverloadedError):
             await ask()
         assert source.leases == 0
+    await searched()  # From words alone: see below.
+    assert source.leases == 0
+
+
+class StuckEncoder:
+    async def encode_query(self, text: str) -> Embedding:
+        await asyncio.sleep(60)
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize("encoder", [StuckEncoder(), RaisingEncoder(OverloadedError("Try again."))])
+async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_words(
+    source: HeldIndex, encoder: QueryEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "ENCODING_SECONDS", 0.02)
+    searcher = Searcher(encoder=encoder, source=source, cached_results=8)
+    request = SearchRequest(text="bread")
+    result = await searcher.search(request)
+    assert result.is_degraded
+    # It is not kept: the next one may be the better for it.
+    assert (await searcher.search(request)).is_degraded
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        SearchRequest(text="bread", mode="semantic"),
+        SearchRequest(text="bread", mode="lexical"),
+        SearchRequest(text="bread", max_distance=20.0),
+        SearchRequest(text="?!"),
+    ],
+)
+async def test_what_words_alone_cannot_answer_is_refused(source: HeldIndex, request_: SearchRequest) -> None:
+    encoder = RaisingEncoder(OverloadedError("Try again."))
+    with pytest.raises(OverloadedError):
+        await Searcher(encoder=encoder, source=source, cached_results=8).search(request_)
+
+
+async def test_a_search_that_takes_too_long_is_given_up(
+    source: HeldIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "LOCAL_SECONDS", 0.02)
+    searcher = Searcher(encoder=StuckEncoder(), source=source, cached_results=8)
+    with pytest.raises(OverloadedError, match="No answer within"):
+        await searcher.classic("bread")
+    assert source.leases == 0
 
 
 # Being watched.

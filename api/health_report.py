@@ -1,0 +1,105 @@
+"""What `/health` says: each thing that was looked at, and what that makes of the whole. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from api import __version__
+from api.schemas import Health, HealthEntry, HealthStatus
+from api.shapes import shape_index_health, shape_model
+from retrieval.manifest import Manifest
+from retrieval.runs import Run, RunOutcome
+
+_WELL_ENDED = frozenset({RunOutcome.PUBLISHED, RunOutcome.UNCHANGED, None})
+_SECONDS_A_DAY = 86_400
+
+
+class Expectations(msgspec.Struct, frozen=True):
+    """When health is a warning: fewer videos than this share have a transcript, or the index has more days.
+
+    0 expects nothing.
+    """
+
+    least_coverage: float = 0.0
+    most_days: int = 0
+
+
+def report_health(
+    *,
+    is_ready: bool,
+    canary_seconds: float | None,
+    manifest: Manifest | None,
+    last_run: Run | None,
+    expected: Expectations,
+    now: datetime,
+) -> Health:
+    """Sum up what is known: fail where searches are not answered, else warn where something falls short."""
+    checks: dict[str, list[HealthEntry]] = {
+        "backend:responseTime": [_backend(is_ready=is_ready, seconds=canary_seconds, now=now)],
+        **({"index:age": [_age(manifest, expected, now)]} if manifest else {}),
+        **({"index:transcriptCoverage": [_coverage(manifest, expected, now)]} if manifest else {}),
+        **({"ingest:lastRun": [_last_run(last_run)]} if last_run else {}),
+    }
+    return Health(
+        status=_worst(checks),
+        version=__version__,
+        index=shape_index_health(manifest) if manifest else None,
+        model=shape_model(manifest) if manifest else None,
+        checks=checks,
+    )
+
+
+def _backend(*, is_ready: bool, seconds: float | None, now: datetime) -> HealthEntry:
+    return HealthEntry(
+        component_type="datastore",
+        status="pass" if is_ready else "fail",
+        observed_value=None if seconds is None else round(seconds * 1000, 2),
+        observed_unit="ms",
+        time=now,
+        output=None if is_ready else "Searches are not answered.",
+    )
+
+
+def _age(manifest: Manifest, expected: Expectations, now: datetime) -> HealthEntry:
+    seconds = (now - manifest.built_at).total_seconds()
+    is_old = 0 < expected.most_days * _SECONDS_A_DAY < seconds
+    return HealthEntry(
+        component_type="datastore",
+        status="warn" if is_old else "pass",
+        observed_value=round(seconds),
+        observed_unit="s",
+        time=now,
+        output=f"Older than {expected.most_days} days." if is_old else None,
+    )
+
+
+def _coverage(manifest: Manifest, expected: Expectations, now: datetime) -> HealthEntry:
+    share = manifest.counts.transcript_coverage
+    is_low = share < expected.least_coverage
+    return HealthEntry(
+        component_type="datastore",
+        status="warn" if is_low else "pass",
+        observed_value=round(share, 4),
+        observed_unit="share",
+        time=now,
+        output=f"Less than {expected.least_coverage:g}." if is_low else None,
+    )
+
+
+def _last_run(run: Run) -> HealthEntry:
+    # Not why: that names files and servers. `ingest status` tells.
+    is_well = run.outcome in _WELL_ENDED
+    return HealthEntry(
+        component_type="component",
+        status="pass" if is_well else "warn",
+        observed_value=str(run.outcome) if run.outcome else "not ended",
+        observed_unit=None,
+        time=(run.ended_at or run.began_at).astimezone(UTC),
+        output=None if is_well else "python -m ingest status says why.",
+    )
+
+
+def _worst(checks: Mapping[str, Sequence[HealthEntry]]) -> HealthStatus:
+    found = {check.status for each in checks.values() for check in each}
+    return "fail" if "fail" in found else "warn" if "warn" in found else "pass"
