@@ -1,6 +1,8 @@
 """The batch job beside a server that fails: it tries again, then says why, and can be run again."""
 
+import asyncio
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +16,12 @@ from qdrant_client import QdrantClient
 from ingest import pipeline
 from ingest.__main__ import main
 from retrieval import qdrant_connection
+from retrieval.manifest import ModelIdentity
+from retrieval.opening import server_index
 from retrieval.qdrant_connection import BATCH, Patience
 from retrieval.qdrant_lock import Holder
+from retrieval.runs import Run, RunOutcome
+from retrieval.settings import SearchSettings
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY
@@ -421,3 +427,30 @@ def test_what_a_run_on_another_machine_left_ends_by_itself(
     assert "process 1 of elsewhere, since 09:30 UTC" in capsys.readouterr().err
     left(datetime.now(UTC) - timedelta(seconds=1))
     assert sync(ROWS, tmp_path) == 0
+
+
+def test_the_service_reads_how_the_last_run_ended_and_stands_its_absence(
+    server: QdrantServer,
+    encoder: WordEncoder,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    assert encoder
+    environment.setenv("QDRANT_COLLECTION", "watched")
+    assert sync(ROWS, tmp_path) == 0
+    settings = SearchSettings.from_environment(os.environ).qdrant
+    assert settings
+    model = ModelIdentity(name="any", weights_sha256="0", dimension=1)
+
+    async def asked() -> Run | None:
+        async with server_index(settings, model) as (_, last_run):
+            found = await last_run.get()
+            await last_run.close()
+            return found
+
+    run = asyncio.run(asked())
+    assert run
+    assert run.outcome is RunOutcome.PUBLISHED
+    assert run.index_version
+    server.faults.start(GONE)
+    assert asyncio.run(asked()) is None
