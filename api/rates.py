@@ -14,6 +14,9 @@ import msgspec
 MOST_CALLERS = 32_768
 """How many callers of each kind are remembered: some megabytes. Who was away longest is forgotten first."""
 
+_ROUNDING = 1e-6
+"""What is missing by so little, in tokens or seconds, is missing by rounding alone, and is there."""
+
 SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -72,10 +75,9 @@ class Buckets:
         owed = self._owed(caller, now)
         return Standing(
             limit=self.rate.limit,
-            # A hair's breadth below a whole token is rounding, and a whole token is there.
-            remaining=max(0, math.floor(self.rate.limit - owed + 1e-6)),
-            reset=math.ceil(owed / self._per_second),
-            wait=math.ceil(wait),
+            remaining=max(0, math.floor(self.rate.limit - owed + _ROUNDING)),
+            reset=_whole(owed / self._per_second),
+            wait=_whole(wait),
         )
 
     def _owed(self, caller: str, now: float) -> float:
@@ -90,11 +92,14 @@ def spend(callers: Sequence[tuple[Buckets, str]], cost: int, now: float) -> Stan
     """
     waits = [(buckets.wait(caller, cost, now), buckets, caller) for buckets, caller in callers]
     longest, buckets, caller = max(waits, key=lambda each: each[0])
-    # What is missing by rounding alone is there.
-    if longest > 1e-6:  # noqa: PLR2004
+    if longest > _ROUNDING:
         return buckets.standing(caller, now, longest)
     for buckets, caller in callers:
         buckets.take(caller, cost, now)
     return min(
         (buckets.standing(caller, now) for buckets, caller in callers), key=lambda each: each.remaining
     )
+
+
+def _whole(seconds: float) -> int:
+    return math.ceil(seconds - _ROUNDING)
