@@ -13,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
 from api import __version__
+from api.access import HEALTH
 from api.documentation import operation_id
 from api.problems import NEEDS_INDEX, described
 from api.schemas import Health, Probe
@@ -78,6 +79,7 @@ class Readiness:
     operation_id=operation_id("getLiveness"),
     summary="Whether the process answers",
     tags=["health"],
+    opt=HEALTH,
     cache_control=_NEVER_STORED,
     responses=described(),
 )
@@ -92,6 +94,7 @@ async def livez() -> Probe:
     operation_id=operation_id("getReadiness"),
     summary="Whether searches are answered",
     tags=["health"],
+    opt=HEALTH,
     cache_control=_NEVER_STORED,
     responses=described(*NEEDS_INDEX),
 )
@@ -107,6 +110,7 @@ async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe
     operation_id=operation_id("getHealth"),
     summary="How the service is",
     tags=["health"],
+    opt=HEALTH,
     media_type=HEALTH_JSON,
     cache_control=_NEVER_STORED,
     responses={

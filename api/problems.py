@@ -18,10 +18,19 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
 from api.errors import (
+    BodyTooSlowError,
     EmptyQueryError,
+    HeadTooLargeError,
+    HeadTooSlowError,
+    HostNotAllowedError,
     InvalidParameterError,
+    KeyInvalidError,
+    KeyRequiredError,
     MalformedBodyError,
     QueryTooLongError,
+    RateLimitedError,
+    RequestError,
+    ScopeMissingError,
     UnknownParameterError,
     UnsupportedBodyError,
 )
@@ -105,6 +114,14 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     MalformedBodyError: ProblemKind(
         400, "malformed-request", "Malformed request", example=str(MalformedBodyError())
     ),
+    HostNotAllowedError: ProblemKind(
+        400, "host-not-allowed", "Host not allowed", example=str(HostNotAllowedError())
+    ),
+    KeyRequiredError: ProblemKind(401, "key-required", "Key required", example=str(KeyRequiredError())),
+    KeyInvalidError: ProblemKind(401, "key-invalid", "Key invalid", example=str(KeyInvalidError())),
+    ScopeMissingError: ProblemKind(
+        403, "scope-missing", "Scope missing", example=str(ScopeMissingError("search"))
+    ),
     NotFoundException: ProblemKind(404, "not-found", "Not found", "No such route. GET /schema lists them."),
     VideoNotFoundError: ProblemKind(
         404, "video-not-found", "Video not found", "No video of that id is in the index."
@@ -112,11 +129,18 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     MethodNotAllowedException: ProblemKind(
         405, "method-not-allowed", "Method not allowed", "The Allow header says which methods this route has."
     ),
+    BodyTooSlowError: ProblemKind(408, "body-too-slow", "Body too slow", example=str(BodyTooSlowError(10))),
+    HeadTooSlowError: ProblemKind(408, "head-too-slow", "Head too slow", example=str(HeadTooSlowError(10))),
+    HeadTooLargeError: ProblemKind(431, "head-too-large", "Head too large", example=str(HeadTooLargeError())),
     RequestEntityTooLarge: ProblemKind(
         413, "body-too-large", "Body too large", "The body is longer than a full batch of queries can be."
     ),
     UnsupportedBodyError: ProblemKind(
         415, "unsupported-media-type", "Unsupported media type", example=str(UnsupportedBodyError())
+    ),
+    # How long exactly, the error knows.
+    RateLimitedError: ProblemKind(
+        429, "rate-limited", "Rate limited", retry_after=1, example=str(RateLimitedError(1))
     ),
     OverloadedError: ProblemKind(
         503, "overloaded", "Overloaded", "Too many queries are waiting. Try again shortly.", retry_after=1
@@ -188,6 +212,8 @@ def _described(kinds: Sequence[ProblemKind]) -> ResponseSpec:
 
 def _headers(kind: ProblemKind, error: BaseException) -> dict[str, str]:
     headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    if isinstance(error, RequestError):
+        return {**headers, **error.headers}
     allow = (error.headers or {}).get("allow") if isinstance(error, HTTPException) else None
     return headers | ({"Allow": allow} if allow else {})
 
