@@ -66,7 +66,8 @@ def describe_api() -> OpenAPIConfig:
         version=__version__,
         description="Finds the right videos, and the right moments in them. Every error is "
         "`application/problem+json` with a stable `code`; so are an unknown path (404 `not-found`) and a "
-        "method that a route does not have (405 `method-not-allowed`, with an `Allow` header).",
+        "method that a route does not have (405 `method-not-allowed`, with an `Allow` header), and headers "
+        "that are too many (431 `head-too-large`) or too slow (408 `head-too-slow`).",
         use_handler_docstrings=True,
         components=SECURITY_SCHEMES,
         render_plugins=[

@@ -43,8 +43,6 @@ class LiveKeys:
                 "HOST is not a loopback address and there is no key, so anybody could search. Make a key: "
                 "python -m api keys add NAME --scope search; or mean it: python -m api --open"
             )
-        if not self.asked_for:
-            _log.info("No key is asked for: there is none.")
         follower = asyncio.create_task(self._follow())
         try:
             yield
