@@ -13,11 +13,15 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
-from api.access import ACCESS, SCOPE, access_of
+from api.access import ACCESS, SCOPE, access_of, guard_access
 from api.access_settings import AccessSettings
 from api.app import create_app
 from api.key_file import write_keys
 from api.keys import make_key
+from api.live_keys import LiveKeys
+from api.problems import respond
+from api.rate_limits import RateLimits
+from api.rates import Rate
 from api.settings import ApiSettings
 from retrieval.settings import SearchSettings
 from tests.unit.api.guarded import guarded
@@ -96,8 +100,9 @@ def test_a_route_that_says_nothing_is_an_admins() -> None:
 
 
 class Sent(msgspec.Struct):
-    """What is sent as a key of each kind: a value of Authorization, or nothing."""
+    """What is sent as a key of each kind, a value of Authorization or nothing; where those in force are kept."""
 
+    file: Path
     by_kind: dict[str, str | None]
 
 
@@ -121,7 +126,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient[
         **{name: f"Bearer {key}" for name, (key, _) in made.items()},
     }
     with guarded(keys_file=file) as client:
-        yield client, Sent(sent)
+        yield client, Sent(file, sent)
 
 
 def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) -> httpx.Response:
@@ -153,6 +158,34 @@ def test_every_route_with_every_kind_of_key(
         assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["www-authenticate"] == CHALLENGES[code]
         assert value is None or len(value) < len("Bearer vs_") or value[-8:] not in response.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_routes_whether_or_not_there_is_one(
+    keys: tuple[TestClient[Litestar], Sent], kind: str
+) -> None:
+    _, sent = keys
+
+    async def answer() -> None: ...
+
+    routes = [get(f"/{name}", opt={SCOPE: name}, status_code=200)(answer) for name in ACCESS]
+    routes.append(get("/undeclared", status_code=200)(answer))
+    access = AccessSettings(keys_file=sent.file, rate_of_key=Rate(1000, 1))
+    live = LiveKeys(access, may_be_off=True)
+    app = Litestar(
+        routes,
+        guards=[guard_access(access, live, RateLimits(access))],
+        lifespan=[lambda _: live.followed()],
+        exception_handlers={Exception: respond},
+        openapi_config=None,
+        logging_config=None,
+    )
+    value = sent.by_kind[kind]
+    with TestClient(app) as client:
+        for name, specified in {**SPECIFIED, "undeclared": SPECIFIED["admin"]}.items():
+            response = client.get(f"/{name}", headers={} if value is None else {"authorization": value})
+            told = LET_IN if response.status_code == 200 else (response.status_code, response.json()["code"])
+            assert told == specified[kind], name
 
 
 def test_a_key_may_come_in_its_own_header_which_comes_first(
