@@ -100,7 +100,7 @@ def test_a_route_that_says_nothing_is_an_admins() -> None:
 
 
 class Sent(msgspec.Struct):
-    """What is sent as a key of each kind, a value of Authorization or nothing; where those in force are kept."""
+    """What is sent as a key of each kind (a value of Authorization, or nothing), and the file of keys."""
 
     file: Path
     by_kind: dict[str, str | None]
