@@ -67,7 +67,7 @@ FROM ${BASE_IMAGE} AS runtime
 # A number of its own, so that a volume's owner is the same whatever else the base image has.
 RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /tmp \
         --shell /usr/sbin/nologin vidsearch \
-    && install --directory --owner=vidsearch --group=vidsearch /data /data/index
+    && install --directory --owner=vidsearch --group=vidsearch /data /data/index /data/keys
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -107,8 +107,10 @@ COPY --from=api-dependencies /opt/venv /opt/venv
 COPY retrieval ./retrieval
 COPY api ./api
 RUN python -m compileall -q . && chmod -R a+rX .
+# Without a key it does not start on this address: mount /data/keys and make one, or say --open (README.md).
 ENV HOST=0.0.0.0 \
-    PORT=8080
+    PORT=8080 \
+    KEYS_FILE=/data/keys/keys.json
 EXPOSE 8080
 VOLUME /data/index
 USER 10001:10001

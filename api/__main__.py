@@ -1,4 +1,7 @@
-"""`python -m api`: reads the environment, opens the search, and serves it until it is told to stop."""
+"""`python -m api`: reads the environment, opens the search, and serves it until it is told to stop.
+
+`python -m api keys`: who may ask it.
+"""
 
 import argparse
 import asyncio
@@ -11,11 +14,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from types import FrameType
 
+import msgspec
 import uvicorn
 import uvloop
 
+from api.access_settings import AccessSettings
 from api.app import create_app
+from api.connections import BoundedConnection
 from api.draining import Draining
+from api.key_commands import Command, describe_keys
 from api.listening import CannotListenError, address_of
 from api.logs import configure_logging
 from api.metrics_server import serving_metrics
@@ -53,17 +60,31 @@ environment:
   OTEL_EXPORTER_OTLP_ENDPOINT
                      a collector to send traces to, like http://localhost:4318 (none); the other
                      OTEL_ variables are OpenTelemetry's own
+  KEYS_FILE          where API keys are kept, hashed (.data/keys.json)
+  API_KEYS           more of them, as `keys add --print-env` prints them
+  RATE_LIMIT_KEY     how often a key may ask, like 600/minute (no limit)
+  RATE_LIMIT_ADDRESS how often an address may ask (no limit)
+  CORS_ORIGINS       other sites whose pages may ask, like https://app.example.com (none)
+  ALLOWED_HOSTS      names the service may be asked by, like api.example.com (any)
+  TRUSTED_PROXIES    addresses whose X-Forwarded-For is believed, like 10.0.0.0/8 (none)
+
+keys:
+  Once there is a key, every search takes one: Authorization: Bearer KEY, or X-API-Key: KEY. Without keys only
+  this machine may ask: on any address but a loopback one the service does not start, unless --open says that
+  everybody may.
 
 examples:
   python -m api
+  python -m api keys add website --scope search
   HOST=0.0.0.0 PORT=80 python -m api
+  HOST=0.0.0.0 python -m api --open
   INDEX_DIR=/srv/index SEARCH_CACHE=0 python -m api
   QDRANT_URL=http://localhost:6333 python -m api
 
 exit codes:
   0  stopped as it was told to (SIGTERM or Ctrl-C)
   1  the address cannot be listened on
-  2  a setting or an option cannot be used
+  2  a setting or an option cannot be used; or no key where one is needed
   3  the model is missing or damaged, or the index was built with another one
 """
 
@@ -123,12 +144,15 @@ async def serve(settings: ApiSettings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        # uvicorn would believe whoever is on this machine, or in a variable of its own.
+        proxy_headers=bool(settings.access.trusted_proxies),
+        forwarded_allow_ips=list(settings.access.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:
@@ -145,20 +169,31 @@ async def serve(settings: ApiSettings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service and return its exit code."""
+    """Run the service, or a command about its keys, and return the exit code."""
     # A container's first process hears no SIGTERM without a handler; later the server brings its own.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="python -m api",
+        usage="%(prog)s [--open]\n       %(prog)s keys add|list|revoke ...",
         description="Serves video search over HTTP, with its documentation at /schema.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args(arguments)
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="serve everybody who can reach the address, where there are no keys",
+    )
+    describe_keys(parser.add_subparsers(prog=parser.prog, metavar="keys"))
+    parsed = parser.parse_args(arguments)
+    command: Command | None = getattr(parsed, "run", None)
+    if command is not None:
+        return _run(command, parsed)
     try:
         settings = ApiSettings.from_environment(os.environ)
         configure_logging(sys.stderr, log_format=settings.log_format, level=settings.log_level)
-        uvloop.run(serve(settings))
+        access = msgspec.structs.replace(settings.access, open=parsed.open)
+        uvloop.run(serve(msgspec.structs.replace(settings, access=access)))
     except SettingsError as error:
         return _refuse(error, BAD_SETTINGS)
     except CannotListenError as error:
@@ -167,6 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, CANNOT_SEARCH)
     except KeyboardInterrupt:
         pass  # Ctrl-C before the server was up: stopped as it was told to.
+    return 0
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
+    try:
+        command(arguments, AccessSettings.from_environment(os.environ))
+    except SettingsError as error:
+        return _refuse(error, BAD_SETTINGS)
     return 0
 
 

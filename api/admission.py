@@ -7,11 +7,13 @@ are refused until as few are under way as the machine answers without a line.
 from collections.abc import Callable
 from time import monotonic
 
+from litestar.config.cors import CORSConfig
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.draining import Draining
-from api.problems import send_problem
+from api.problems import PROBLEM, kind_of, send_problem
+from api.response_headers import OF_ANSWERS
 from retrieval.errors import OverloadedError
 
 BURST = 64
@@ -60,7 +62,7 @@ class Admission:
 
 
 def admit_searches(
-    app: ASGIApp, admission: Admission, draining: Draining, tell_shed: Callable[[], None]
+    app: ASGIApp, admission: Admission, draining: Draining, cors: CORSConfig | None = None
 ) -> ASGIApp:
     """Wrap an app so that what there is no room for is refused before any work is done for it.
 
@@ -80,8 +82,8 @@ def admit_searches(
         try:
             admission.take(places)
         except OverloadedError:
-            tell_shed()
-            await send_problem(send, OverloadedError)
+            scope.setdefault("state", {})[PROBLEM] = kind_of(OverloadedError).code
+            await send_problem(send, OverloadedError, [*OF_ANSWERS, *_origin_allowed(scope, cors)])
             return
         try:
             await app(scope, receive, send)
@@ -96,6 +98,14 @@ def _places_of(path: str) -> int:
     if path == "/v1/search/batch":
         return BATCH_PLACES
     return 1 if path == "/search" or path.startswith("/v1/") else 0
+
+
+def _origin_allowed(scope: Scope, cors: CORSConfig | None) -> list[tuple[bytes, bytes]]:
+    """Let the page of an allowed site read a refusal, which never gets to what answers for other sites."""
+    origin = dict(scope["headers"]).get(b"origin") if cors else None
+    if cors is None or origin is None or not cors.is_origin_allowed(origin.decode("latin-1")):
+        return []
+    return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
 
 
 def _closing(send: Send) -> Send:

@@ -6,8 +6,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import msgspec
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
+from api.access import guard_access
+from api.access_settings import AccessSettings, is_loopback
 from api.admission import Admission, admit_searches
 from api.classic import classic_search, info, root
 from api.documentation import describe_api, serve_assets
@@ -15,9 +18,12 @@ from api.draining import Draining
 from api.event_loop import watch_lag
 from api.health import Readiness, health, livez, readyz, startupz
 from api.health_report import Expectations
+from api.live_keys import LiveKeys
 from api.metrics import Metrics
 from api.problems import respond
+from api.rate_limits import RateLimits
 from api.request_log import watch_requests
+from api.response_headers import EXPOSED, complete_headers
 from api.route_templates import RouteTemplates
 from api.scraping import Scraper
 from api.scraping import metrics as metrics_route
@@ -57,10 +63,13 @@ def create_app(
     opened: list[Services] = []
     metrics = Metrics()
     tracing = Tracing(settings.traces_endpoint)
+    access = settings.access
+    keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(keys.followed())
             tracing.start()
             stack.push_async_callback(tracing.close)
             searcher = await stack.enter_async_context(open_search(settings))
@@ -106,6 +115,9 @@ def create_app(
             serve_assets(),
         ],
         lifespan=[lifespan],
+        guards=[guard_access(access, keys, RateLimits(access))],
+        before_send=[complete_headers(access)],
+        cors_config=_cors(access),
         dependencies={
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
@@ -121,7 +133,7 @@ def create_app(
         keep_video_ids_whole(app.asgi_handler),
         Admission(settings.max_searches),
         draining,
-        lambda: metrics.shed("overloaded"),
+        app.cors_config,
     )
     app.asgi_handler = watch_requests(
         admitted,
@@ -139,3 +151,14 @@ def create_app(
             debug=False,
         )
     return app
+
+
+def _cors(access: AccessSettings) -> CORSConfig | None:
+    if not access.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(access.cors_origins),
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        expose_headers=list(EXPOSED),
+    )

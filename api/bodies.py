@@ -1,5 +1,6 @@
 """Reads a JSON body strictly, into the type its handler declares."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -8,11 +9,13 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from api.errors import InvalidParameterError, MalformedBodyError, UnsupportedBodyError
+from api.errors import BodyTooSlowError, InvalidParameterError, MalformedBodyError, UnsupportedBodyError
 from api.parameters import plain_rule
 
 _FAULT = re.compile(r"(?P<rule>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
 _LONGEST_RULE = 200
+BODY_SECONDS = 10
+"""How long a body may take to arrive. A slow one holds a connection and the memory of what came so far."""
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -34,16 +37,24 @@ class JsonRequest(Request[Any, Any, Any]):
 
 
 async def check_body(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard a route: there is a body, and it is JSON or does not say what it is.
+    """Guard a route: there is a body, in good time, and it is JSON or does not say what it is.
 
-    Raises UnsupportedBodyError or MalformedBodyError.
+    Raises UnsupportedBodyError, BodyTooSlowError or MalformedBodyError.
     """
     content_type = connection.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedBodyError
     # Litestar takes an empty body for a missing argument, and says so in its own terms.
-    if isinstance(connection, Request) and not await connection.body():
+    if isinstance(connection, Request) and not await _arrived(connection):
         raise MalformedBodyError
+
+
+async def _arrived(request: Request[Any, Any, Any]) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.body()
+    except TimeoutError as error:
+        raise BodyTooSlowError(BODY_SECONDS) from error
 
 
 def _named(error: msgspec.ValidationError) -> InvalidParameterError:

@@ -10,6 +10,7 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter, SkipValidation
 
 from api import __version__
+from api.access import ASKS_FOR_KEY, MAY_BE_REFUSED, NEEDS_KEY, OPEN, SEARCH
 from api.documentation import TEXT_EXAMPLE, operation_id
 from api.parameters import check_query
 from api.problems import NEEDS_INDEX, TAKES_QUERY, described
@@ -30,7 +31,8 @@ DESCRIPTION = "Searches a catalogue of videos in plain language, and finds the m
     operation_id=operation_id("getRoot"),
     tags=["classic"],
     summary="Say that the service is up",
-    responses=described(),
+    opt=OPEN,
+    responses=described(*MAY_BE_REFUSED),
 )
 async def root() -> HealthCheck:
     """Say that the service is up."""
@@ -42,7 +44,8 @@ async def root() -> HealthCheck:
     operation_id="getInfo",
     summary="What this service is",
     tags=["classic"],
-    responses=described(OverloadedError),
+    opt=OPEN,
+    responses=described(OverloadedError, *MAY_BE_REFUSED),
 )
 async def info(searcher: NamedDependency[SkipValidation[Searcher]]) -> Info:
     """Say what this service is and what its index holds; null where there is no index yet."""
@@ -63,6 +66,8 @@ async def info(searcher: NamedDependency[SkipValidation[Searcher]]) -> Info:
     operation_id="searchClassic",
     summary="Find videos, as the tutorial does",
     tags=["classic"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_query_string],
     responses={
         200: ResponseSpec(
@@ -78,7 +83,7 @@ async def info(searcher: NamedDependency[SkipValidation[Searcher]]) -> Info:
                 )
             ],
         ),
-        **described(*TAKES_QUERY, *NEEDS_INDEX),
+        **described(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY),
     },
 )
 async def classic_search(

@@ -14,6 +14,7 @@ from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
+from api.access import HEALTH
 from api.documentation import operation_id
 from api.draining import Draining
 from api.errors import StoppingError
@@ -133,6 +134,7 @@ class Readiness:
     operation_id=operation_id("getLiveness"),
     summary="Whether the process answers",
     tags=["health"],
+    opt=HEALTH,
     cache_control=_NEVER_STORED,
     responses=described(),
 )
@@ -143,6 +145,7 @@ async def livez() -> Probe:
 
 @route(
     "/startupz",
+    opt=HEALTH,
     http_method=_METHODS,
     operation_id=operation_id("getStartup"),
     summary="Whether the service has started",
@@ -161,6 +164,7 @@ async def startupz() -> Probe:
     operation_id=operation_id("getReadiness"),
     summary="Whether searches are answered",
     tags=["health"],
+    opt=HEALTH,
     cache_control=_NEVER_STORED,
     responses=described(*NEEDS_INDEX, StoppingError),
 )
@@ -176,6 +180,7 @@ async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe
     operation_id=operation_id("getHealth"),
     summary="How the service is",
     tags=["health"],
+    opt=HEALTH,
     media_type=HEALTH_JSON,
     cache_control=_NEVER_STORED,
     responses={

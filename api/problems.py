@@ -19,10 +19,19 @@ from litestar.openapi.spec import Example
 from litestar.types import Send
 
 from api.errors import (
+    BodyTooSlowError,
     EmptyQueryError,
+    HeadTooLargeError,
+    HeadTooSlowError,
+    HostNotAllowedError,
     InvalidParameterError,
+    KeyInvalidError,
+    KeyRequiredError,
     MalformedBodyError,
     QueryTooLongError,
+    RateLimitedError,
+    RequestError,
+    ScopeMissingError,
     StoppingError,
     UnknownParameterError,
     UnsupportedBodyError,
@@ -110,6 +119,14 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     MalformedBodyError: ProblemKind(
         400, "malformed-request", "Malformed request", example=str(MalformedBodyError())
     ),
+    HostNotAllowedError: ProblemKind(
+        400, "host-not-allowed", "Host not allowed", example=str(HostNotAllowedError())
+    ),
+    KeyRequiredError: ProblemKind(401, "key-required", "Key required", example=str(KeyRequiredError())),
+    KeyInvalidError: ProblemKind(401, "key-invalid", "Key invalid", example=str(KeyInvalidError())),
+    ScopeMissingError: ProblemKind(
+        403, "scope-missing", "Scope missing", example=str(ScopeMissingError("search"))
+    ),
     NotFoundException: ProblemKind(404, "not-found", "Not found", "No such route. GET /schema lists them."),
     VideoNotFoundError: ProblemKind(
         404, "video-not-found", "Video not found", "No video of that id is in the index."
@@ -117,11 +134,18 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     MethodNotAllowedException: ProblemKind(
         405, "method-not-allowed", "Method not allowed", "The Allow header says which methods this route has."
     ),
+    BodyTooSlowError: ProblemKind(408, "body-too-slow", "Body too slow", example=str(BodyTooSlowError(10))),
+    HeadTooSlowError: ProblemKind(408, "head-too-slow", "Head too slow", example=str(HeadTooSlowError(10))),
+    HeadTooLargeError: ProblemKind(431, "head-too-large", "Head too large", example=str(HeadTooLargeError())),
     RequestEntityTooLarge: ProblemKind(
         413, "body-too-large", "Body too large", "The body is longer than a full batch of queries can be."
     ),
     UnsupportedBodyError: ProblemKind(
         415, "unsupported-media-type", "Unsupported media type", example=str(UnsupportedBodyError())
+    ),
+    # How long exactly, the error knows.
+    RateLimitedError: ProblemKind(
+        429, "rate-limited", "Rate limited", retry_after=1, example=str(RateLimitedError(1))
     ),
     OverloadedError: ProblemKind(
         503, "overloaded", "Overloaded", "Too many queries are waiting. Try again shortly.", retry_after=1
@@ -160,7 +184,9 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     )
 
 
-async def send_problem(send: Send, error: type[Exception]) -> None:
+async def send_problem(
+    send: Send, error: type[Exception], more_headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     """Answer an error whose text is in the table, past everything that makes an answer dear."""
     kind = kind_of(error)
     body = msgspec.json.encode(kind.told())
@@ -169,7 +195,10 @@ async def send_problem(send: Send, error: type[Exception]) -> None:
         {
             "type": "http.response.start",
             "status": kind.status,
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "headers": [
+                *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+                *more_headers,
+            ],
         }
     )
     await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -212,6 +241,8 @@ def _described(kinds: Sequence[ProblemKind]) -> ResponseSpec:
 
 def _headers(kind: ProblemKind, error: BaseException) -> dict[str, str]:
     headers = _retry_after(kind)
+    if isinstance(error, RequestError):
+        return {**headers, **error.headers}
     allow = (error.headers or {}).get("allow") if isinstance(error, HTTPException) else None
     return headers | ({"Allow": allow} if allow else {})
 

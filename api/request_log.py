@@ -99,7 +99,9 @@ def _note(metrics: Metrics, scope: HTTPScope, method: str, route: str, status: i
     metrics.answered(method, route, status, seconds)
     if problem in SHED_REASONS:
         metrics.shed(problem)
-    level = logging.DEBUG if route in PROBES else logging.INFO
+    # Those who poll, and those who are refused by the thousand, would drown the rest; the figures count them.
+    is_quiet = route in PROBES or problem in SHED_REASONS
+    level = logging.DEBUG if is_quiet else logging.INFO
     if _log.isEnabledFor(level):
         fields = {"method": method, "route": route, "status": status, "duration_ms": round(seconds * 1000, 2)}
         _log.log(level, "request", extra=fields | ({"problem": problem} if problem else {}))

@@ -11,6 +11,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import SkipValidation
 
+from api.access import ASKS_FOR_KEY, METRICS
+from api.errors import KeyInvalidError, KeyRequiredError, ScopeMissingError
 from api.health import Readiness
 from api.metrics import METRICS_TEXT, Facts, Metrics
 from api.problems import described
@@ -82,7 +84,8 @@ class Scraper:
     tags=["health"],
     media_type=METRICS_TEXT,
     cache_control=CacheControlHeader(no_store=True),
-    opt={"scope": "metrics"},
+    opt=METRICS,
+    security=ASKS_FOR_KEY,
     responses={
         200: ResponseSpec(
             str,
@@ -91,7 +94,7 @@ class Scraper:
             media_type=METRICS_TEXT,
             examples=[Example(summary="One of them", value=_EXAMPLE)],
         ),
-        **described(),
+        **described(KeyRequiredError, KeyInvalidError, ScopeMissingError),
     },
 )
 async def metrics(scraper: NamedDependency[SkipValidation[Scraper]]) -> Response[bytes]:

@@ -12,12 +12,14 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter, SkipValidation
 
+from api.access import ASKS_FOR_KEY, NEEDS_KEY, SEARCH
 from api.bodies import JsonRequest, check_body
 from api.documentation import SEARCH_EXAMPLE, TEXT_EXAMPLE
-from api.errors import UnsupportedBodyError
+from api.errors import BodyTooSlowError, UnsupportedBodyError
 from api.parameters import to_request
 from api.problems import NEEDS_INDEX, TAKES_QUERY, described
 from api.query_string import check_query_string
+from api.rate_limits import count_searches
 from api.schemas import (
     LARGEST_BATCH,
     LONGEST_QUERY,
@@ -54,6 +56,8 @@ VideoLimit = Annotated[int, QueryParameter(ge=1, le=MOST_VIDEOS, description="Ho
     operation_id="search",
     summary="Find videos and moments",
     tags=["search"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_query_string],
     responses={
         200: ResponseSpec(
@@ -62,7 +66,7 @@ VideoLimit = Annotated[int, QueryParameter(ge=1, le=MOST_VIDEOS, description="Ho
             description="The videos found, best first.",
             examples=[SEARCH_EXAMPLE],
         ),
-        **described(*TAKES_QUERY, *NEEDS_INDEX),
+        **described(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY),
     },
 )
 async def search(
@@ -125,6 +129,8 @@ async def search(
     summary="Answer many searches at once",
     tags=["search"],
     status_code=200,
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_body, check_query_string],
     request_class=JsonRequest,
     request_max_body_size=BATCH_BYTES,
@@ -135,16 +141,25 @@ async def search(
             description="One answer a search, in their order.",
             examples=[Example(value={"results": [SEARCH_EXAMPLE.value]})],
         ),
-        **described(*TAKES_QUERY, *NEEDS_INDEX, RequestEntityTooLarge, UnsupportedBodyError),
+        **described(
+            *TAKES_QUERY,
+            *NEEDS_INDEX,
+            *NEEDS_KEY,
+            BodyTooSlowError,
+            RequestEntityTooLarge,
+            UnsupportedBodyError,
+        ),
     },
 )
 async def search_batch(
+    request: JsonRequest,
     searcher: NamedDependency[SkipValidation[Searcher]],
     data: Annotated[
         BatchParameters, BodyKwarg(description=f"1 to {LARGEST_BATCH} searches, each as `GET /v1/search`.")
     ],
 ) -> BatchAnswer:
     """Answer up to 32 searches, in their order. One that cannot be answered fails the whole batch."""
+    count_searches(request.scope, len(data.requests))
     requests = [
         to_request(parameters, f"requests[{place}].") for place, parameters in enumerate(data.requests)
     ]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from api.access_settings import AccessSettings
 from api.health_report import Expectations
 from api.logs import LogFormat, LogLevel
 from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
@@ -15,7 +16,7 @@ SEARCHES_A_CORE = 4
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the service listens, what it searches, how much at a time, and what it tells of itself.
+    """Where the service listens, for whom, what it searches, how much at a time, and what it tells.
 
     `drain_seconds`: for how long a service that was told to stop says so before it takes no more requests.
     `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces. Raises
@@ -25,6 +26,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     search: SearchSettings
     host: str = "127.0.0.1"
     port: int = 8080
+    access: AccessSettings = AccessSettings()
     max_searches: int = msgspec.field(default_factory=lambda: SEARCHES_A_CORE * usable_cores())
     drain_seconds: int = 1
     expected: Expectations = Expectations()
@@ -61,6 +63,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
             search=SearchSettings.from_environment(environment),
             host=environment.get("HOST") or "127.0.0.1",
             port=whole_number(environment, "PORT", 8080, least=1),
+            access=AccessSettings.from_environment(environment),
             max_searches=whole_number(environment, "MAX_SEARCHES", SEARCHES_A_CORE * usable_cores(), least=1),
             drain_seconds=whole_number(environment, "DRAIN_SECONDS", 1, least=0),
             expected=Expectations(

@@ -7,6 +7,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 
+from api.access import ASKS_FOR_KEY, NEEDS_KEY, SEARCH
 from api.parameters import check_query
 from api.problems import NEEDS_INDEX, TAKES_PARAMETERS, TAKES_QUERY, described
 from api.query_string import check_query_string
@@ -25,8 +26,10 @@ VideoId = Annotated[str, PathParameter(description="A video id. A slash in it is
     operation_id="listVideos",
     summary="List the catalogue",
     tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX),
+    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY),
 )
 async def list_videos(
     searcher: NamedDependency[SkipValidation[Searcher]],
@@ -47,8 +50,10 @@ async def list_videos(
     operation_id="getVideo",
     summary="Show one video",
     tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, VideoNotFoundError),
+    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId) -> CatalogueVideo:
     """Show one video of the catalogue."""
@@ -60,8 +65,10 @@ async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_i
     operation_id="searchVideo",
     summary="Find moments inside one video",
     tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_QUERY, *NEEDS_INDEX, VideoNotFoundError),
+    responses=described(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def search_video(
     searcher: NamedDependency[SkipValidation[Searcher]],
@@ -81,8 +88,10 @@ async def search_video(
     operation_id="listSimilarVideos",
     summary="Find the nearest videos to one",
     tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, VideoNotFoundError),
+    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def similar_videos(
     searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId, limit: VideoLimit = 10

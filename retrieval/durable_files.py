@@ -8,10 +8,16 @@ from pathlib import Path
 _BLOCK = 1 << 20
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file's content atomically and durably: write beside it, sync, rename, sync the folder."""
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Replace a file's content atomically and durably: write beside it, sync, rename, sync the folder.
+
+    `mode` is the new file's, where it is not to be as the process makes files: 0o600 keeps it to its owner.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
+        if mode is not None:
+            # Before there is anything in it to read.
+            os.fchmod(file.fileno(), mode)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

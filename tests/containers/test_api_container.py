@@ -124,10 +124,18 @@ def test_it_lives_without_an_index_and_says_that_it_cannot_search(images: Images
 def test_it_listens_to_other_machines_on_the_port_it_is_given(images: Images) -> None:
     port = free_port()
     options = ("--env", "PORT=9123", "--publish", f"127.0.0.1:{port}:9123")
-    with started(images.api, *CONFINED, *options, port=port) as container:
+    command = ("python", "-m", "api", "--open")
+    with started(images.api, *CONFINED, *options, command=command, port=port) as container:
         container.wait_for("/livez")
         until(lambda: container.state()["Health"]["Status"] != "starting", or_say=container.logs)
         assert container.state()["Health"]["Status"] == "healthy"
+
+
+def test_it_does_not_serve_other_machines_without_a_key_unless_told_to(images: Images) -> None:
+    refused = docker("run", "--rm", *CONFINED, images.api, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "--open" in refused.stderr
 
 
 def test_a_port_that_is_none_is_refused_in_one_line(images: Images) -> None:

@@ -23,9 +23,11 @@ PATIENCE = 60.0
 _OWN = (
     *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL"),
     *("METRICS_HOST", "METRICS_PORT", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *("KEYS_FILE", "API_KEYS", "RATE_LIMIT_KEY", "RATE_LIMIT_ADDRESS"),
+    *("CORS_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
 )
-_NOTHING_KEPT = {"EMBEDDINGS_DIR": ""}
-"""What a test embeds is neither found in this checkout nor kept there."""
+_NOTHING_KEPT = {"EMBEDDINGS_DIR": "", "KEYS_FILE": "/nonexistent/keys.json"}
+"""What a test embeds is neither found nor kept in this checkout, whose keys are not asked for either."""
 
 _T = TypeVar("_T")
 
@@ -93,13 +95,13 @@ class Api(msgspec.Struct):
 
 
 @contextmanager
-def running_api(index_dir: Path, model_dir: Path, **more: str) -> Iterator[Api]:
+def running_api(index_dir: Path, model_dir: Path, *arguments: str, **more: str) -> Iterator[Api]:
     """Run the service until it answers, and kill it at the end if it still runs."""
     port = free_port()
     log = index_dir.parent / f"api-{port}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            command("api"),
+            command("api", *arguments),
             cwd=REPOSITORY,
             env=environment(INDEX_DIR=str(index_dir), MODEL_DIR=str(model_dir), PORT=str(port), **more),
             text=True,

@@ -74,11 +74,7 @@ class Asked:
     def __init__(self, places: int, draining: Draining | None = None) -> None:
         self.may_answer = asyncio.Event()
         self.served = 0
-        self.shed = 0
-        self._app = admit_searches(self._answer, Admission(places), draining or Draining(), self._tell_shed)
-
-    def _tell_shed(self) -> None:
-        self.shed += 1
+        self._app = admit_searches(self._answer, Admission(places), draining or Draining())
 
     async def _answer(self, _scope: Any, _receive: Any, send: Any) -> None:
         self.served += 1
@@ -91,7 +87,7 @@ class Asked:
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        await self._app({"type": "http", "path": path, "root_path": ""}, None, send)  # type: ignore[arg-type]
+        await self._app({"type": "http", "path": path, "root_path": "", "headers": []}, None, send)  # type: ignore[arg-type]
         return {**sent[0], "headers": dict(sent[0]["headers"])}
 
 
@@ -128,6 +124,7 @@ def test_searches_take_places_and_health_takes_none(path: str, among: int, statu
     if status == 503:
         assert answer["headers"][b"content-type"] == b"application/problem+json"
         assert answer["headers"][b"retry-after"] == b"1"
+        assert answer["headers"][b"x-content-type-options"] == b"nosniff"
 
 
 def test_a_search_that_fails_gives_its_place_back() -> None:
@@ -136,9 +133,9 @@ def test_a_search_that_fails_gives_its_place_back() -> None:
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admit_searches(fail, admission, Draining(), lambda: None)
+        app = admit_searches(fail, admission, Draining())
         with pytest.raises(ZeroDivisionError):
-            await app({"type": "http", "path": "/search", "root_path": ""}, None, None)  # type: ignore[arg-type]
+            await app({"type": "http", "path": "/search", "root_path": "", "headers": []}, None, None)  # type: ignore[arg-type]
         assert taken(admission, 100) == 64
 
     asyncio.run(scenario())

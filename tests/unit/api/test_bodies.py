@@ -1,8 +1,12 @@
+import asyncio
+from typing import Any
+
 import httpx
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api import bodies
 from api.search import BATCH_BYTES
 
 GOOD = b'{"requests":[{"query":"x"}]}'
@@ -50,3 +54,35 @@ def test_refuses_what_is_not_json(client: TestClient[Litestar], body: bytes) -> 
 def test_refuses_a_body_that_is_too_large(client: TestClient[Litestar]) -> None:
     response = send(client, b" " * (BATCH_BYTES + 1), "application/json")
     assert (response.status_code, response.json()["code"]) == (413, "body-too-large")
+
+
+@pytest.mark.anyio
+async def test_gives_up_on_a_body_that_does_not_arrive(
+    client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.02)
+    parts = [{"type": "http.request", "body": GOOD[:5], "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/search/batch",
+        "query_string": b"",
+        "headers": [],
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": None,
+        "server": None,
+        "state": {},
+    }
+    await client.app(scope, receive, send)
+    start, body = sent
+    assert (start["status"], dict(start["headers"])[b"connection"]) == (408, b"close")
+    assert b'"code":"body-too-slow"' in body["body"]

@@ -103,9 +103,9 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient[Litestar]) -> 
     page = client.get("/schema")
     assert page.headers["content-type"].startswith("text/html")
     loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=[\"']([^\"']+)", page.text)
-    assert len(loaded) == 4
+    assert len(loaded) == 5
     for address in loaded:
         assert address.startswith("/schema/assets/")
         asset = client.get(address)
         assert asset.status_code == 200
-        assert len(asset.content) > 500
+        assert asset.content

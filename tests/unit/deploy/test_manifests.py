@@ -143,6 +143,13 @@ def test_probes_ask_the_port_that_the_app_listens_on() -> None:
     assert {each["startupProbe"]["httpGet"]["port"] for each in apis} <= {port, "http"}
 
 
+def test_every_api_in_a_container_says_that_it_is_open() -> None:
+    # It listens on every address there, and would not start.
+    commands = [each["args"] for _, each in containers() if each["name"] == "api"]
+    commands.append(yaml.safe_load(COMPOSE.read_text())["services"]["api"]["command"])
+    assert commands == [["python", "-m", "api", "--open"]] * 3
+
+
 def test_sets_only_variables_that_are_read() -> None:
     for where, container in our_containers():
         named = {each["name"] for each in container.get("env", ())} - FOR_THE_JOBS_OWN_SCRIPT

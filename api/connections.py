@@ -1,0 +1,99 @@
+"""A client's connection: gives up on a request whose head is too large or too slow. uvicorn would not."""
+
+import asyncio
+from http import HTTPStatus
+
+import msgspec
+from litestar.exceptions import ClientException
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.errors import HeadTooLargeError, HeadTooSlowError
+from api.problems import PROBLEM_JSON, kind_of
+from api.response_headers import OF_ANSWERS
+
+LARGEST_HEAD = 65_536
+"""Bytes of a request's first line and headers, give or take what one read brings."""
+
+HEAD_SECONDS = 10.0
+"""How long they may take to arrive, from the connection or from their first byte."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """Reads requests as uvicorn does, and answers a head that it does not read to its end."""
+
+    _reading_head = True
+    _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head is too large by now."""
+        if self._reading_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._reading_head and self._head_bytes > LARGEST_HEAD:
+            self._refuse(HeadTooLargeError())
+
+    def on_message_begin(self) -> None:
+        """Begin to count, at the first byte of a request."""
+        super().on_message_begin()
+        self._reading_head = True
+        self._head_bytes = 0
+        self._wait_for_head()
+
+    def on_headers_complete(self) -> None:
+        """Count no more: a body has a limit of its own."""
+        self._reading_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name, and its words.
+        """Answer what is no HTTP as every other error is answered."""
+        self._refuse(ClientException())
+
+    def _wait_for_head(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        if self.scope is None:
+            # Nothing was asked, so nothing is answered: browsers connect before they know what to ask.
+            self.transport.close()
+        else:
+            self._refuse(HeadTooSlowError(HEAD_SECONDS))
+
+    def _refuse(self, error: Exception) -> None:
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        # Into the answer to an earlier request on this connection nothing may be written.
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_answer(error))
+        self.transport.close()
+
+
+def _answer(error: Exception) -> bytes:
+    kind = kind_of(type(error))
+    body = msgspec.json.encode(kind.told(str(error)))
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *OF_ANSWERS,
+    ]
+    first = f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n".encode()
+    return first + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body

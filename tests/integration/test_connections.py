@@ -1,0 +1,114 @@
+"""A request's head that is too large or too slow, over real sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from api import connections
+from api.connections import LARGEST_HEAD, BoundedConnection
+
+pytestmark = pytest.mark.anyio
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def answer_everything(_: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Streams]:
+    config = uvicorn.Config(
+        answer_everything, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await server.shutdown()
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
+    async with asyncio.timeout(5):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"x-content-type-options: nosniff" in head
+    assert b"connection: close" in head
+    return int(head.split()[1]), json.loads(body)
+
+
+async def answered_while_sending(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, piece: bytes
+) -> tuple[int, dict[str, Any]]:
+    answer = asyncio.create_task(answered(reader))
+    while not answer.done():
+        writer.write(piece)
+        # Who sends on to a connection that is closed may lose the answer, so with pauses.
+        await asyncio.wait([answer], timeout=0.02)
+    return await answer
+
+
+async def test_a_head_and_a_body_of_many_pieces_are_read() -> None:
+    async with connected() as (reader, writer):
+        for _ in range(2):
+            body = b"x" * (3 * LARGEST_HEAD)
+            for piece in (b"POST / HTTP/1.1\r\nHo", b"st: x\r\nContent-Length: %d\r\n\r\n" % len(body), body):
+                writer.write(piece)
+                await asyncio.sleep(0.02)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(2) == b"ok"
+
+
+@pytest.mark.parametrize(
+    "begin", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: ", b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 10_000 + b"Y: "]
+)
+async def test_a_head_without_an_end_is_cut_off(begin: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(begin)
+        status, problem = await answered_while_sending(reader, writer, b"a" * (LARGEST_HEAD // 15))
+        assert (status, problem["code"]) == (431, "head-too-large")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_head_that_comes_drop_by_drop_is_cut_off() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\n")
+        status, problem = await answered_while_sending(reader, writer, b"X: 1\r\n")
+        assert (status, problem["code"]) == (408, "head-too-slow")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_connects_and_asks_nothing_is_let_go_without_a_word() -> None:
+    async with connected() as (reader, _):
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_slow_second_request_is_cut_off_too() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"ok")
+        writer.write(b"GET / HT")
+        status, problem = await answered(reader)
+        assert (status, problem["code"]) == (408, "head-too-slow")

@@ -1,0 +1,71 @@
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from api.key_file import one_writer, read_keys, write_keys
+from api.keys import make_key
+from retrieval.settings import SettingsError
+
+KEYS = tuple(make_key(name, ["search"], datetime.now(UTC))[1] for name in ("one", "two"))
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    for keys in (KEYS, KEYS[:1], ()):
+        write_keys(path, keys)
+        assert read_keys(path) == keys
+
+
+def test_no_file_is_not_a_file_without_keys(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    assert read_keys(path) is None
+    write_keys(path, ())
+    assert read_keys(path) == ()
+
+
+def test_only_its_owner_may_read_it_whatever_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.touch(mode=0o644)
+    write_keys(path, KEYS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("step", ["fsync", "fchmod"])
+def test_a_write_that_fails_leaves_the_old_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "keys.json"
+    write_keys(path, KEYS)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(SettingsError, match=r"KEYS_FILE.*No space left"):
+        write_keys(path, ())
+    assert read_keys(path) == KEYS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"keys": [{}]}', b'{"keys": [], "more": 1}', b'{"keys": [], "version": 2}', b"\xff"],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match="KEYS_FILE"):
+        read_keys(path)
+
+
+def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_keys(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="No keys can be kept"), one_writer(tmp_path / "file" / "keys"):
+        pass

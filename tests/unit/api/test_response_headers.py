@@ -1,0 +1,115 @@
+from collections.abc import Iterator
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from tests.unit.api.conftest import Serve
+from tests.unit.api.fakes import RaisingSearcher
+from tests.unit.api.guarded import guarded
+
+SITE = "https://app.example.com"
+SEARCH = "/search?query=x"
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def policy(text: str) -> dict[str, list[str]]:
+    return {words[0]: words[1:] for words in map(str.split, text.split(";"))}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [SEARCH, "/search", "/", "/livez", "/health", "/nope", "/schema/openapi.json", "/schema/assets/page.js"],
+)
+def test_what_is_no_page_may_do_nothing_in_a_browser(client: TestClient[Litestar], path: str) -> None:
+    headers = client.get(path).headers
+    assert ALWAYS.items() <= dict(headers).items()
+    assert policy(headers["content-security-policy"]) == {
+        "default-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+    assert "server" not in headers
+    assert len(headers.get_list("content-security-policy")) == 1
+
+
+def test_an_error_nobody_expected_has_them_as_well(serve: Serve) -> None:
+    headers = serve(RaisingSearcher(RuntimeError("boom"))).get(SEARCH).headers
+    assert ALWAYS.items() <= dict(headers).items()
+
+
+def test_the_page_runs_only_what_lies_beside_it(client: TestClient[Litestar]) -> None:
+    headers = client.get("/schema").headers
+    assert ALWAYS.items() <= dict(headers).items()
+    allowed = policy(headers["content-security-policy"])
+    assert allowed["default-src"] == allowed["frame-ancestors"] == allowed["base-uri"] == ["'none'"]
+    assert allowed["script-src"] == allowed["style-src"] == allowed["connect-src"] == ["'self'"]
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[TestClient[Litestar]]:
+    with guarded(cors_origins=(SITE, "http://localhost:3000")) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [(SEARCH, 200), ("/search", 400), ("/nope", 404), ("/v1/search/batch", 405)]
+)
+def test_a_page_of_a_site_that_is_named_may_read_answers_and_errors(
+    shared: TestClient[Litestar], path: str, status: int
+) -> None:
+    response = shared.get(path, headers={"origin": SITE})
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == SITE
+    assert "RateLimit-Remaining" in response.headers["access-control-expose-headers"]
+    assert "Retry-After" in response.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in response.headers
+    assert response.headers.get_list("vary") == ["Origin"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", f"{SITE}.evil.example", "http://app.example.com", "null", f"{SITE}:444"],
+)
+def test_a_page_of_another_site_may_not(shared: TestClient[Litestar], origin: str) -> None:
+    response = shared.get(SEARCH, headers={"origin": origin})
+    assert "access-control-allow-origin" not in response.headers
+    assert response.headers["vary"] == "Origin"
+    asked = {"origin": origin, "access-control-request-method": "GET"}
+    assert "access-control-allow-origin" not in shared.options("/search", headers=asked).headers
+
+
+def test_who_names_no_site_is_told_that_it_matters(shared: TestClient[Litestar]) -> None:
+    assert shared.get(SEARCH).headers["vary"] == "Origin"
+
+
+def test_asking_beforehand_needs_no_key(shared: TestClient[Litestar]) -> None:
+    asked = {
+        "origin": SITE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization, content-type, x-api-key",
+    }
+    response = shared.options("/v1/search/batch", headers=asked)
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == SITE
+    assert {"GET", "HEAD", "POST"} == set(response.headers["access-control-allow-methods"].split(", "))
+    allowed = {name.lower() for name in response.headers["access-control-allow-headers"].split(", ")}
+    assert {"authorization", "content-type", "x-api-key"} <= allowed
+    assert ALWAYS.items() <= dict(response.headers).items()
+
+
+def test_every_site_may_be_let_in() -> None:
+    with guarded(cors_origins=("*",)) as client:
+        response = client.get(SEARCH, headers={"origin": "https://whoever.example"})
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert "vary" not in response.headers
+
+
+def test_without_the_setting_no_page_of_another_site_may(client: TestClient[Litestar]) -> None:
+    response = client.get(SEARCH, headers={"origin": SITE})
+    assert not [name for name in response.headers if name.startswith("access-control")]
