@@ -1,7 +1,7 @@
 """Writing down, with the index, that a run began and how it ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ class RunRecord:
 async def recording(
     store: IndexStore,
     sources: Sequence[object],
-    accepted: Sequence[str],
+    accepted: Collection[str],
     tell: Callable[[str], None],
 ) -> AsyncIterator[RunRecord]:
     """Note a run in the store's log when it begins, and again, with its outcome, however it ends.

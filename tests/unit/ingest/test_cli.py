@@ -405,7 +405,7 @@ def test_export_model_exports_what_it_is_told_to(
 ) -> None:
     from types import SimpleNamespace
 
-    from ingest import __main__ as command_line
+    from ingest import index_commands
     from ingest.errors import ExportError
 
     asked: list[tuple[Path, str | None]] = []
@@ -417,7 +417,7 @@ def test_export_model_exports_what_it_is_told_to(
         return SimpleNamespace(identity=IDENTITY, proof="max abs difference 1e-07")
 
     exporter = SimpleNamespace(export_model=export_model)
-    monkeypatch.setattr(command_line, "import_module", {"ingest.export_onnx": exporter}.__getitem__)
+    monkeypatch.setattr(index_commands, "import_module", {"ingest.export_onnx": exporter}.__getitem__)
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     assert f"Exported words to {tmp_path}: max abs difference 1e-07." in run("export-model")
     run("export-model", "--model", "a/folder")

@@ -1,0 +1,122 @@
+"""What `python -m ingest` understands, and what `--help` says."""
+
+import argparse
+from pathlib import Path
+
+from ingest.gate import Rule
+from ingest.index_commands import export_model, rollback, status
+from ingest.sources.caption_choice import DEFAULT_LANGUAGES
+from ingest.sync_command import sync
+from ingest.watch_command import watch
+
+_EPILOG = """\
+examples:
+  python -m ingest sync talks.parquet
+  python -m ingest sync talks.csv captions/ --prune --report report.html --report report.json
+  python -m ingest sync talks.jsonl --dry-run
+  python -m ingest sync youtube:@handle --language de --language en
+  python -m ingest watch uploads/ --every 60
+  python -m ingest rollback
+
+exit codes:
+  0  done, or nothing to do
+  1  done, and some rows were rejected (they are listed; the rest is live)
+  2  the command line is wrong
+  3  a source cannot be read; nothing was changed
+  4  the run failed or was refused; the live index is as it was, or, on a Qdrant server, holds what was
+     written so far: the same run again goes on from there
+
+environment:
+  GATE_FEWER_VIDEOS, ...    how much of what each rule of --accept forbids is let through (0.10)
+  YT_API_KEY                a key for the YouTube Data API v3, for youtube:CHANNEL_ID
+  INDEX_DIR                 where the index is (.data/index)
+  MODEL_DIR                 where the exported model is (.data/model)
+  EMBEDDINGS_DIR            where embeddings are kept for a run that follows one that was stopped, up to 4 GB;
+                            set to nothing, none are (.data/embeddings)
+  QDRANT_URL                a Qdrant server to keep the index in, instead of INDEX_DIR (port 6333 if none)
+  QDRANT_API_KEY            the server's key
+  QDRANT_GRPC_PORT          its gRPC port; REST is used where that is closed (6334)
+  QDRANT_COLLECTION         what the names of its collections begin with (vidsearch)
+  QDRANT_SHARDS             in how many shards a new collection is kept (1)
+  QDRANT_REPLICAS           on how many nodes each shard is kept (1)
+  QDRANT_WRITE_CONSISTENCY  how many of them must have a write before it counts (1)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; what it returns has the command to call as `run`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ingest",
+        description="Bring a catalogue of videos into the search index.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_sync(commands)
+    _add_watch(commands)
+
+    shown = commands.add_parser("status", help="show the live version, the one before and the last runs")
+    shown.set_defaults(run=status)
+
+    back = commands.add_parser("rollback", help="make the previous version live again")
+    back.set_defaults(run=rollback)
+
+    export = commands.add_parser("export-model", help="export the model that searches are served with")
+    export.add_argument(
+        "--model", metavar="FOLDER_OR_NAME", help="a sentence-transformers model (the pinned package)"
+    )
+    export.set_defaults(run=export_model)
+    return parser
+
+
+def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("sync", help="make the index hold what the sources hold")
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="parquet, csv or jsonl file (gzipped too), caption or Whisper file, a folder of those, bare or "
+        "as yt-dlp leaves it, or youtube:CHANNEL_ID",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="with --dry-run: print the plan as JSON, and the rest as errors are",
+    )
+    parser.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
+    parser.add_argument(
+        "--report",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="write what the run came to: a page where FILE ends in .html, else JSON with every row; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        type=Rule,
+        choices=tuple(Rule),
+        metavar="RULE",
+        help=f"let this run through although it breaks a rule: {', '.join(Rule)}",
+    )
+    parser.add_argument(
+        "--language",
+        action="append",
+        metavar="LANG",
+        help=f"which captions to take, the preferred first; may be repeated ({DEFAULT_LANGUAGES[0]})",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to embed (cpu)")
+    parser.set_defaults(run=sync)
+
+
+def _add_watch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("watch", help="sync a folder whenever its files have changed and settled")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="tables, or caption files")
+    parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often to look (60)")
+    parser.add_argument("--prune", action="store_true", help="delete what the files no longer have")
+    parser.set_defaults(run=watch)
