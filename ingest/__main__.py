@@ -2,22 +2,31 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from rich.console import Console
 
-from ingest.command_line import parser
-from ingest.errors import ExportError, IngestError, SourceError
+from ingest.command_line import parse
+from ingest.errors import SourceError
 from ingest.exit_codes import ExitCode
+from ingest.fields import clean_text
 from retrieval.errors import VidsearchError
 from retrieval.settings import SearchSettings
 
 _SEE_STATUS = "What is live answers as before; python -m ingest status shows it."
 
+_REASONS = {MemoryError: "There was not enough memory", KeyboardInterrupt: "Stopped"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    args = parser().parse_args(arguments)
+    """Run one command and return its exit code; only a wrong command line raises SystemExit.
+
+    An error that nobody foresaw must not become Python's own exit code for it, which is 1: that says that
+    the run went through.
+    """
+    args = parse(arguments)
     # What a program asked for has the output to itself.
     console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
     try:
@@ -25,12 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = args.run(args, settings, console)
     except SourceError as e:
         return _fail(e, ExitCode.UNREADABLE)
-    except (IngestError, ExportError, VidsearchError) as e:
+    except VidsearchError as e:
         return _fail(e, ExitCode.REFUSED)
-    except OSError as e:
-        return _fail(f"{e}. {_SEE_STATUS}", ExitCode.REFUSED)
-    except KeyboardInterrupt:
-        return _fail(f"Stopped. {_SEE_STATUS}", ExitCode.REFUSED)
+    except (OSError, MemoryError, KeyboardInterrupt) as e:
+        return _fail(f"{_REASONS.get(type(e), e)}. {_SEE_STATUS}", ExitCode.REFUSED)
+    except Exception as e:  # noqa: BLE001 - the edge of the program.
+        traceback.print_exc()
+        told = clean_text(f"{type(e).__name__}: {e}")
+        return _fail(
+            f"This is a defect in vidsearch ({told}). Please report it with the lines above. {_SEE_STATUS}",
+            ExitCode.REFUSED,
+        )
     return code
 
 
@@ -40,4 +54,6 @@ def _fail(error: object, code: int) -> int:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # As stderr is: a title must not end a run.
     sys.exit(main())

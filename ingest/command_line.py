@@ -1,6 +1,7 @@
 """What `python -m ingest` understands, and what `--help` says."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from ingest.gate import Rule
@@ -8,6 +9,8 @@ from ingest.index_commands import export_model, rollback, status
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sync_command import sync
 from ingest.watch_command import watch
+
+_A_DAY = 86_400
 
 _EPILOG = """\
 examples:
@@ -23,8 +26,8 @@ exit codes:
   1  done, and some rows were rejected (they are listed; the rest is live)
   2  the command line is wrong
   3  a source cannot be read; nothing was changed
-  4  the run failed or was refused; the live index is as it was, or, on a Qdrant server, holds what was
-     written so far: the same run again goes on from there
+  4  the run failed, was refused or crashed; the live index is as it was, or, on a Qdrant server, holds what
+     was written so far: the same run again goes on from there
 
 environment:
   GATE_FEWER_VIDEOS, ...    how much of what each rule of --accept forbids is let through (0.10)
@@ -43,8 +46,16 @@ environment:
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser; what it returns has the command to call as `run`."""
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read a command line; `run` of what it returns is the command. Exits with 2 where it is wrong."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if getattr(args, "json", False) and not args.dry_run:
+        parser.error("--json is for --dry-run")
+    return args
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ingest",
         description="Bring a catalogue of videos into the search index.",
@@ -99,8 +110,7 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--accept",
         action="append",
         default=[],
-        type=Rule,
-        choices=tuple(Rule),
+        type=_rule,
         metavar="RULE",
         help=f"let this run through although it breaks a rule: {', '.join(Rule)}",
     )
@@ -117,6 +127,27 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _add_watch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("watch", help="sync a folder whenever its files have changed and settled")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="tables, or caption files")
-    parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often to look (60)")
+    parser.add_argument(
+        "--every", type=_seconds, default=60.0, metavar="SECONDS", help="how often to look (60)"
+    )
     parser.add_argument("--prune", action="store_true", help="delete what the files no longer have")
     parser.set_defaults(run=watch)
+
+
+def _rule(name: str) -> Rule:
+    try:
+        return Rule(name)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"there is no rule {name}; there are {', '.join(Rule)}") from e
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _A_DAY:
+        raise argparse.ArgumentTypeError(
+            f"{text} is to be a number of seconds, more than 0 and at most a day"
+        )
+    return seconds

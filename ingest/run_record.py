@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
+from ingest.fields import clean_text
 from ingest.gate import GateError
+from ingest.rows import file_name
 from retrieval.errors import VidsearchError
 from retrieval.runs import KEPT_RUNS, Run, RunOutcome
 from retrieval.store import IndexStore
@@ -26,7 +29,7 @@ class RunRecord:
 @asynccontextmanager
 async def recording(
     store: IndexStore,
-    sources: Sequence[object],
+    sources: Sequence[Path],
     accepted: Collection[str],
     tell: Callable[[str], None],
 ) -> AsyncIterator[RunRecord]:
@@ -35,7 +38,7 @@ async def recording(
     Where the log cannot be written, that is told, and the run goes on. Only inside the store's `exclusive`.
     """
     begun = Run(
-        began_at=datetime.now(UTC), sources=tuple(map(str, sources)), accepted=tuple(sorted(accepted))
+        began_at=datetime.now(UTC), sources=tuple(map(file_name, sources)), accepted=tuple(sorted(accepted))
     )
     await _note(store, begun, tell)
     record = RunRecord()
@@ -73,7 +76,7 @@ def ending_of(error: BaseException) -> tuple[RunOutcome, str | None]:
         return RunOutcome.REFUSED, str(error)
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         return RunOutcome.STOPPED, None
-    return RunOutcome.FAILED, str(error) or type(error).__name__
+    return RunOutcome.FAILED, clean_text(str(error)) or type(error).__name__
 
 
 def describe_run(run: Run) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
-from ingest.errors import IngestError
+from ingest.errors import IngestError, SourceError
 from ingest.exit_codes import ExitCode
 from ingest.gate import Gate
 from ingest.preview import describe_estimate, preview_of
@@ -36,10 +36,8 @@ if TYPE_CHECKING:  # They load what `--help` must not wait for.
 
 def sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Make the index hold what the sources hold."""
-    if args.json and not args.dry_run:
-        raise IngestError("--json is for --dry-run. Nothing was done.")
     stop_at_signals()
-    _check_reports(args.report, args.sources)
+    _check_paths(args.report, args.sources)
     return asyncio.run(_sync(args, settings, console))
 
 
@@ -91,11 +89,26 @@ def _job_of(args: argparse.Namespace) -> "SyncJob":
     )
 
 
-def _check_reports(reports: Sequence[Path], sources: Sequence[Path]) -> None:
-    """Raise IngestError where a report would overwrite a source."""
-    resolved = {source.resolve() for source in sources}
-    if overwriting := next((report for report in reports if report.resolve() in resolved), None):
-        raise IngestError(f"--report {overwriting} would overwrite a source. Nothing was done.")
+def _check_paths(reports: Sequence[Path], sources: Sequence[Path]) -> None:
+    """Raise SourceError for a source that is a loop, IngestError for a report that is one or a source."""
+    resolved = [_resolved(source) for source in sources]
+    if None in resolved:
+        looping = sources[resolved.index(None)]
+        raise SourceError(f"{looping}: is a link that leads round to itself; give the file")
+    for report in reports:
+        target = _resolved(report)
+        if target is None:
+            raise IngestError(f"--report {report} is a link that leads round to itself. Nothing was done.")
+        if target in resolved:
+            raise IngestError(f"--report {report} would overwrite a source. Nothing was done.")
+
+
+def _resolved(path: Path) -> Path | None:
+    """Follow links; None where they lead round in a circle."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        return None
 
 
 async def _plan_and_tell(

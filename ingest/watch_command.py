@@ -5,7 +5,7 @@ import time
 
 from rich.console import Console
 
-from ingest.errors import IngestError, SourceError
+from ingest.errors import SourceError
 from ingest.exit_codes import ExitCode
 from ingest.signals import stop_at_signals
 from retrieval.settings import SearchSettings
@@ -17,8 +17,6 @@ def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
 
     if not args.folder.is_dir():
         raise SourceError(f"{args.folder}: there is no such folder; check the path")
-    if not args.every > 0:
-        raise IngestError(f"--every is {args.every:g}, and must be more than 0 seconds.")
     stop_at_signals()
     options = ["--prune"] if args.prune else []
     watch = Watch(

@@ -396,7 +396,7 @@ def test_a_dry_run_can_be_read_by_a_program(ingest: Ingest, catalogue: Path) -> 
     assert plan["actions"] == {"add": ["new"], "re-embed": [], "update": [], "remove": []}
     assert (plan["keep"], plan["refusals"], plan["texts"]) == (len(ROWS), [], 12)
     assert "dry run" in finished.stderr
-    assert ingest("sync", catalogue, "--json").returncode == 4
+    assert ingest("sync", catalogue, "--json").returncode == 2
 
 
 def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest, folder: Path) -> None:

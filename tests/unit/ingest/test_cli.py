@@ -1,10 +1,12 @@
 """The command line in this process, with an encoder that needs no model (see tests/integration too)."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 
 from ingest import encoders
@@ -113,13 +115,96 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["sync"], ["sync", "a.csv", "--colour"], ["drop"], ["sync", "a.csv", "--device", "abacus"]],
+    [
+        [],
+        ["sync"],
+        ["sync", "a.csv", "--colour"],
+        ["drop"],
+        ["sync", "a.csv", "--device", "abacus"],
+        ["sync", "a.csv", "--json"],
+        ["watch", "folder", "--every", "0"],
+        ["watch", "folder", "--every", "-1"],
+        ["watch", "folder", "--every", "nan"],
+        ["watch", "folder", "--every", "1e12"],
+        ["watch", "folder", "--every", "hour"],
+    ],
 )
 def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
     assert "usage: python -m ingest" in capsys.readouterr().err
+
+
+def test_a_rule_that_there_is_not_is_answered_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["sync", "a.csv", "--accept", "fewer"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "argument --accept: there is no rule fewer; there are fewer-videos, less-coverage, " in said
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError("a defect"),
+            "error: This is a defect in vidsearch (RuntimeError: a defect). Please report ",
+        ),
+        (MemoryError(), "error: There was not enough memory. "),
+    ],
+)
+def test_a_crash_is_not_taken_for_a_run_with_rejected_rows(
+    error: Exception,
+    told: str,
+    catalogue: Path,
+    use: Serve,
+    index_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(word_model(RaisingEncoder(error)))
+    assert main(["sync", str(catalogue)]) == 4
+    said = capsys.readouterr().err
+    assert (f"\n{told}" in said) is ("Traceback" in said) is isinstance(error, RuntimeError)
+    assert told in said
+    assert "What is live answers as before" in said
+    assert Generations(index_dir).pointer() is None
+    assert [run.outcome for run in read_runs(index_dir)] == ["failed"]
+
+
+def test_a_link_that_leads_round_to_itself_is_a_source_that_cannot_be_read(
+    run: Run, tmp_path: Path, catalogue: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    told = f"error: {loop}: is a link that leads round to itself; "
+    assert told in run("sync", loop, code=3)
+    run("sync", SAMPLE_CATALOGUE)
+    assert told in run("sync", loop, code=3)
+    assert f"--report {loop} is a link that leads round to itself" in run(
+        "sync", catalogue, "--report", loop, code=4
+    )
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_name_that_is_not_utf_8_is_no_crash(
+    run: Run, tmp_path: Path, index_dir: Path, encoder: WordEncoder, ending: str
+) -> None:
+    assert encoder
+    source = tmp_path / os.fsdecode(b"caf\xe9." + ending.encode())
+    if ending == "jsonl":
+        write_jsonl(source, [*ROWS, {"video_id": "bad", "title": None}])
+        assert "line 4, field title" in run("sync", source, code=1)
+    else:
+        pl.DataFrame(ROWS).write_parquet(tmp_path / "named.parquet")
+        (tmp_path / "named.parquet").rename(source)
+        assert "rename it" in run("sync", source, code=3)
+    (noted,) = read_runs(index_dir)
+    assert noted.sources == (f"{tmp_path}/caf\N{REPLACEMENT CHARACTER}.{ending}",)
+    assert "caf\N{REPLACEMENT CHARACTER}" in run("status")
 
 
 @pytest.mark.usefixtures("index_dir")
