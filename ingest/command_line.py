@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from ingest.gate import Rule
 from ingest.index_commands import export_model, rollback, status
@@ -11,6 +12,8 @@ from ingest.sync_command import sync
 from ingest.watch_command import watch
 
 _A_DAY = 86_400
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name.
 
 _EPILOG = """\
 examples:
@@ -80,8 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("sync", help="make the index hold what the sources hold")
+def _add_sync(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "sync", parents=[_of_every_sync()], help="make the index hold what the sources hold"
+    )
     parser.add_argument(
         "sources",
         nargs="+",
@@ -96,6 +101,31 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         action="store_true",
         help="with --dry-run: print the plan as JSON, and the rest as errors are",
     )
+    parser.set_defaults(run=sync)
+
+
+def _add_watch(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "watch",
+        parents=[_of_every_sync()],
+        help="sync a folder whenever its files have changed and settled",
+        description="Sync a folder whenever its files have changed and settled: its tables, and its captions "
+        "as sync FOLDER reads them, with a videos.csv or a downloader's notes where those are beside them. A "
+        "run that fails or is refused is tried again after a minute, then ever later up to an hour, and at "
+        "once when the files change.",
+        epilog="--accept holds for every run of the watch, so for rot that comes later too. To let one "
+        "change through, run sync with --accept by hand: the watch then finds nothing to do.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="tables, caption files, or both")
+    parser.add_argument(
+        "--every", type=_seconds, default=60.0, metavar="SECONDS", help="how often to look (60)"
+    )
+    parser.set_defaults(run=watch)
+
+
+def _of_every_sync() -> argparse.ArgumentParser:
+    """Build what a sync understands, whether it is started by hand or by a watch."""
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--prune", action="store_true", help="delete what the sources no longer have")
     parser.add_argument(
         "--report",
@@ -112,7 +142,7 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         default=[],
         type=_rule,
         metavar="RULE",
-        help=f"let this run through although it breaks a rule: {', '.join(Rule)}",
+        help=f"let a run through although it breaks a rule: {', '.join(Rule)}",
     )
     parser.add_argument(
         "--language",
@@ -121,17 +151,7 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help=f"which captions to take, the preferred first; may be repeated ({DEFAULT_LANGUAGES[0]})",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to embed (cpu)")
-    parser.set_defaults(run=sync)
-
-
-def _add_watch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("watch", help="sync a folder whenever its files have changed and settled")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="tables, or caption files")
-    parser.add_argument(
-        "--every", type=_seconds, default=60.0, metavar="SECONDS", help="how often to look (60)"
-    )
-    parser.add_argument("--prune", action="store_true", help="delete what the files no longer have")
-    parser.set_defaults(run=watch)
+    return parser
 
 
 def _rule(name: str) -> Rule:

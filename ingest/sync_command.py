@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # They load what `--help` must not wait for.
 def sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Make the index hold what the sources hold."""
     stop_at_signals()
-    _check_paths(args.report, args.sources)
+    check_paths(args.report, args.sources)
     return asyncio.run(_sync(args, settings, console))
 
 
@@ -89,8 +89,10 @@ def _job_of(args: argparse.Namespace) -> "SyncJob":
     )
 
 
-def _check_paths(reports: Sequence[Path], sources: Sequence[Path]) -> None:
+def check_paths(reports: Sequence[Path], sources: Sequence[Path]) -> None:
     """Raise SourceError for a source that is a loop, IngestError for a report that is one or a source."""
+    from ingest.watched_folder import is_read  # noqa: PLC0415 - as above.
+
     resolved = [_resolved(source) for source in sources]
     if None in resolved:
         looping = sources[resolved.index(None)]
@@ -101,6 +103,8 @@ def _check_paths(reports: Sequence[Path], sources: Sequence[Path]) -> None:
             raise IngestError(f"--report {report} is a link that leads round to itself. Nothing was done.")
         if target in resolved:
             raise IngestError(f"--report {report} would overwrite a source. Nothing was done.")
+        if target.parent in resolved and is_read(target.name):
+            raise IngestError(f"--report {report} would be read as a source, from then on. Nothing was done.")
 
 
 def _resolved(path: Path) -> Path | None:

@@ -15,6 +15,7 @@ import pytest
 
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.generations import Generations
+from retrieval.runs import read_runs
 from tests.integration.conftest import LONG, ROWS
 from tests.support.contents import Contents, assert_same_contents, contents_of, files_of
 from tests.support.documents import write_jsonl
@@ -414,6 +415,29 @@ def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest,
             assert watching.wait(PATIENCE) == 0
     assert "live: " in empty.done("status")
     assert "3 videos" in empty.done("status")
+
+
+@pytest.mark.parametrize("heard_by_the_run_too", [False, True], ids=["watch alone", "both"])
+def test_a_watch_that_is_stopped_stops_its_run_which_cleans_up(
+    empty: Ingest, folder: Path, *, heard_by_the_run_too: bool
+) -> None:
+    """A service manager may tell the watch alone, or everything it started; a terminal does the latter."""
+    watched = folder / "watched"
+    watched.mkdir()
+    (watched / "talks.jsonl").write_bytes(SAMPLE_CATALOGUE.read_bytes())
+    with empty.start("watch", watched, "--every", "0.1") as watching:
+        try:
+            eventually(lambda: [*empty.index_dir.glob("building/*/passages")] or None)
+            if heard_by_the_run_too:
+                (run,) = Path(f"/proc/{watching.pid}/task/{watching.pid}/children").read_text().split()
+                os.kill(int(run), signal.SIGTERM)
+            watching.send_signal(signal.SIGTERM)
+            assert watching.wait(PATIENCE) == 0
+        finally:
+            watching.kill()
+    assert Generations(empty.index_dir).pointer() is None
+    assert [*empty.index_dir.glob("building/*"), *empty.index_dir.glob("*.unfinished")] == []
+    assert [run.outcome for run in read_runs(empty.index_dir)] == ["stopped"]
 
 
 def test_rejected_rows_are_set_aside_until_a_run_has_none(empty: Ingest, catalogue: Path) -> None:
