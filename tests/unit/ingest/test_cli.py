@@ -267,10 +267,10 @@ def test_status_tells_the_last_runs_and_how_each_ended(
     heading, *runs = run("status").splitlines()[2:]
     assert heading == "runs, the last one first:"
     stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
-    assert ": stopped add 1, keep 3 (/" in stopped
+    assert ": stopped, would have: add 1, keep 3 (/" in stopped
     assert ": failed (/" in unreadable
     assert unreadable.endswith("none.jsonl: there is no such file or folder; check the path")
-    assert ": refused keep 1, remove 2 (/" in refused
+    assert ": refused, would have: keep 1, remove 2 (/" in refused
     assert "fewer-videos: 1 videos would be left of 3" in refused
     assert ": unchanged keep 3 (/" in unchanged
     assert f": published {live(index_dir).index_version} add 3, rejected 1 (/" in published
@@ -292,12 +292,28 @@ def test_a_log_of_runs_that_cannot_be_used_keeps_no_run_from_being_made(
 
 @pytest.mark.usefixtures("encoder")
 def test_the_log_keeps_the_last_runs(run: Run, catalogue: Path, index_dir: Path) -> None:
-    for _ in range(KEPT_RUNS + 2):
-        run("sync", catalogue)
+    for number in range(KEPT_RUNS + 2):
+        run("sync", write_jsonl(catalogue.with_name(f"talks-{number % 2}.jsonl"), ROWS))
     runs = read_runs(index_dir)
     assert len(runs) == KEPT_RUNS
     assert [run.began_at for run in runs] == sorted((run.began_at for run in runs), reverse=True)
     assert {run.outcome for run in runs} == {"unchanged"}
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_run_that_is_refused_again_and_again_is_one_entry_of_the_log(
+    run: Run, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync", catalogue)
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    write_jsonl(catalogue, ROWS[:1])
+    for _ in range(KEPT_RUNS + 2):
+        run("sync", catalogue, "--prune", code=4)
+    refused, published = run("status").splitlines()[3:]
+    assert ": refused, would have: keep 1, remove 2 (/" in refused
+    assert f", {KEPT_RUNS + 2} times in a row since 2" in refused
+    assert "fewer-videos: 1 videos would be left of 3" in refused
+    assert ": published " in published
 
 
 @pytest.mark.usefixtures("encoder")
