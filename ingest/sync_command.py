@@ -52,14 +52,20 @@ async def _sync(args: argparse.Namespace, settings: SearchSettings, console: Con
         if not args.dry_run:
             await stack.enter_async_context(store.exclusive())
             run = await stack.enter_async_context(recording(store, job.sources, job.gate.accepted, tell))
-            quarantine = stack.enter_context(quarantining(settings.index_dir / "quarantine.jsonl"))
+            quarantine = stack.enter_context(
+                quarantining(settings.index_dir / "quarantine.jsonl", job.sources)
+            )
         if job.youtube:
             stack.enter_context(job.youtube)
         request = RunRequest(tuple(map(file_name, job.sources)), job.gate.accepted, dry_run=args.dry_run)
         report = stack.enter_context(reporting(args.report, request, quarantine))
         run.counts = report.outcomes
         model = load_model(settings.model_dir, device=args.device)
-        planned = await _plan_and_tell(job, store, model, report, console)
+        try:
+            planned = await _plan_and_tell(job, store, model, report, console)
+        finally:  # It is kept however the run ends.
+            if quarantine and quarantine.rows:
+                tell(f"Rejected rows, and why: {file_name(quarantine.path)}")
         start, plan = planned.start, planned.plan
         if args.dry_run:
             _tell_preview(planned, report, console, as_json=args.json)
@@ -69,8 +75,6 @@ async def _sync(args: argparse.Namespace, settings: SearchSettings, console: Con
             console.print("Nothing to do: the index holds all of this already.")
         else:
             await _publish_and_tell(job, store, model, planned, report, run, console)
-            if quarantine and quarantine.rows:
-                tell(f"Rejected rows, and why: {quarantine.path}")
     _tell_truncated(report, console)
     return ExitCode.SOME_REJECTED if report.rejected else ExitCode.DONE
 

@@ -443,18 +443,22 @@ def test_a_watch_that_is_stopped_stops_its_run_which_cleans_up(
 def test_rejected_rows_are_set_aside_until_a_run_has_none(empty: Ingest, catalogue: Path) -> None:
     bad = {"video_id": "bad", "title": None, "transcript": "\ud800 half a letter"}
     write_jsonl(catalogue, [ROWS[0], bad, {**ROWS[0], "title": "Again"}])
-    finished = empty("sync", catalogue)
-    assert finished.returncode == 1
     quarantine = empty.index_dir / "quarantine.jsonl"
-    assert f"Rejected rows, and why: {quarantine}" in finished.stdout
+    told = f"Rejected rows, and why: {quarantine}"
+    for _ in ("published", "nothing to do"):
+        finished = empty("sync", catalogue)
+        assert finished.returncode == 1
+        assert told in finished.stdout
     first, second = map(json.loads, quarantine.read_text(encoding="utf-8").splitlines())
     assert first["place"].endswith("talks.jsonl, line 2")
+    assert first["sources"] == second["sources"] == [str(catalogue)]
     assert [(reason["code"], reason["field"]) for reason in first["reasons"]] == [("missing", "title")]
     assert first["row"] == bad
     assert second["reasons"][0]["code"] == "duplicate-id"
     assert second["row"]["title"] == "Again"
-    # A run that fails says nothing about rows, and a run without bad ones has nothing to set aside.
+    # A run that fails says nothing about rows, and neither does one of another source.
     assert empty("sync", catalogue.with_name("absent.jsonl")).returncode == 3
+    assert told not in empty.done("sync", write_jsonl(catalogue.with_name("other.jsonl"), ROWS[3:4]))
     assert quarantine.exists()
     write_jsonl(catalogue, ROWS[:2])
     empty.done("sync", catalogue)

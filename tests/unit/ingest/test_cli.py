@@ -478,6 +478,10 @@ def test_no_good_row_changes_nothing(
     assert "None of the 2 rows gives a video. Nothing was changed" in said
     assert "line 1, field title" in said
     assert "line 2, field video_id" in said
+    quarantine = index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in said
+    assert quarantine.read_text(encoding="utf-8").count("\n") == 2
+    quarantine.unlink()
     assert files_of(index_dir) == before
     assert encoder.calls == []
 
@@ -589,3 +593,18 @@ def test_a_refused_run_reports_what_the_gate_found(
         assert summary["before"]["videos"] == 3
         assert summary["actions"]["remove"] == 2
         assert "Refused by the gate" in page.read_text(encoding="utf-8")
+
+
+def test_the_rejected_rows_of_a_refused_run_are_set_aside(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert encoder
+    monkeypatch.setenv("GATE_FUTURE_DATES", "0")
+    bad = {"video_id": "bad", "title": None}
+    write_jsonl(catalogue, [{**ROWS[0], "published_at": "2999-01-01"}, *ROWS[1:], bad])
+    report = catalogue.with_name("report.json")
+    said = run("sync", catalogue, "--report", report, code=4)
+    quarantine = index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in said
+    assert json.loads(quarantine.read_bytes())["row"] == bad
+    assert json.loads(report.read_bytes())["summary"]["quarantine"] == str(quarantine)
