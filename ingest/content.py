@@ -1,6 +1,7 @@
 """What of a video is embedded, what is only shown, and the hashes that tell whether either changed. Pure."""
 
 import hashlib
+import re
 
 import msgspec
 
@@ -9,6 +10,10 @@ from retrieval.index import StoredVideo
 from retrieval.links import watch_url
 from retrieval.manifest import ModelIdentity, PassageSettings
 from retrieval.video import NO_TRANSCRIPT, Video, VideoRecord
+
+_PARTICULAR = re.compile(r"https?://\S+|\d+")
+_SHORT_HASH_BYTES = 8
+"""Enough to tell a million texts apart, and nothing but a warning depends on it."""
 
 CUTTING_VERSION = 1
 """Raised whenever the same transcript is cut into other passages: every video is then embedded anew."""
@@ -44,7 +49,22 @@ def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -
         content_hash=_hash(made_from),
         record_hash=_hash(record_of(video)),
         transcribed=video.transcript is not None,
+        title_hash=_short_hash(video.title),
+        text_hash=_short_hash(_words_alone(video)) if video.transcript else "",
+        characters=len(video.transcript or ""),
     )
+
+
+def _words_alone(video: Video) -> str:
+    """Give the transcript without what makes one message to many differ: ids, addresses and numbers."""
+    text = (video.transcript or "").replace(video.video_id, " ")
+    words = _PARTICULAR.sub(" ", text)
+    return words if words.strip() else text
+
+
+def _short_hash(text: str) -> str:
+    words = " ".join(text.casefold().split())
+    return hashlib.blake2b(words.encode(), digest_size=_SHORT_HASH_BYTES).hexdigest()
 
 
 def _hash(value: object) -> str:

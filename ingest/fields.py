@@ -41,6 +41,23 @@ _NOTHING: Final = frozenset(
 )
 
 
+_LONGEST_FAILURE: Final = 1_000
+_FAILURE: Final = re.compile(
+    r"""could\ not\ (?:retrieve|fetch|get|find)\ (?:a\ |the\ |any\ )?(?:transcripts?|captions|subtitles)
+      | (?:transcripts?|captions|subtitles)\ (?:is|are)\ (?:disabled|not\ available|unavailable)
+      | no\ (?:transcripts?|captions|subtitles)\ (?:was\ |were\ |is\ |are\ )?(?:found|available)
+      | (?:this\ )?video\ (?:is\ )?(?:unavailable|private|no\ longer\ available)
+      | (?:please\ )?enable\ (?:javascript|cookies)
+      | checking\ your\ browser | access\ denied | too\ many\ requests | request\ blocked
+      | (?:http\ |error\ |http\ error\ )+[45]\d\d\b
+      | traceback\ \(most\ recent\ call\ last\)
+      | <!doctype | <html | \{\s*"error"
+    """,
+    re.VERBOSE,
+)
+"""How programs begin that say why they have no transcript, where they were asked for one."""
+
+
 class FieldError(ValueError):
     """A value that its column cannot take; `code` is the stable reason."""
 
@@ -126,11 +143,11 @@ def read_transcript(value: object, warn: Warn) -> str | None:
 
 
 def is_placeholder(transcript: str) -> bool:
-    """Say whether a transcript only says that there is none, or that nothing is spoken."""
+    """Say whether a transcript only says that there is none, or why, or that nobody speaks."""
     if len(transcript) > _LONGEST_PLACEHOLDER:
         return False
-    words = _UNSPOKEN.sub(" ", transcript).casefold()
-    return " ".join(words.split()).strip(" .-_") in _NOTHING
+    words = " ".join(_UNSPOKEN.sub(" ", transcript).casefold().split()).strip(" .-_")
+    return words in _NOTHING or (len(words) <= _LONGEST_FAILURE and _FAILURE.match(words) is not None)
 
 
 def read_caption_kind(value: object, warn: Warn) -> CaptionKind | None:

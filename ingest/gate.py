@@ -5,7 +5,8 @@ the catalogue, and whoever searches finds less and less while every run ends wel
 that is refused, and a person who knows better says so by name.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -14,15 +15,26 @@ import msgspec
 from ingest.errors import IngestError
 from retrieval.settings import SettingsError
 
+_PREFIX = "GATE_"
+_SLIP = 0.8
+"""How like a setting's name another must be to be taken for a slip of the keyboard; others are not ours."""
+
 
 class Rule(StrEnum):
     """What a run may be refused for."""
 
     FEWER_VIDEOS = "fewer-videos"
+    REPLACED_VIDEOS = "replaced-videos"
+    RENAMED_VIDEOS = "renamed-videos"
     LESS_COVERAGE = "less-coverage"
     LOST_TRANSCRIPTS = "lost-transcripts"
+    SHORTER_TRANSCRIPTS = "shorter-transcripts"
+    CHANGED_TEXTS = "changed-texts"
+    MOVED_TEXTS = "moved-texts"
+    REJECTED_ROWS = "rejected-rows"
     REPEATED_IDS = "repeated-ids"
     SHARED_TRANSCRIPTS = "shared-transcripts"
+    SHARED_TITLES = "shared-titles"
     PLACEHOLDERS = "placeholders"
     FUTURE_DATES = "future-dates"
     OTHER_MODEL = "other-model"
@@ -32,28 +44,62 @@ class Rule(StrEnum):
 DEFAULT_LIMITS: Mapping[Rule, float] = MappingProxyType(
     {
         Rule.FEWER_VIDEOS: 0.10,
+        Rule.REPLACED_VIDEOS: 0.50,
+        Rule.RENAMED_VIDEOS: 0.05,
         Rule.LESS_COVERAGE: 0.10,
         Rule.LOST_TRANSCRIPTS: 0.02,
+        Rule.SHORTER_TRANSCRIPTS: 0.05,
+        Rule.CHANGED_TEXTS: 0.50,
+        Rule.MOVED_TEXTS: 0.02,
+        Rule.REJECTED_ROWS: 0.10,
         Rule.REPEATED_IDS: 0.05,
         Rule.SHARED_TRANSCRIPTS: 3,
+        Rule.SHARED_TITLES: 0.50,
         Rule.PLACEHOLDERS: 0.05,
         Rule.FUTURE_DATES: 0,
         Rule.LOST_CANARIES: 0.25,
     }
 )
-"""How much of each is let through: shares of 0 to 1, but for shared transcripts, which is videos to one text,
-and future dates, which is videos. Another model is never let through but by name."""
+"""How much of each is let through: shares of 0 to 1, but for those of COUNTED. Another model is never let
+through but by name."""
 
+COUNTED = frozenset({Rule.SHARED_TRANSCRIPTS, Rule.FUTURE_DATES})
+"""The rules whose limits are numbers of videos."""
 
-_FEW_PLACEHOLDERS = 3
-"""As many are no sign of anything, however small the catalogue: n/a is how some write that there is none."""
+_FEW: Mapping[Rule, int] = MappingProxyType(
+    {
+        Rule.REPLACED_VIDEOS: 10,
+        Rule.RENAMED_VIDEOS: 3,
+        Rule.SHORTER_TRANSCRIPTS: 3,
+        Rule.CHANGED_TEXTS: 10,
+        Rule.MOVED_TEXTS: 3,
+        Rule.REJECTED_ROWS: 3,
+        Rule.SHARED_TITLES: 10,
+        Rule.PLACEHOLDERS: 3,
+    }
+)
+"""As many are no sign of anything, however small the catalogue."""
+
+LASTING = frozenset(
+    {
+        Rule.REJECTED_ROWS,
+        Rule.REPEATED_IDS,
+        Rule.SHARED_TRANSCRIPTS,
+        Rule.SHARED_TITLES,
+        Rule.PLACEHOLDERS,
+        Rule.FUTURE_DATES,
+    }
+)
+"""The rules about what a catalogue is, and not about what became of it: as much as was accepted once is let
+through again, or whoever accepts it would write that into the nightly job and have no rule left."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """One rule that a run breaks, and how, for a person to read."""
+    """One rule that a run breaks, how, for a person to read, and how far, as its limit is measured."""
 
     rule: Rule
     reason: str
+    level: float = 1.0
 
     def __str__(self) -> str:
         """Write it as one line."""
@@ -69,11 +115,30 @@ class GateError(IngestError):
         self.refusals = tuple(refusals)
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """How much there is of what a rule is about: as its limit is measured, in number, and for a person."""
+
+    level: float
+    count: int
+    reason: str
+
+
 class Gate(msgspec.Struct, frozen=True):
     """Which rules hold for a run, and how strictly."""
 
     limits: Mapping[Rule, float] = msgspec.field(default_factory=lambda: DEFAULT_LIMITS)
     accepted: frozenset[Rule] = frozenset()
+
+    def refusals_of(
+        self, measured: Mapping[Rule, Measured], tolerated: Mapping[str, float] = MappingProxyType({})
+    ) -> list[Refusal]:
+        """Say which rules are broken, accepted ones too; `tolerated` is what was accepted of each before."""
+        return [
+            Refusal(rule, found.reason, found.level)
+            for rule, found in measured.items()
+            if found.count > _FEW.get(rule, 0)
+            and found.level > max(self.limits.get(rule, 0.0), tolerated.get(rule, 0.0))
+        ]
 
     def check(self, refusals: Iterable[Refusal]) -> None:
         """Raise GateError unless every refusal was accepted by name."""
@@ -87,128 +152,40 @@ class Gate(msgspec.Struct, frozen=True):
                 standing,
             )
 
+    def newly_tolerated(self, refusals: Iterable[Refusal]) -> dict[str, float]:
+        """Say how much of what is accepted is to be let through by later runs too."""
+        return {
+            str(refusal.rule): refusal.level
+            for refusal in refusals
+            if refusal.rule in self.accepted & LASTING
+        }
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], accepted: Collection[Rule] = ()) -> "Gate":
         """Read GATE_FEWER_VIDEOS and the like. Raises SettingsError."""
-        limits = {rule: _limit(environment, rule, default) for rule, default in DEFAULT_LIMITS.items()}
+        known = {_setting(rule): rule for rule in DEFAULT_LIMITS}
+        for name in environment:
+            meant = get_close_matches(name, known, n=1, cutoff=_SLIP) if name.startswith(_PREFIX) else []
+            if meant and name not in known:
+                raise SettingsError(f"{name} is no setting of the gate. Is {meant[0]} meant?")
+        limits = {
+            rule: _limit(environment, name, DEFAULT_LIMITS[rule], whole=rule in COUNTED)
+            for name, rule in known.items()
+        }
         return cls(limits, frozenset(accepted))
 
 
-class CatalogueFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run would make of the index, counted while it was planned.
-
-    `videos` and `transcribed` are of the whole index after the run, `..._before` of the live version, 0
-    where there is none that counts. `lost` have a transcript there and none in the source. `rows` and
-    `repeated` are of the sources; `sharing` is the largest group of videos there that have one transcript in
-    common; `placeholders` have one that only says that there is none.
-    """
-
-    rows: int
-    repeated: int
-    videos: int
-    transcribed: int
-    videos_before: int = 0
-    transcribed_before: int = 0
-    lost: tuple[str, ...] = ()
-    sharing: tuple[str, ...] = ()
-    placeholders: tuple[str, ...] = ()
-    in_future: tuple[str, ...] = ()
-    other_model: str | None = None
+def some(names: Collection[str]) -> str:
+    """List the first few."""
+    shown = ", ".join(list(names)[:3])
+    return shown + (", ..." if len(names) > 3 else "")  # noqa: PLR2004
 
 
-def refusals_of(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> list[Refusal]:
-    """Say which rules a run breaks, of those that can be told before anything is embedded."""
-    found = (check(facts, limits) for check in _CHECKS)
-    return [refusal for refusal in found if refusal]
+def _setting(rule: Rule) -> str:
+    return f"{_PREFIX}{rule.name}"
 
 
-def lost_canaries(lost: Collection[str], asked: int, limits: Mapping[Rule, float]) -> list[Refusal]:
-    """Say whether too many of the titles that found their videos no longer do."""
-    if not asked or len(lost) / asked <= limits[Rule.LOST_CANARIES]:
-        return []
-    reason = f"{len(lost)} of {asked} titles no longer find their own videos: {_some(lost)}"
-    return [Refusal(Rule.LOST_CANARIES, reason)]
-
-
-def _fewer_videos(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    before, after = facts.videos_before, facts.videos
-    if not before or (before - after) / before <= limits[Rule.FEWER_VIDEOS]:
-        return None
-    return Refusal(Rule.FEWER_VIDEOS, f"{after} videos would be left of {before}")
-
-
-def _less_coverage(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    if not facts.videos_before or not facts.videos:
-        return None
-    before = facts.transcribed_before / facts.videos_before
-    after = facts.transcribed / facts.videos
-    if before - after <= limits[Rule.LESS_COVERAGE]:
-        return None
-    return Refusal(Rule.LESS_COVERAGE, f"{after:.0%} of the videos would have a transcript, now {before:.0%}")
-
-
-def _lost_transcripts(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    before = facts.transcribed_before
-    if not before or len(facts.lost) / before <= limits[Rule.LOST_TRANSCRIPTS]:
-        return None
-    reason = f"{len(facts.lost)} of {before} videos would lose their transcripts: {_some(facts.lost)}"
-    return Refusal(Rule.LOST_TRANSCRIPTS, reason)
-
-
-def _repeated_ids(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    if not facts.rows or facts.repeated / facts.rows <= limits[Rule.REPEATED_IDS]:
-        return None
-    return Refusal(Rule.REPEATED_IDS, f"{facts.repeated} of {facts.rows} rows have the id of an earlier row")
-
-
-def _shared_transcripts(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    if len(facts.sharing) <= limits[Rule.SHARED_TRANSCRIPTS]:
-        return None
-    reason = f"{len(facts.sharing)} videos have one and the same transcript: {_some(facts.sharing)}"
-    return Refusal(Rule.SHARED_TRANSCRIPTS, reason)
-
-
-def _placeholders(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    few = max(_FEW_PLACEHOLDERS, limits[Rule.PLACEHOLDERS] * facts.rows)
-    if len(facts.placeholders) <= few:
-        return None
-    reason = (
-        f"{len(facts.placeholders)} of {facts.rows} transcripts only say that there is none, such as n/a or "
-        f"[Music]: {_some(facts.placeholders)}"
-    )
-    return Refusal(Rule.PLACEHOLDERS, reason)
-
-
-def _future_dates(facts: CatalogueFacts, limits: Mapping[Rule, float]) -> Refusal | None:
-    if len(facts.in_future) <= limits[Rule.FUTURE_DATES]:
-        return None
-    reason = f"{len(facts.in_future)} videos were published in the future: {_some(facts.in_future)}"
-    return Refusal(Rule.FUTURE_DATES, reason)
-
-
-def _other_model(facts: CatalogueFacts, _: Mapping[Rule, float]) -> Refusal | None:
-    return Refusal(Rule.OTHER_MODEL, facts.other_model) if facts.other_model else None
-
-
-_CHECKS: tuple[Callable[[CatalogueFacts, Mapping[Rule, float]], Refusal | None], ...] = (
-    _fewer_videos,
-    _less_coverage,
-    _lost_transcripts,
-    _repeated_ids,
-    _shared_transcripts,
-    _placeholders,
-    _future_dates,
-    _other_model,
-)
-
-
-def _some(video_ids: Collection[str]) -> str:
-    shown = ", ".join(list(video_ids)[:3])
-    return shown + (", ..." if len(video_ids) > 3 else "")  # noqa: PLR2004
-
-
-def _limit(environment: Mapping[str, str], rule: Rule, default: float) -> float:
-    name = f"GATE_{rule.name}"
+def _limit(environment: Mapping[str, str], name: str, default: float, *, whole: bool) -> float:
     text = environment.get(name, "").strip()
     if not text:
         return default
@@ -216,6 +193,8 @@ def _limit(environment: Mapping[str, str], rule: Rule, default: float) -> float:
         limit = float(text)
     except ValueError:
         limit = -1.0
-    if not 0 <= limit < float("inf"):
-        raise SettingsError(f"{name} is {text!r}, and must be a number of at least 0.")
+    most = float("inf") if whole else 1.0
+    if not 0 <= limit <= most or limit == float("inf"):
+        rule = "a number of videos" if whole else "a share from 0 to 1"
+        raise SettingsError(f"{name} is {text!r}, and must be {rule}.")
     return limit

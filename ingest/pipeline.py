@@ -15,7 +15,8 @@ from ingest.catalogue import read_catalogue
 from ingest.content import record_of, stored_form
 from ingest.embedding import CutVideo, Embedder
 from ingest.errors import IngestError
-from ingest.gate import Gate, GateError, Refusal, refusals_of
+from ingest.gate import Gate, GateError, Refusal
+from ingest.gate_rules import measure
 from ingest.model import Model
 from ingest.plan import EMBEDDED, Action, Plan, decide, make_plan
 from ingest.progress import shown_step
@@ -70,12 +71,25 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What a run starts from and would do, what the gate says, and how many words are to be embedded."""
+    """What a run starts from and would do, what the gate says, and how many words are to be embedded.
+
+    `source` is what the sources hold, by video id, and `titles` the titles of those that found their videos
+    when the live version was built.
+    """
 
     start: Start
     plan: Plan
     refusals: list[Refusal]
     words: int
+    source: Mapping[str, StoredVideo]
+    titles: Mapping[str, str]
+
+    def changes_nothing(self, gate: Gate) -> bool:
+        """Whether the live version is already what this would make, and remembers all that was accepted."""
+        tolerated = self.start.live.tolerated if self.start.live else {}
+        is_remembered = gate.newly_tolerated(self.refusals).items() <= tolerated.items()
+        is_kept = self.start.why_not_kept is None and not self.start.unfinished
+        return self.plan.changes_nothing and is_kept and is_remembered
 
 
 async def plan_sync(
@@ -87,6 +101,8 @@ async def plan_sync(
     """
     start = await _start(job, store, model)
     source: dict[str, StoredVideo] = {}
+    titles: dict[str, str] = {}
+    canary_videos = frozenset(start.live.canary_videos if start.live else ())
     tally = Tally()
     rows = words = 0
     with shown_step(console, "Reading the sources, rows") as step:
@@ -101,6 +117,8 @@ async def plan_sync(
                 continue
             stored = stored_form(row.video, model.identity, job.settings)
             source[row.video.video_id] = stored
+            if row.video.video_id in canary_videos:
+                titles[row.video.video_id] = row.video.title
             action = decide(stored, start.stored.get(row.video.video_id))
             report.row(row, action)
             if action in EMBEDDED:
@@ -116,10 +134,9 @@ async def plan_sync(
             f"{report.rejected} rows were rejected, and building the index anew would lose their videos. "
             "Mend the rows listed above first; the live index is as it was."
         )
-    # A rejected row may be a video that the index holds: what cannot be read is not known to be gone. Of a
-    # video that could not be fetched the id is known, so it alone is spared.
-    prune = job.prune and report.rejected == len(report.not_fetched)
-    plan = make_plan(source, start.stored, prune=prune, spared=report.not_fetched)
+    # A rejected row may be a video that the index holds: what cannot be read is not known to be gone.
+    prune = job.prune and not report.rejected_without_id
+    plan = make_plan(source, start.stored, prune=prune, spared=report.rejected_ids)
     for video_id in plan.ids(Action.REMOVE):
         report.removed(video_id)
     facts = tally.facts(
@@ -129,9 +146,9 @@ async def plan_sync(
         live=start.live,
         other_model=start.why_not_kept if start.must_be_whole else None,
     )
-    refusals = refusals_of(facts, job.gate.limits)
+    refusals = job.gate.refusals_of(measure(facts), start.live.tolerated if start.live else {})
     report.planned(refusals, start.live)
-    return Planned(start, plan, refusals, words)
+    return Planned(start, plan, refusals, words, source, titles)
 
 
 async def run_sync(
@@ -157,8 +174,8 @@ async def run_sync(
         writer = build.writer
         removed = set(plan.ids(Action.REMOVE))
         await writer.delete(sorted(removed))
-        await _write_records(job, model, plan, writer)
-        await _write_videos(job, model, plan, writer, report, console)
+        await _write_records(job, model, planned, writer)
+        await _write_videos(job, model, planned, writer, report, console)
         counts = await writer.counts()
         expected = len((start.stored.keys() | plan.actions.keys()) - removed)
         check_counts(counts, videos=expected, if_refused=build.if_refused)
@@ -172,18 +189,24 @@ async def run_sync(
             settings=job.settings,
             is_sample=job.is_sample and start.live is None,
             is_partial=bool(left_behind(start, plan)),
-            known=_known(start, plan),
+            known=_known(planned),
             gate=job.gate,
+            refusals=planned.refusals,
+            live=start.live,
         )
 
 
-def _known(start: Start, plan: Plan) -> dict[str, str]:
-    """List titles that found their own videos before, of videos whose texts this run leaves alone."""
-    if not start.live or not start.keep_live or start.unfinished:
-        return {}  # What a run that did not end changed of them is not known.
-    canaries = zip(start.live.canaries, start.live.canary_videos, strict=False)
-    touched = EMBEDDED | {Action.REMOVE}
-    return {title: video_id for title, video_id in canaries if plan.actions.get(video_id) not in touched}
+def _known(planned: Planned) -> dict[str, str]:
+    """List titles that found their own videos before and should still: the videos stay, titles and all."""
+    live, plan = planned.start.live, planned.plan
+    if live is None:
+        return {}
+    stays = (planned.start.stored.keys() | planned.source.keys()) - set(plan.ids(Action.REMOVE))
+    return {
+        title: video_id
+        for title, video_id in zip(live.canaries, live.canary_videos, strict=False)
+        if video_id in stays and planned.titles.get(video_id, title) == title
+    }
 
 
 def left_behind(start: Start, plan: Plan) -> list[str]:
@@ -231,11 +254,11 @@ def _incompatibility(manifest: Manifest, model: ModelIdentity, settings: Passage
     return None
 
 
-async def _write_records(job: SyncJob, model: Model, plan: Plan, writer: IndexWriter) -> None:
+async def _write_records(job: SyncJob, model: Model, planned: Planned, writer: IndexWriter) -> None:
     """Bring up to date what is shown of videos whose texts did not change."""
     batch = []
-    for video in _videos(job, plan, frozenset({Action.UPDATE})):
-        batch.append((record_of(video), stored_form(video, model.identity, job.settings)))
+    for video in _videos(job, model, planned, frozenset({Action.UPDATE})):
+        batch.append((record_of(video), planned.source[video.video_id]))
         if len(batch) == _RECORDS_A_BATCH:
             await writer.write_records(batch)
             batch = []
@@ -243,10 +266,10 @@ async def _write_records(job: SyncJob, model: Model, plan: Plan, writer: IndexWr
 
 
 async def _write_videos(
-    job: SyncJob, model: Model, plan: Plan, writer: IndexWriter, report: Report, console: Console
+    job: SyncJob, model: Model, planned: Planned, writer: IndexWriter, report: Report, console: Console
 ) -> None:
     """Embed and write every video whose texts are new."""
-    total = len(plan.ids(*EMBEDDED))
+    total = len(planned.plan.ids(*EMBEDDED))
     if not total:
         return
     embedder = Embedder(
@@ -254,7 +277,7 @@ async def _write_videos(
     )
 
     def cut() -> Iterator[CutVideo]:
-        for video in _videos(job, plan, EMBEDDED):
+        for video in _videos(job, model, planned, EMBEDDED):
             cut = embedder.cut(video)
             if any(passage.truncated for passage in cut.passages):
                 report.passage_truncated(video.video_id)
@@ -266,12 +289,22 @@ async def _write_videos(
             step.advance(len(batch))
 
 
-def _videos(job: SyncJob, plan: Plan, actions: frozenset[Action]) -> Iterator[Video]:
-    """Read the sources again, for the videos to which one of these happens."""
-    if plan.ids(*actions):
-        for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
-            if row.video and plan.actions.get(row.video.video_id) in actions:
-                yield row.video
+def _videos(job: SyncJob, model: Model, planned: Planned, actions: frozenset[Action]) -> Iterator[Video]:
+    """Read the sources again, for the videos to which one of these happens.
+
+    Raises IngestError where one is not what was planned: nobody has looked at that, the gate neither.
+    """
+    if not planned.plan.ids(*actions):
+        return
+    for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
+        if row.video and planned.plan.actions.get(row.video.video_id) in actions:
+            now = stored_form(row.video, model.identity, job.settings)
+            if now != planned.source[row.video.video_id]:
+                raise IngestError(
+                    f"{row.place}: the video {row.video.video_id} changed while the sources were read. Run "
+                    "the same command again once nobody writes them."
+                )
+            yield row.video
 
 
 def describe_plan(plan: Plan, start: Start) -> Sequence[str]:

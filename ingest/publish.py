@@ -1,6 +1,6 @@
 """Verify, then switch: how a version that was built comes to be live."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from ingest.errors import IngestError
-from ingest.gate import Gate, GateError, lost_canaries
+from ingest.gate import Gate, GateError, Refusal
+from ingest.gate_rules import measure_canaries, next_peaks
 from retrieval.encoder import DocumentEncoder
 from retrieval.index import NO_FILTER, VideoIndex
 from retrieval.lexical import weigh_query
@@ -38,29 +39,35 @@ async def publish(
     is_partial: bool = False,
     known: Mapping[str, str] = MappingProxyType({}),
     gate: Gate = _STRICT,
+    refusals: Sequence[Refusal] = (),
+    live: Manifest | None = None,
 ) -> Manifest:
     """Verify what a build's writer finished and make it the live version.
 
-    `known` are titles that found their own videos before, with those videos, which this run left alone.
+    `known` are titles that found their own videos before and should still, with those videos. `refusals` are
+    what the gate found before and was told to accept, `live` the version that this one follows.
     Raises IngestError where it does not hold or does not find what it should, GateError where the gate
     refuses it; it is then not published.
     """
+    now = datetime.now(UTC)
     manifest = Manifest(
         index_version=build.version,
         model=model,
         passage_settings=settings,
         counts=counts,
-        built_at=datetime.now(UTC),
+        built_at=now,
         is_sample=is_sample,
         is_partial=is_partial,
         accepted=tuple(sorted(gate.accepted)),
+        tolerated={**(live.tolerated if live else {}), **gate.newly_tolerated(refusals)},
+        peaks=next_peaks(live.peaks if live else {}, counts, gate.accepted, now),
     )
     index = await build.open(manifest)
     try:
         probes = await _probes(index, counts.videos)
         await _check_vectors(index, probes)
         lost = [title for title, own in known.items() if not await _finds(index, encoder, title, own)]
-        gate.check(lost_canaries(lost, len(known), gate.limits))
+        gate.check(gate.refusals_of(measure_canaries(lost, len(known))))
         manifest = _with_canaries(manifest, await _canaries(index, probes, encoder))
     except GateError as e:
         raise GateError(f"{e} {build.if_refused}", e.refusals) from e

@@ -16,7 +16,7 @@ from ingest.plan import Action
 from ingest.quarantine import Quarantine
 from ingest.report_files import ReportFile, report_file
 from ingest.report_rows import RefusedRow, RowOutcome
-from ingest.rows import FETCH_FAILED, CheckedRow, RowProblem, file_name
+from ingest.rows import CheckedRow, RowProblem, file_name
 from ingest.run_summary import RunRequest, RunSummary, by_severity, judged, outcome_of, with_those_of
 from retrieval.manifest import Manifest
 
@@ -53,7 +53,8 @@ class Report:
         self.reasons: Counter[str] = Counter()
         self.first_problems: list[RowProblem] = []
         self.truncated: list[str] = []
-        self.not_fetched: set[str] = set()
+        self.rejected_ids: set[str] = set()
+        self.rejected_without_id = 0
 
     def row(self, row: CheckedRow, action: Action | None) -> None:
         """Note a row of the source; `action` is None for a rejected one."""
@@ -66,11 +67,10 @@ class Report:
             shown = _SHOWN_NOTES if problem.severity == "note" else _SHOWN
             if self.reasons[f"{problem.severity}: {problem.reason_code}"] <= shown:
                 self.first_problems.append(problem)
-        self.not_fetched |= {
-            problem.video_id
-            for problem in row.problems
-            if problem.reason_code == FETCH_FAILED and problem.video_id
-        }
+        if action is None:
+            ids = {problem.video_id for problem in row.problems if problem.video_id}
+            self.rejected_ids |= ids
+            self.rejected_without_id += not ids
         if self._files:
             self._detail(row, outcome)
 

@@ -66,11 +66,10 @@ async def _sync(args: argparse.Namespace, settings: SearchSettings, console: Con
         finally:  # It is kept however the run ends.
             if quarantine and quarantine.rows:
                 tell(f"Rejected rows, and why: {file_name(quarantine.path)}")
-        start, plan = planned.start, planned.plan
         if args.dry_run:
             _tell_preview(planned, report, console, as_json=args.json)
             job.gate.check(planned.refusals)
-        elif plan.changes_nothing and start.why_not_kept is None and not start.unfinished:
+        elif planned.changes_nothing(job.gate):
             job.gate.check(planned.refusals)  # What holds all of a source may be the better for it.
             console.print("Nothing to do: the index holds all of this already.")
         else:
@@ -131,8 +130,11 @@ async def _plan_and_tell(
         _tell_problems(report, console)
     for line in describe_plan(planned.plan, planned.start):
         console.print(line, markup=False)
-    if job.prune and report.rejected > len(report.not_fetched):
-        console.print(f"Nothing is removed: {report.rejected} rows were rejected, see above.")
+    if job.prune and report.rejected_without_id:
+        console.print(
+            f"Nothing is removed: {report.rejected_without_id} rows were rejected that do not say which "
+            "video they are, see above."
+        )
     return planned
 
 

@@ -158,12 +158,17 @@ class StoredVideo(msgspec.Struct, frozen=True):
     """What ingest must know of a video that an index already holds, to leave it alone if it can.
 
     `content_hash` covers everything that the embeddings and passages were made from, `record_hash`
-    what is only shown. `transcribed`: it has a transcript.
+    what is only shown. `transcribed`: it has a transcript. The rest is for telling rot from change: hashes of
+    the title and of the transcript's words, empty where there is none or it is not known, and the
+    transcript's length in characters.
     """
 
     content_hash: str
     record_hash: str
     transcribed: bool = True
+    title_hash: str = ""
+    text_hash: str = ""
+    characters: int = 0
 
     @property
     def is_whole(self) -> bool:

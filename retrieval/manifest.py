@@ -41,12 +41,20 @@ class IndexCounts(msgspec.Struct, frozen=True):
         return self.videos_with_transcript / self.videos if self.videos else 0.0
 
 
+class Peak(msgspec.Struct, frozen=True):
+    """The most there was of something, and when."""
+
+    value: float
+    at: datetime
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What an index is, and since when.
 
     `canaries` are titles whose search found their own video when the index was built, `canary_videos` those
-    videos. `accepted` are the gate's rules by whose names the run that made it was let through. `is_sample`
-    marks the catalogue that ships with the product: the first catalogue of a user's own replaces it.
+    videos. `accepted` are the gate's rules by whose names the run that made it was let through, `tolerated`
+    how much of each was ever accepted, and `peaks` what the rules compare with beside these counts.
+    `is_sample` marks the catalogue that ships with the product: the first of a user's own replaces it.
     `is_partial`: a run began to write into this version and has not ended, and the counts are those from
     before; or one did not end, and videos it left unfinished are in no source since. Each of those is marked.
     """
@@ -59,6 +67,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     canaries: tuple[str, ...] = ()
     canary_videos: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
+    tolerated: dict[str, float] = msgspec.field(default_factory=dict)
+    peaks: dict[str, Peak] = msgspec.field(default_factory=dict)
     is_sample: bool = False
     is_partial: bool = False
     distance: str = DISTANCE

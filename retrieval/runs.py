@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from retrieval.durable_files import replace_file
+from retrieval.durable_files import discard_replacements, replace_file
 
 RUNS_FILE = "runs.json"
 
@@ -66,5 +66,6 @@ def read_runs(index_dir: Path) -> tuple[Run, ...]:
 
 
 def write_runs(index_dir: Path, runs: Sequence[Run]) -> None:
-    """Replace the log of an embedded index. Raises OSError."""
+    """Replace the log of an embedded index, whose lock is held. Raises OSError."""
+    discard_replacements(index_dir / RUNS_FILE)
     replace_file(index_dir / RUNS_FILE, msgspec.json.format(msgspec.json.encode(runs)))

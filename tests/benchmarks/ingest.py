@@ -93,7 +93,7 @@ async def _take_turns(
 ) -> tuple[list[float], list[float], list[int], float]:
     """Give our seconds and theirs by batch, its passages, and our seconds before and after the batches."""
     began = perf_counter()
-    plan = (await plan_sync(job, store, model, Report(), Console(quiet=True))).plan
+    planned = await plan_sync(job, store, model, Report(), Console(quiet=True))
     embedder = Embedder(
         model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
     )
@@ -101,7 +101,7 @@ async def _take_turns(
         around = perf_counter() - began
 
         def cut() -> Iterator[CutVideo]:
-            yield from (embedder.cut(video) for video in _videos(job, plan, EMBEDDED))
+            yield from (embedder.cut(video) for video in _videos(job, model, planned, EMBEDDED))
 
         ours, theirs, counts = [], [], []
         batches = embedder.embed(cut())

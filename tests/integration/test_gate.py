@@ -59,10 +59,24 @@ TITLES = [str(row["title"]) for row in ROWS]
 ANOTHER = Model(WordEncoder(), IDENTITY.__class__("other", "1" * 64, IDENTITY.dimension), 256)
 # Videos of the same titles that are about nothing else: nobody finds the ones from before by their titles.
 IMPOSTORS = [
-    {"video_id": f"a{n}-{copy}", "title": title, "transcript": f"{title} {copy}"}
+    {"video_id": f"a{n}-{thing}", "title": title, "transcript": f"{title} {thing}"}
     for n, title in enumerate(TITLES)
-    for copy in range(6)
+    for thing in THINGS[:6]
 ]
+
+
+def shifted(rows: Rows, column: str) -> Rows:
+    """The rows as a join that is off by one makes them."""
+    return [row | {column: other[column]} for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
+
+
+def renamed(rows: Rows) -> Rows:
+    return [row | {"video_id": f"yt-{row['video_id']}"} for row in rows]
+
+
+def failing(rows: Rows, text: str) -> Rows:
+    return [row | {"transcript": text.format(row["video_id"])} for row in rows]
+
 
 POISON: dict[str, tuple[Rows, Model, str]] = {
     "a listing cut off": (ROWS[:50], word_model(), "fewer-videos"),
@@ -81,6 +95,28 @@ POISON: dict[str, tuple[Rows, Model, str]] = {
     "vectors too long": ([*ROWS, NEW[0]], word_model(Broken(2.0)), "bad-vectors"),
     "no vectors": ([*ROWS, NEW[0]], word_model(Broken(float("nan"))), "bad-vectors"),
     "titles find others": ([*ROWS, *IMPOSTORS], word_model(), "lost-canaries"),
+    "why there is no transcript": (
+        failing(ROWS, "Could not retrieve a transcript for the video {}!"),
+        word_model(),
+        "placeholders",
+    ),
+    "one text for all but for its id": (
+        failing(ROWS, "Watch {0} at https://example.org/{0}"),
+        word_model(),
+        "shared-transcripts",
+    ),
+    "cut off": (
+        [row | {"transcript": str(row["transcript"])[:40]} for row in ROWS],
+        word_model(),
+        "shorter-transcripts",
+    ),
+    "titles off by one": (shifted(ROWS, "title"), word_model(), "moved-texts"),
+    "transcripts off by one": (shifted(ROWS, "transcript"), word_model(), "changed-texts"),
+    "other ids": (renamed(ROWS), word_model(), "renamed-videos"),
+    "other ids beside": ([*ROWS, *renamed(ROWS)], word_model(), "renamed-videos"),
+    "one title for all": (changed(ROWS, range(60), title="Just a moment..."), word_model(), "shared-titles"),
+    "a column gone": (changed(ROWS, range(1, 60), title=None), word_model(), "rejected-rows"),
+    "another catalogue": ([video(n) for n in range(100, 160)], word_model(), "replaced-videos"),
     "much at once": (
         [*changed(ROWS[:45], range(20), transcript="n/a"), *ROWS[:20]],
         word_model(),
@@ -106,8 +142,9 @@ def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def bytes_of(folder: Path) -> dict[Path, bytes]:
-    """All there is but the log of runs, by path."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUNS_FILE)
+    """All there is but what is told of runs, by path."""
+    told = {RUNS_FILE, "quarantine.jsonl"}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told)
     return {path: path.read_bytes() for path in files}
 
 
@@ -130,8 +167,9 @@ def test_a_poisoned_catalogue_is_refused_and_the_index_stays(
     assert bytes_of(index_dir) == before
 
 
+@pytest.mark.usefixtures("index_dir")
 def test_what_is_accepted_by_name_goes_through_and_is_recorded(
-    index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     embed_with(word_model())
     assert main(["sync", str(write_jsonl(tmp_path / "good.jsonl", ROWS))]) == 0
@@ -141,7 +179,59 @@ def test_what_is_accepted_by_name_goes_through_and_is_recorded(
     assert main(["sync", str(half), "--prune", "--accept", "fewer-videos"]) == 0
     assert main(["status"]) == 0
     assert "accepted: fewer-videos" in capsys.readouterr().out
-    assert index_dir.is_dir()
+
+
+@pytest.mark.usefixtures("index_dir")
+def test_what_is_accepted_of_a_catalogue_is_not_asked_again_the_next_night(
+    tmp_path: Path, embed_with: Callable[[Model], None]
+) -> None:
+    embed_with(word_model())
+    good, odd = write_jsonl(tmp_path / "good.jsonl", ROWS), tmp_path / "odd.jsonl"
+    assert main(["sync", str(good)]) == 0
+    write_jsonl(odd, [*ROWS, *ROWS[:5]])
+    assert main(["sync", str(odd)]) == 4
+    assert main(["sync", str(odd), "--accept", "repeated-ids"]) == 1  # It has nothing else to do.
+    assert main(["sync", str(odd)]) == 1
+    assert main(["sync", str(good)]) == 0
+    assert main(["sync", str(odd)]) == 1
+    assert main(["sync", str(write_jsonl(odd, [*ROWS, *ROWS[:6]]))]) == 4
+
+
+@pytest.mark.usefixtures("index_dir")
+def test_what_rots_by_a_little_every_night_is_refused_before_it_is_much(
+    tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    embed_with(word_model())
+    rows = catalogue(100)
+    assert main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows))]) == 0
+    while True:
+        rows = rows[3:]
+        if code := main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), "--prune"]):
+            break
+    assert code == 4
+    assert len(rows) == 88
+    assert "fewer-videos: 88 videos would be left of 100" in capsys.readouterr().err
+
+
+def test_a_source_that_is_written_while_it_is_read_is_not_published(
+    index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody has looked at the second reading, the gate neither."""
+    talks = tmp_path / "talks.jsonl"
+
+    class Meddling(WordEncoder):
+        def count_pieces(self, text: str) -> int:
+            write_jsonl(talks, failing(more, "n/a"))
+            return super().count_pieces(text)
+
+    embed_with(word_model())
+    assert main(["sync", str(write_jsonl(talks, ROWS))]) == 0
+    before = bytes_of(index_dir)
+    more = [video(number) for number in range(700)]  # More than are read at a time.
+    embed_with(word_model(Meddling()))
+    assert main(["sync", str(write_jsonl(talks, more))]) == 4
+    assert "changed while the sources were read. Run the same command again" in capsys.readouterr().err
+    assert bytes_of(index_dir) == before
 
 
 def rotten(rows: Rows, chance: random.Random) -> Rows:
@@ -156,8 +246,9 @@ def rotten(rows: Rows, chance: random.Random) -> Rows:
     return [*rows, *doubled]
 
 
+@pytest.mark.usefixtures("index_dir")
 def test_of_a_history_that_rots_every_rotten_version_is_refused_and_no_honest_one(
-    index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None]
+    tmp_path: Path, embed_with: Callable[[Model], None]
 ) -> None:
     embed_with(word_model())
     chance = random.Random(133)
@@ -177,6 +268,5 @@ def test_of_a_history_that_rots_every_rotten_version_is_refused_and_no_honest_on
             rows = rotten(good, chance)
         code = main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), "--prune"])
         outcomes.append((is_honest, code))
-    assert index_dir.is_dir()
     assert {code for is_honest, code in outcomes if is_honest} == {0}
     assert {code for is_honest, code in outcomes if not is_honest} == {4}

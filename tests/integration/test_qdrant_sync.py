@@ -325,6 +325,25 @@ def test_the_commands_say_what_is_on_the_server(
     assert ": published 2" in first
 
 
+@pytest.mark.usefixtures("encoder")
+def test_what_loses_the_canaries_is_refused_however_often_it_is_tried(
+    environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run in place is judged once it is written: it must not count as sound the second time for that."""
+    environment.setenv("QDRANT_COLLECTION", "impostors")
+    environment.delenv("GATE_LOST_CANARIES")
+    assert sync(ROWS, tmp_path) == 0
+    impostors = [
+        {"video_id": f"{row['video_id']}{n}", "title": row["title"], "transcript": f"{row['title']} {word}"}
+        for row in ROWS
+        for n, word in enumerate(["one", "two", "three", "four", "five", "six"])
+    ]
+    for _ in range(2):
+        assert sync([*ROWS, *impostors], tmp_path) == 4
+        assert "lost-canaries: " in capsys.readouterr().err
+    assert sync([*ROWS, *impostors], tmp_path, "--accept", "lost-canaries") == 0
+
+
 @pytest.mark.usefixtures("encoder", "environment")
 def test_a_log_of_runs_that_the_server_refuses_keeps_no_run_from_being_made(
     server: QdrantServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from retrieval.generations import Generations
-from retrieval.manifest import Manifest
+from retrieval.manifest import Manifest, Peak
 from tests.support.contents import Contents, assert_same_bits, contents_of, left_over
 from tests.support.folders import passing_folder
 from tests.support.kept import kept
@@ -29,6 +29,7 @@ from tests.support.searching import PATHS, Answer, Clients, Question, Served, as
 SEED = 69
 """One whose first four points, and first two and two, are of different phases."""
 
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 KILLS_OF_ONE_INDEX = 4
 SURELY_RESUMED = 12
 """As many kills do not all fall before anything is kept; fewer may, on a slow machine."""
@@ -231,7 +232,10 @@ def live_contents(index_dir: Path) -> Contents | None:
 def what_stays(contents: Contents) -> Manifest:
     """Return all of a manifest that does not tell one run from another."""
     return msgspec.structs.replace(
-        contents.manifest, index_version="", built_at=datetime.min.replace(tzinfo=UTC)
+        contents.manifest,
+        index_version="",
+        built_at=_NO_TIME,
+        peaks={name: Peak(peak.value, _NO_TIME) for name, peak in contents.manifest.peaks.items()},
     )
 
 

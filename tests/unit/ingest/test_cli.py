@@ -11,6 +11,7 @@ import pytest
 
 from ingest import encoders
 from ingest.__main__ import main
+from ingest.gate import Rule
 from ingest.model import Model
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.file_lock import file_lock
@@ -143,7 +144,7 @@ def test_a_rule_that_there_is_not_is_answered_with_those_that_there_are(
         main(["sync", "a.csv", "--accept", "fewer"])
     assert stopped.value.code == 2
     said = capsys.readouterr().err
-    assert "argument --accept: there is no rule fewer; there are fewer-videos, less-coverage, " in said
+    assert f"argument --accept: there is no rule fewer; there are {', '.join(Rule)}" in said
 
 
 @pytest.mark.parametrize(
@@ -547,10 +548,13 @@ def test_a_rejected_row_is_not_taken_for_a_video_that_is_gone(
 ) -> None:
     assert encoder
     run("sync", catalogue)
-    write_jsonl(catalogue, [ROWS[0], {**ROWS[1], "title": None}])
-    said = run("sync", catalogue, "--prune", code=1)
-    assert "Nothing is removed: 1 rows were rejected" in said
+    nameless = {**ROWS[1], "video_id": None}
+    said = run("sync", write_jsonl(catalogue, [ROWS[0], nameless]), "--prune", code=1)
+    assert "Nothing is removed: 1 rows were rejected that do not say which video they are" in said
     assert contents_of(index_dir).vectors.keys() == {"a", "b", "c"}
+    # One that does say so is spared, and what is gone is removed all the same.
+    run("sync", write_jsonl(catalogue, [ROWS[0], {**ROWS[1], "title": None}]), "--prune", code=1)
+    assert contents_of(index_dir).vectors.keys() == {"a", "b"}
 
 
 def test_a_report_never_overwrites_a_source(run: Run, catalogue: Path, encoder: WordEncoder) -> None:
