@@ -1,22 +1,29 @@
-"""Rows that gave no video, set aside with the reasons, so that they can be mended and brought in again."""
+"""Rows that gave no video, set aside with the reasons, so that they can be mended and brought in again.
+
+The file holds the rejected rows of the last run that had any, however that run ended. A run that goes through
+without any deletes it, if the run read all the sources that those rows are of.
+"""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from ingest.errors import IngestError
-from ingest.rows import CheckedRow
+from ingest.rows import CheckedRow, file_name
+from ingest.sources.youtube import PREFIX
 
 
 class Quarantine:
-    """A file of the last run's rejected rows, a JSON object a line: where, why, and what the row held."""
+    """A file of a run's rejected rows, a JSON object a line: the run's sources, where, why, what it held."""
 
-    def __init__(self, path: Path, file: TextIO) -> None:
-        """Set rows aside in `file`, which becomes `path` at the end of the run."""
+    def __init__(self, path: Path, file: TextIO, sources: Sequence[Path] = ()) -> None:
+        """Set rows of `sources` aside in `file`, which becomes `path` at the end of the run."""
         self.path = path
         self.rows = 0
+        self.is_whole = True
+        self.sources = _whole_names(sources)
         self._file = file
 
     def set_aside(self, row: CheckedRow) -> None:
@@ -27,13 +34,17 @@ class Quarantine:
             for problem in row.problems
             if problem.severity == "rejected"
         ]
-        entry = {"place": str(row.place), "reasons": reasons, "row": row.raw}
-        self._file.write(f"{json.dumps(entry, default=str)}\n")
+        entry = {"sources": self.sources, "place": str(row.place), "reasons": reasons, "row": row.raw}
+        try:
+            self._file.write(f"{json.dumps(entry, default=str)}\n")
+        except OSError:
+            self.is_whole = False  # What it did not take is gone, and closing it would not tell.
+            raise
 
 
 @contextmanager
-def quarantining(path: Path) -> Iterator[Quarantine]:
-    """Set rows aside beside `path`, and put the file in its place at the end, or delete it where none was.
+def quarantining(path: Path, sources: Sequence[Path]) -> Iterator[Quarantine]:
+    """Set rows of `sources` aside beside `path`, and put the file in its place however the run ends.
 
     Raises IngestError, before anything is done, where it cannot be written.
     """
@@ -43,13 +54,39 @@ def quarantining(path: Path) -> Iterator[Quarantine]:
         file = unfinished.open("w", encoding="utf-8")
     except OSError as e:
         raise IngestError(f"{unfinished} cannot be written: {e.strerror or e}. Nothing was done.") from e
-    quarantine = Quarantine(path, file)
+    quarantine = Quarantine(path, file, sources)
     try:
-        with file:
+        try:
             yield quarantine
-        if quarantine.rows:
-            unfinished.replace(path)
-        else:
+        except BaseException:
+            with suppress(OSError):  # What the run ended by is told, and not this too.
+                file.close()
+                _put(quarantine, unfinished)
+            raise
+        file.close()
+        if not quarantine.rows and _sources_of(path) <= set(quarantine.sources):
             path.unlink(missing_ok=True)
+        _put(quarantine, unfinished)
     finally:
+        with suppress(OSError):  # What could not be written before cannot be now, and is deleted.
+            file.close()
         unfinished.unlink(missing_ok=True)
+
+
+def _put(quarantine: Quarantine, unfinished: Path) -> None:
+    if quarantine.rows and quarantine.is_whole:
+        unfinished.replace(quarantine.path)
+
+
+def _sources_of(path: Path) -> set[str]:
+    """Say of which sources the rows of a file are; of none where it does not say, as older ones do not."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return set(json.loads(file.readline())["sources"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _whole_names(sources: Iterable[Path]) -> list[str]:
+    """Name sources so that they are told apart from wherever a run is started."""
+    return [file_name(source if str(source).startswith(PREFIX) else source.absolute()) for source in sources]

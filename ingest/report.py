@@ -19,7 +19,6 @@ from ingest.report_rows import RefusedRow, RowOutcome
 from ingest.rows import CheckedRow, RowProblem, file_name
 from ingest.run_summary import RunRequest, RunSummary, by_severity, judged, outcome_of, with_those_of
 from retrieval.manifest import Manifest
-from retrieval.runs import RunOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -121,8 +120,7 @@ class Report:
         request, live, made_live = self._request, self._live, self._made_live
         outcome, why = outcome_of(error, made_live, dry_run=request.dry_run)
         findings = None if self._refusals is None else judged(self._refusals, request.accepted)
-        # A run that changes nothing for another reason leaves the quarantine as it was.
-        quarantine = self._quarantine if outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED} else None
+        quarantine = self._quarantine
         return RunSummary(
             outcome=outcome,
             why=why,

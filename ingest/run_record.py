@@ -1,13 +1,16 @@
 """Writing down, with the index, that a run began and how it ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
+from ingest.fields import clean_text
 from ingest.gate import GateError
+from ingest.rows import file_name
 from retrieval.errors import VidsearchError
 from retrieval.runs import KEPT_RUNS, Run, RunOutcome
 from retrieval.store import IndexStore
@@ -26,8 +29,8 @@ class RunRecord:
 @asynccontextmanager
 async def recording(
     store: IndexStore,
-    sources: Sequence[object],
-    accepted: Sequence[str],
+    sources: Sequence[Path],
+    accepted: Collection[str],
     tell: Callable[[str], None],
 ) -> AsyncIterator[RunRecord]:
     """Note a run in the store's log when it begins, and again, with its outcome, however it ends.
@@ -35,7 +38,7 @@ async def recording(
     Where the log cannot be written, that is told, and the run goes on. Only inside the store's `exclusive`.
     """
     begun = Run(
-        began_at=datetime.now(UTC), sources=tuple(map(str, sources)), accepted=tuple(sorted(accepted))
+        began_at=datetime.now(UTC), sources=tuple(map(file_name, sources)), accepted=tuple(sorted(accepted))
     )
     await _note(store, begun, tell)
     record = RunRecord()
@@ -62,9 +65,35 @@ async def _note(store: IndexStore, run: Run, tell: Callable[[str], None]) -> Non
     """Put a run at the head of the log, in place of what was noted of it before."""
     try:
         others = [other for other in await store.runs() if other.began_at != run.began_at]
-        await store.write_runs([run, *others][:KEPT_RUNS])
+        # One that is at work has come to nothing yet, and is not taken for one that was killed.
+        runs = folded([run, *others]) if run.ended_at else [run, *folded(others)]
+        await store.write_runs(runs[:KEPT_RUNS])
     except (VidsearchError, OSError) as e:
         tell(f"warning: This run cannot be noted in the log that ingest status shows: {e}")
+
+
+def folded(runs: Iterable[Run]) -> list[Run]:
+    """Write runs that came to the same one after the other as one run, the last of them, with their number.
+
+    What is tried again and again would else fill the log, and the last run that made something live would be
+    gone from it.
+    """
+    kept: list[Run] = []
+    for run in runs:
+        if kept and run.index_version is None and _came_to(kept[-1]) == _came_to(run):
+            last = kept.pop()
+            times, since = last.times + run.times, run.since or run.began_at
+            kept.append(msgspec.structs.replace(last, times=times, since=since))
+        else:
+            kept.append(run)
+    return kept
+
+
+def _came_to(run: Run) -> Run:
+    """Leave out what tells a run from another that came to the same."""
+    always = datetime.min.replace(tzinfo=UTC)
+    ended_at = always if run.ended_at else None
+    return msgspec.structs.replace(run, began_at=always, ended_at=ended_at, times=1, since=None)
 
 
 def ending_of(error: BaseException) -> tuple[RunOutcome, str | None]:
@@ -73,21 +102,25 @@ def ending_of(error: BaseException) -> tuple[RunOutcome, str | None]:
         return RunOutcome.REFUSED, str(error)
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         return RunOutcome.STOPPED, None
-    return RunOutcome.FAILED, str(error) or type(error).__name__
+    return RunOutcome.FAILED, clean_text(str(error)) or type(error).__name__
 
 
 def describe_run(run: Run) -> str:
-    """Say in a line when a run began, how long it took, how it ended and what it did."""
+    """Say in a line when a run began, how long it took, how it ended and what it did or would have done."""
     began = f"{run.began_at:%Y-%m-%d %H:%M} UTC"
     of = f"({', '.join(run.sources)})"
+    if run.since:
+        of += f", {run.times} times in a row since {run.since:%Y-%m-%d %H:%M} UTC"
     if run.ended_at is None or run.outcome is None:
         return f"{began}: has not ended; it is at work, or was killed {of}"
     seconds = (run.ended_at - run.began_at).total_seconds()
-    done = ", ".join(f"{name} {count}" for name, count in run.counts.items())
-    parts = [
-        f"{began}, {seconds:.0f} s: {run.outcome}",
-        *([run.index_version] if run.index_version else []),
-        *([done] if done else []),
-    ]
+    said = f"{began}, {seconds:.0f} s: {run.outcome}"
+    if run.index_version:
+        said += f" {run.index_version}"
+    if run.counts:
+        # What was planned is counted, and only these two came to it.
+        is_done = run.outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED}
+        counts = ", ".join(f"{name} {count}" for name, count in run.counts.items())
+        said += f" {counts}" if is_done else f", would have: {counts}"
     why = f": {' '.join(run.why.split())}" if run.why else ""
-    return f"{' '.join(parts)} {of}{why}"
+    return f"{said} {of}{why}"

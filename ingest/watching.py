@@ -1,68 +1,126 @@
 """`ingest watch`: a sync whenever the files of a folder have changed and settled.
 
-A run that fails is told and tried again at the next look; nothing ends the watching but whoever started it.
-Each run is a process of its own, so that what it needs is given back and whatever happens to it stays there.
+A run that fails is told and tried again, later each time; nothing ends the watching but whoever started it.
 """
 
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from ingest.sources.tables import TABLES
+from ingest.exit_codes import ExitCode
+from ingest.rows import file_name
+from ingest.watched_folder import State, WatchedFolder, read_folder
 
-_USABLE = 1
-"""The highest exit code of a run that made its index live, or had nothing to do."""
+_GOOD: Final = frozenset({ExitCode.DONE, ExitCode.SOME_REJECTED})
+"""How a run ends that made its index live, or had nothing to do."""
 
-State = frozenset[tuple[str, int, int]]
+FIRST_PAUSE: Final = 60.0
+LONGEST_PAUSE: Final = 3600.0
+"""Seconds until a run that failed is tried again; each time twice as many as before."""
 
 
 class Watch:
     """Looks at a folder again and again, and runs when it is not as it was at the last good run."""
 
-    def __init__(self, folder: Path, run: Callable[[list[Path]], int], tell: Callable[[str], None]) -> None:
-        """Watch `folder` and call `run` with its sources, which returns the exit code of a sync."""
+    def __init__(
+        self,
+        folder: Path,
+        run: Callable[[WatchedFolder], int],
+        tell: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Watch `folder` and call `run` with what is there, which returns the exit code of a sync."""
         self._folder = folder
         self._run = run
         self._tell = tell
-        self._synced: State | None = None
+        self._clock = clock
         self._seen: State | None = None
+        self._synced: State | None = None
+        self._failed: State | None = None
+        self._pause = FIRST_PAUSE
+        self._next_try = 0.0
+        self._trouble: str | None = None
+        self._told: tuple[str, ...] = ()
 
     def look(self) -> None:
         """Run if what is there differs from the last good run and is as it was at the last look."""
-        now = state_of(self._folder)
-        settled, self._seen = now == self._seen, now
-        if not settled or now == self._synced or not now:
+        found = self._read()
+        if found is None:
+            self._seen = None
             return
-        code = self._run(sources_of(self._folder))
-        if code <= _USABLE:
-            self._synced = now
-            self._tell("Synced. Watching for changes.")
+        settled, self._seen = found.state == self._seen, found.state
+        if settled and found.state != self._synced and not self._waits(found.state):
+            self._sync(found)
+
+    def _read(self) -> WatchedFolder | None:
+        """Read the folder; None where there is nothing to sync. What is odd about it is told once."""
+        folder = file_name(self._folder)
+        try:
+            found = read_folder(self._folder)
+        except OSError as e:
+            self._tell_trouble(f"{folder} cannot be read ({e.strerror or e}). It is waited for.")
+            return None
+        self._tell_of(found)
+        if not found.sources:
+            self._tell_trouble(
+                f"There is nothing in {folder} that can be read as a source. It is waited for."
+            )
+            return None
+        self._tell_trouble(None)
+        return found
+
+    def _tell_trouble(self, trouble: str | None) -> None:
+        if trouble and trouble != self._trouble:
+            self._tell(trouble)
+        elif self._trouble and not trouble:
+            self._tell(f"There is something to read in {file_name(self._folder)} now.")
+        self._trouble = trouble
+
+    def _tell_of(self, found: WatchedFolder) -> None:
+        lost = [
+            f"{link} is passed over: the link leads nowhere. Until that is mended, runs delete nothing."
+            for link in found.passed_over
+        ]
+        notices = (*lost, *([found.notice] if found.notice else []))
+        for notice in notices:
+            if notice not in self._told:
+                self._tell(notice)
+        self._told = notices
+
+    def _waits(self, state: State) -> bool:
+        """Say whether a run failed on just this, and it is too early to try again."""
+        return state == self._failed and self._clock() < self._next_try
+
+    def _sync(self, found: WatchedFolder) -> None:
+        try:
+            code = self._run(found)
+        except OSError as e:
+            self._put_off(found.state, f"could not be started ({e})")
         else:
-            self._tell(f"The run ended with exit code {code}. It is tried again at the next look.")
+            if code in _GOOD:
+                self._synced, self._failed = found.state, None
+                self._tell("Synced. Watching for changes.")
+            else:
+                self._put_off(found.state, _ending(code))
+
+    def _put_off(self, state: State, ending: str) -> None:
+        self._pause = min(2 * self._pause, LONGEST_PAUSE) if state == self._failed else FIRST_PAUSE
+        # On a server it may have written before it failed, so what was synced before is to be looked at too.
+        self._synced, self._failed = None, state
+        self._next_try = self._clock() + self._pause
+        self._tell(
+            f"The run {ending}. It is tried again in {self._pause / 60:.0f} min, or once the files change."
+        )
 
 
-def state_of(folder: Path) -> State:
-    """Say which files there are, how long, and when they were last written; none if it cannot be read now."""
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
     try:
-        files = [(path, path.stat()) for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError:
-        return frozenset()
-    return frozenset((path.name, stat.st_size, stat.st_mtime_ns) for path, stat in files)
-
-
-def sources_of(folder: Path) -> list[Path]:
-    """Say what of a folder is synced: its tables where it has any, else the folder, for its captions."""
-    endings = tuple(TABLES)
-    tables = sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.lower().endswith(endings) and not path.name.startswith(".")
-    )
-    return tables or [folder]
-
-
-def run_sync_process(sources: Sequence[Path], options: Sequence[str]) -> int:
-    """Run one sync in a process of its own, on this one's output, and return its exit code."""
-    command = [sys.executable, "-m", "ingest", "sync", *map(str, sources), *options]
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own program.
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}" + (", as by a machine that is out of memory" if name == "SIGKILL" else "")

@@ -13,7 +13,7 @@ from retrieval.durable_files import discard_replacements, replace_file
 RUNS_FILE = "runs.json"
 
 KEPT_RUNS = 20
-"""How many runs are remembered, the last ones."""
+"""How many runs are remembered, the last ones; those in a row that came to the same count as one."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `counts` are videos by what was done to them, and rows that were rejected. `index_version` is what it made
     live, `why` what it was refused or failed for, `accepted` the rules it was let through by name.
+
+    `times` runs in a row came to the same: the rest is said of the last one, and `since` is when the first of
+    them began, None where there is but one.
     """
 
     began_at: datetime
@@ -43,6 +46,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
     index_version: str | None = None
     counts: dict[str, int] = msgspec.field(default_factory=dict)
+    times: int = 1
+    since: datetime | None = None
 
 
 def read_runs(index_dir: Path) -> tuple[Run, ...]:

@@ -57,6 +57,10 @@ class ParquetTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if file_name(path) != str(path):
+            raise SourceError(
+                f"{file_name(path)}: is not named in UTF-8, as a parquet file is to be; rename it"
+            )
         with _reading_parquet(path):
             # A path is one file's name here, whatever stars and equals signs are in it.
             self._frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)

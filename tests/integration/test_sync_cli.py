@@ -15,6 +15,7 @@ import pytest
 
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.generations import Generations
+from retrieval.runs import read_runs
 from tests.integration.conftest import LONG, ROWS
 from tests.support.contents import Contents, assert_same_contents, contents_of, files_of
 from tests.support.documents import write_jsonl
@@ -396,7 +397,7 @@ def test_a_dry_run_can_be_read_by_a_program(ingest: Ingest, catalogue: Path) -> 
     assert plan["actions"] == {"add": ["new"], "re-embed": [], "update": [], "remove": []}
     assert (plan["keep"], plan["refusals"], plan["texts"]) == (len(ROWS), [], 12)
     assert "dry run" in finished.stderr
-    assert ingest("sync", catalogue, "--json").returncode == 4
+    assert ingest("sync", catalogue, "--json").returncode == 2
 
 
 def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest, folder: Path) -> None:
@@ -416,21 +417,48 @@ def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest,
     assert "3 videos" in empty.done("status")
 
 
+@pytest.mark.parametrize("heard_by_the_run_too", [False, True], ids=["watch alone", "both"])
+def test_a_watch_that_is_stopped_stops_its_run_which_cleans_up(
+    empty: Ingest, folder: Path, *, heard_by_the_run_too: bool
+) -> None:
+    """A service manager may tell the watch alone, or everything it started; a terminal does the latter."""
+    watched = folder / "watched"
+    watched.mkdir()
+    (watched / "talks.jsonl").write_bytes(SAMPLE_CATALOGUE.read_bytes())
+    with empty.start("watch", watched, "--every", "0.1") as watching:
+        try:
+            eventually(lambda: [*empty.index_dir.glob("building/*/passages")] or None)
+            if heard_by_the_run_too:
+                (run,) = Path(f"/proc/{watching.pid}/task/{watching.pid}/children").read_text().split()
+                os.kill(int(run), signal.SIGTERM)
+            watching.send_signal(signal.SIGTERM)
+            assert watching.wait(PATIENCE) == 0
+        finally:
+            watching.kill()
+    assert Generations(empty.index_dir).pointer() is None
+    assert [*empty.index_dir.glob("building/*"), *empty.index_dir.glob("*.unfinished")] == []
+    assert [run.outcome for run in read_runs(empty.index_dir)] == ["stopped"]
+
+
 def test_rejected_rows_are_set_aside_until_a_run_has_none(empty: Ingest, catalogue: Path) -> None:
     bad = {"video_id": "bad", "title": None, "transcript": "\ud800 half a letter"}
     write_jsonl(catalogue, [ROWS[0], bad, {**ROWS[0], "title": "Again"}])
-    finished = empty("sync", catalogue)
-    assert finished.returncode == 1
     quarantine = empty.index_dir / "quarantine.jsonl"
-    assert f"Rejected rows, and why: {quarantine}" in finished.stdout
+    told = f"Rejected rows, and why: {quarantine}"
+    for _ in ("published", "nothing to do"):
+        finished = empty("sync", catalogue)
+        assert finished.returncode == 1
+        assert told in finished.stdout
     first, second = map(json.loads, quarantine.read_text(encoding="utf-8").splitlines())
     assert first["place"].endswith("talks.jsonl, line 2")
+    assert first["sources"] == second["sources"] == [str(catalogue)]
     assert [(reason["code"], reason["field"]) for reason in first["reasons"]] == [("missing", "title")]
     assert first["row"] == bad
     assert second["reasons"][0]["code"] == "duplicate-id"
     assert second["row"]["title"] == "Again"
-    # A run that fails says nothing about rows, and a run without bad ones has nothing to set aside.
+    # A run that fails says nothing about rows, and neither does one of another source.
     assert empty("sync", catalogue.with_name("absent.jsonl")).returncode == 3
+    assert told not in empty.done("sync", write_jsonl(catalogue.with_name("other.jsonl"), ROWS[3:4]))
     assert quarantine.exists()
     write_jsonl(catalogue, ROWS[:2])
     empty.done("sync", catalogue)

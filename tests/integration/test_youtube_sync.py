@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest import __main__ as command_line
+from ingest import sync_command
 from ingest.__main__ import main
 from ingest.sources.patience import Patience
 from ingest.sources.youtube import YouTube
@@ -79,7 +79,7 @@ class Runs:
             assert folder.name == "youtube"
             return on_loopback(key, languages=languages)
 
-        self._monkeypatch.setattr(command_line, "YouTube", without_folder)
+        self._monkeypatch.setattr(sync_command, "YouTube", without_folder)
         self._monkeypatch.setenv("YT_API_KEY", API_KEY)
         return main(["sync", f"youtube:{CHANNEL_ID}", "--report", str(self.report), *options])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.__main__ import main
+from ingest.sync_process import STOP_PATIENCE
 from tests.support.processes import REPOSITORY
 
 SCHEDULE = REPOSITORY / "deploy" / "schedule"
@@ -75,3 +76,11 @@ def test_a_unit_runs_a_command_that_there_is(name: str, capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     assert options
     assert all(option in shown for option in options)
+
+
+def test_systemd_leaves_a_watch_the_time_that_it_leaves_its_run() -> None:
+    unit = (SCHEDULE / "vidsearch-watch.service").read_text(encoding="ascii")
+    seconds = re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
+    assert seconds
+    assert int(seconds[1]) >= STOP_PATIENCE + 5
+    assert f"{STOP_PATIENCE:.0f} s for its cleaning up" in unit

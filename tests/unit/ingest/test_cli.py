@@ -1,14 +1,17 @@
 """The command line in this process, with an encoder that needs no model (see tests/integration too)."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 
 from ingest import encoders
 from ingest.__main__ import main
+from ingest.gate import Rule
 from ingest.model import Model
 from ingest.proof_texts import SAMPLE_CATALOGUE
 from retrieval.file_lock import file_lock
@@ -113,13 +116,96 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["sync"], ["sync", "a.csv", "--colour"], ["drop"], ["sync", "a.csv", "--device", "abacus"]],
+    [
+        [],
+        ["sync"],
+        ["sync", "a.csv", "--colour"],
+        ["drop"],
+        ["sync", "a.csv", "--device", "abacus"],
+        ["sync", "a.csv", "--json"],
+        ["watch", "folder", "--every", "0"],
+        ["watch", "folder", "--every", "-1"],
+        ["watch", "folder", "--every", "nan"],
+        ["watch", "folder", "--every", "1e12"],
+        ["watch", "folder", "--every", "hour"],
+    ],
 )
 def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
     assert "usage: python -m ingest" in capsys.readouterr().err
+
+
+def test_a_rule_that_there_is_not_is_answered_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["sync", "a.csv", "--accept", "fewer"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument --accept: there is no rule fewer; there are {', '.join(Rule)}" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError("a defect"),
+            "error: This is a defect in vidsearch (RuntimeError: a defect). Please report ",
+        ),
+        (MemoryError(), "error: There was not enough memory. "),
+    ],
+)
+def test_a_crash_is_not_taken_for_a_run_with_rejected_rows(
+    error: Exception,
+    told: str,
+    catalogue: Path,
+    use: Serve,
+    index_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(word_model(RaisingEncoder(error)))
+    assert main(["sync", str(catalogue)]) == 4
+    said = capsys.readouterr().err
+    assert (f"\n{told}" in said) is ("Traceback" in said) is isinstance(error, RuntimeError)
+    assert told in said
+    assert "What is live answers as before" in said
+    assert Generations(index_dir).pointer() is None
+    assert [run.outcome for run in read_runs(index_dir)] == ["failed"]
+
+
+def test_a_link_that_leads_round_to_itself_is_a_source_that_cannot_be_read(
+    run: Run, tmp_path: Path, catalogue: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    told = f"error: {loop}: is a link that leads round to itself; "
+    assert told in run("sync", loop, code=3)
+    run("sync", SAMPLE_CATALOGUE)
+    assert told in run("sync", loop, code=3)
+    assert f"--report {loop} is a link that leads round to itself" in run(
+        "sync", catalogue, "--report", loop, code=4
+    )
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_name_that_is_not_utf_8_is_no_crash(
+    run: Run, tmp_path: Path, index_dir: Path, encoder: WordEncoder, ending: str
+) -> None:
+    assert encoder
+    source = tmp_path / os.fsdecode(b"caf\xe9." + ending.encode())
+    if ending == "jsonl":
+        write_jsonl(source, [*ROWS, {"video_id": "bad", "title": None}])
+        assert "line 4, field title" in run("sync", source, code=1)
+    else:
+        pl.DataFrame(ROWS).write_parquet(tmp_path / "named.parquet")
+        (tmp_path / "named.parquet").rename(source)
+        assert "rename it" in run("sync", source, code=3)
+    (noted,) = read_runs(index_dir)
+    assert noted.sources == (f"{tmp_path}/caf\N{REPLACEMENT CHARACTER}.{ending}",)
+    assert "caf\N{REPLACEMENT CHARACTER}" in run("status")
 
 
 @pytest.mark.usefixtures("index_dir")
@@ -182,10 +268,10 @@ def test_status_tells_the_last_runs_and_how_each_ended(
     heading, *runs = run("status").splitlines()[2:]
     assert heading == "runs, the last one first:"
     stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
-    assert ": stopped add 1, keep 3 (/" in stopped
+    assert ": stopped, would have: add 1, keep 3 (/" in stopped
     assert ": failed (/" in unreadable
     assert unreadable.endswith("none.jsonl: there is no such file or folder; check the path")
-    assert ": refused keep 1, remove 2 (/" in refused
+    assert ": refused, would have: keep 1, remove 2 (/" in refused
     assert "fewer-videos: 1 videos would be left of 3" in refused
     assert ": unchanged keep 3 (/" in unchanged
     assert f": published {live(index_dir).index_version} add 3, rejected 1 (/" in published
@@ -207,12 +293,28 @@ def test_a_log_of_runs_that_cannot_be_used_keeps_no_run_from_being_made(
 
 @pytest.mark.usefixtures("encoder")
 def test_the_log_keeps_the_last_runs(run: Run, catalogue: Path, index_dir: Path) -> None:
-    for _ in range(KEPT_RUNS + 2):
-        run("sync", catalogue)
+    for number in range(KEPT_RUNS + 2):
+        run("sync", write_jsonl(catalogue.with_name(f"talks-{number % 2}.jsonl"), ROWS))
     runs = read_runs(index_dir)
     assert len(runs) == KEPT_RUNS
     assert [run.began_at for run in runs] == sorted((run.began_at for run in runs), reverse=True)
     assert {run.outcome for run in runs} == {"unchanged"}
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_run_that_is_refused_again_and_again_is_one_entry_of_the_log(
+    run: Run, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync", catalogue)
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    write_jsonl(catalogue, ROWS[:1])
+    for _ in range(KEPT_RUNS + 2):
+        run("sync", catalogue, "--prune", code=4)
+    refused, published = run("status").splitlines()[3:]
+    assert ": refused, would have: keep 1, remove 2 (/" in refused
+    assert f", {KEPT_RUNS + 2} times in a row since 2" in refused
+    assert "fewer-videos: 1 videos would be left of 3" in refused
+    assert ": published " in published
 
 
 @pytest.mark.usefixtures("encoder")
@@ -377,6 +479,10 @@ def test_no_good_row_changes_nothing(
     assert "None of the 2 rows gives a video. Nothing was changed" in said
     assert "line 1, field title" in said
     assert "line 2, field video_id" in said
+    quarantine = index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in said
+    assert quarantine.read_text(encoding="utf-8").count("\n") == 2
+    quarantine.unlink()
     assert files_of(index_dir) == before
     assert encoder.calls == []
 
@@ -405,7 +511,7 @@ def test_export_model_exports_what_it_is_told_to(
 ) -> None:
     from types import SimpleNamespace
 
-    from ingest import __main__ as command_line
+    from ingest import index_commands
     from ingest.errors import ExportError
 
     asked: list[tuple[Path, str | None]] = []
@@ -417,7 +523,7 @@ def test_export_model_exports_what_it_is_told_to(
         return SimpleNamespace(identity=IDENTITY, proof="max abs difference 1e-07")
 
     exporter = SimpleNamespace(export_model=export_model)
-    monkeypatch.setattr(command_line, "import_module", {"ingest.export_onnx": exporter}.__getitem__)
+    monkeypatch.setattr(index_commands, "import_module", {"ingest.export_onnx": exporter}.__getitem__)
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     assert f"Exported words to {tmp_path}: max abs difference 1e-07." in run("export-model")
     run("export-model", "--model", "a/folder")
@@ -491,3 +597,18 @@ def test_a_refused_run_reports_what_the_gate_found(
         assert summary["before"]["videos"] == 3
         assert summary["actions"]["remove"] == 2
         assert "Refused by the gate" in page.read_text(encoding="utf-8")
+
+
+def test_the_rejected_rows_of_a_refused_run_are_set_aside(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert encoder
+    monkeypatch.setenv("GATE_FUTURE_DATES", "0")
+    bad = {"video_id": "bad", "title": None}
+    write_jsonl(catalogue, [{**ROWS[0], "published_at": "2999-01-01"}, *ROWS[1:], bad])
+    report = catalogue.with_name("report.json")
+    said = run("sync", catalogue, "--report", report, code=4)
+    quarantine = index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in said
+    assert json.loads(quarantine.read_bytes())["row"] == bad
+    assert json.loads(report.read_bytes())["summary"]["quarantine"] == str(quarantine)

@@ -1,0 +1,75 @@
+"""The commands about an index that is there, and about the model: status, rollback, export-model."""
+
+import argparse
+import asyncio
+from functools import partial
+from importlib import import_module
+
+from rich.console import Console
+
+from ingest.exit_codes import ExitCode
+from ingest.run_record import describe_run
+from retrieval.manifest import Manifest
+from retrieval.settings import SearchSettings
+from retrieval.store_opening import open_store
+
+
+def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    """Show the live version, the one before and the last runs."""
+    return asyncio.run(_status(settings, console))
+
+
+async def _status(settings: SearchSettings, console: Console) -> int:
+    tell = partial(console.print, markup=False)
+    async with open_store(settings) as store:
+        live, runs = await store.live(), await store.runs()
+        previous = await store.previous() if live else None
+    if live:
+        for label, manifest in (("live", live), ("previous", previous)):
+            tell(f"{label}: {_described(manifest) if manifest else 'none'}")
+        if live.is_partial:
+            tell(
+                "A run that writes into the live version began and has not ended, or left videos behind that "
+                "no run has ended since. If none is at work, run the same sync again: it goes on from there."
+            )
+    else:
+        tell(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
+    if runs:
+        tell("runs, the last one first:")
+    for run in runs:
+        tell(f"  {describe_run(run)}")
+    return ExitCode.DONE
+
+
+def _described(manifest: Manifest) -> str:
+    counts, accepted = manifest.counts, ", ".join(manifest.accepted)
+    return (
+        f"{manifest.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
+        f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
+        f"{counts.passages} passages" + (f"; accepted: {accepted}" if accepted else "")
+    )
+
+
+def rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    """Make the previous version live again."""
+    return asyncio.run(_rollback(settings, console))
+
+
+async def _rollback(settings: SearchSettings, console: Console) -> int:
+    async with open_store(settings) as store, store.exclusive():
+        before = await store.live()
+        live = await store.roll_back()
+    kept = f" The version {before.index_version} is kept." if before else ""
+    console.print(f"Live: version {live.index_version}.{kept}", markup=False)
+    return ExitCode.DONE
+
+
+def export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    """Export the model that searches are served with."""
+    console.print("Exporting the model and proving it against sentence-transformers (about 30 s)")
+    export = import_module("ingest.export_onnx").export_model
+    exported = export(settings.model_dir, args.model)
+    console.print(
+        f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.", markup=False
+    )
+    return ExitCode.DONE
