@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,12 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
+from ingest.backup_commands import add_backup_commands
 from ingest.errors import ExportError, IngestError, SourceError
 from ingest.gate import Gate, Rule
 from ingest.preview import describe_estimate, preview_of
 from ingest.quarantine import quarantining
 from ingest.report import Report, reporting
 from ingest.run_record import RunRecord, describe_run, recording
+from ingest.signals import stop_at_signals
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube import YouTube
 from retrieval.errors import VidsearchError
@@ -44,12 +45,14 @@ examples:
   python -m ingest sync youtube:@handle --language de --language en
   python -m ingest watch uploads/ --every 60
   python -m ingest rollback
+  python -m ingest snapshot /backup/talks.tar
+  python -m ingest restore /backup/talks.tar
 
 exit codes:
   0  done, or nothing to do
   1  done, and some rows were rejected (they are listed; the rest is live)
   2  the command line is wrong
-  3  a source cannot be read; nothing was changed
+  3  a source or a snapshot cannot be read, or is damaged; nothing was changed
   4  the run failed or was refused; the live index is as it was, or, on a Qdrant server, holds what was
      written so far: the same run again goes on from there
 
@@ -152,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     rollback = commands.add_parser("rollback", help="make the previous version live again")
     rollback.set_defaults(run=_rollback)
 
+    add_backup_commands(commands)
+
     export = commands.add_parser("export-model", help="export the model that searches are served with")
     export.add_argument(
         "--model", metavar="FOLDER_OR_NAME", help="a sentence-transformers model (the pinned package)"
@@ -177,7 +182,7 @@ async def _sync_async(args: argparse.Namespace, settings: SearchSettings, consol
 
     if args.json and not args.dry_run:
         raise IngestError("--json is for --dry-run. Nothing was done.")
-    _stop_at_signals()
+    stop_at_signals()
     languages = args.language or DEFAULT_LANGUAGES
     if args.report and any(args.report.resolve() == source.resolve() for source in args.sources):
         raise IngestError(f"--report {args.report} would overwrite a source. Nothing was done.")
@@ -252,7 +257,7 @@ def _watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int
         raise SourceError(f"{args.folder}: there is no such folder; check the path")
     if not args.every > 0:
         raise IngestError(f"--every is {args.every:g}, and must be more than 0 seconds.")
-    _stop_at_signals()
+    stop_at_signals()
     options = ["--prune"] if args.prune else []
     watch = Watch(
         args.folder,
@@ -266,16 +271,6 @@ def _watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int
             time.sleep(args.every)
     except KeyboardInterrupt:
         return _DONE
-
-
-def _stop_at_signals() -> None:
-    """Let Ctrl-C and SIGTERM end a run at once, wherever it is, with its own cleaning up.
-
-    asyncio's own handler waits for the job to await something, which embedding does not; and without a
-    handler of its own, the first process of a container does not hear SIGTERM at all.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
 
 
 def _tell_live(manifest: Manifest, console: Console) -> None:
