@@ -72,7 +72,7 @@ def write_parts(folder: Path, parts: Iterable[FilePart]) -> None:
 
 def _new_file(folder: Path, part: FilePart, ordinal: int) -> BinaryIO:
     names = PurePosixPath(part.path).parts
-    is_safe = len(names) <= _DEEPEST and all(map(_NAME.fullmatch, names))
+    is_safe = 0 < len(names) <= _DEEPEST and all(map(_NAME.fullmatch, names))
     if not is_safe or "/".join(names) != part.path or ordinal > _MOST_FILES:
         raise IndexUnavailableError(f"{part.path!r} is no file of an index.")
     path = folder.joinpath(*names)
