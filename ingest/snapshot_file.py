@@ -192,7 +192,10 @@ class SnapshotFile:
         return content
 
     def _odd(self, why: str) -> SourceError:
-        return self.refused(f"was not made by ingest snapshot, or has changed since it was read: {why}.")
+        return self.refused(
+            f"was not made by ingest snapshot, or has changed since it was read: {why}. The live index is as "
+            "it was."
+        )
 
 
 @contextmanager

@@ -19,12 +19,12 @@ def members_of(path: Path) -> Members:
 
 
 def write_snapshot(
-    path: Path, members: Mapping[str, bytes], *, head: Callable[[tarfile.TarInfo], None]
+    path: Path, members: Mapping[str, bytes], head: Callable[[tarfile.TarInfo], object] = lambda _: None
 ) -> Path:
     """Pack members into a snapshot whose checksums hold; `head` may change how each is described."""
     packed = io.BytesIO()
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in members.items())
-    for name, content in {**members, SUMS: sums.encode()}.items():
+    for name, content in [*members.items(), *([] if SUMS in members else [(SUMS, sums.encode())])]:
         member = tarfile.TarInfo(name)
         member.size = len(content)
         head(member)

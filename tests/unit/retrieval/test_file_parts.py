@@ -52,6 +52,23 @@ def test_files_come_back_as_they_were_and_their_holes_stay_holes(source: Path, t
 
 
 @pytest.mark.parametrize(
+    "pattern", [(1,), (0,), (0, 1), (1, 0), (0, 1, 1, 0, 0, 1), (0,) * 1024 + (1,) * 1030]
+)
+@pytest.mark.parametrize("rest", [0, 1, 4095])
+def test_pages_of_zeros_are_left_out_however_they_are_kept(
+    tmp_path: Path, pattern: tuple[int, ...], rest: int
+) -> None:
+    content = b"".join(bytes([page]) * 4096 for page in pattern) + b"x" * rest
+    (tmp_path / "written").mkdir()
+    (tmp_path / "written" / "a").write_bytes(content)
+    parts = read(tmp_path / "written")
+    assert sum(len(part.data) for part in parts) == 4096 * sum(pattern) + rest
+    write_parts(tmp_path / "holes", parts)
+    assert contents(tmp_path / "holes") == {"a": content}
+    assert read(tmp_path / "holes") == parts
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "../outside",
