@@ -16,7 +16,18 @@ import msgspec
 from tests.benchmarks.conditions import ROOT, Options, machine, versions
 from tests.benchmarks.figures import Figure, MissingDataError, print_table, skipped
 
-NAMES = ("embeddings", "classic", "quality", "startup", "load", "recall", "scale", "outages", "ingest")
+NAMES = (
+    "embeddings",
+    "classic",
+    "quality",
+    "startup",
+    "load",
+    "recall",
+    "scale",
+    "snapshot",
+    "outages",
+    "ingest",
+)
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -118,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--talks", type=int, default=default.talks, help="ingest: talks, 0 for all (%(default)s)"
     )
-    parser.add_argument("--larger", type=int, default=default.larger, help="scale: passages (%(default)s)")
+    parser.add_argument(
+        "--larger", type=int, default=default.larger, help="scale, snapshot: passages (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--no-table", action="store_true", help="leave out the closing table")
     return parser
