@@ -16,7 +16,7 @@ from ingest.packed_videos import pack
 from ingest.progress import shown_step
 from ingest.snapshot_file import ENGINE, MEMBER_BYTES, VIDEOS, SnapshotWriter, snapshot_of
 from retrieval.durable_files import sync_folder
-from retrieval.manifest import IndexCounts, Manifest
+from retrieval.manifest import IndexCounts, Manifest, check_servable
 from retrieval.store import HeldVersion, IndexStore
 
 
@@ -32,7 +32,7 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
 
     Raises IngestError where the file is there already and not to be replaced, where a run that writes into
     the live version has not ended, and where the version does not hold what its manifest says; and
-    IndexUnavailableError where there is none or it cannot be read. Raises OSError.
+    IndexUnavailableError where there is none or this program cannot read it. Raises OSError.
     """
     with _arriving(path, replace=replace) as file:
         async with store.hold_live() as held:
@@ -41,6 +41,7 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
                     "The live version is not whole: a run that writes into it has not ended, or left videos "
                     "behind. Run the same sync again, and then take the snapshot. Nothing was written."
                 )
+            check_servable(held.manifest, held.manifest.model)
             writer = SnapshotWriter(file, snapshot_of(held.manifest, store.file_format))
             counts = await _write_videos(held, writer, console)
             if counts != held.manifest.counts:

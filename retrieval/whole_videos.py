@@ -43,7 +43,13 @@ async def whole_videos(
 
 
 def _whole(video: StoredPoint, passages: Sequence[StoredPoint]) -> EmbeddedVideo:
-    record = record_of(video.payload)
+    try:
+        record, stored = record_of(video.payload), stored_of(video.payload)
+    except msgspec.ValidationError as e:
+        raise IndexUnavailableError(
+            f"The video of the point {video.point_id} cannot be read: {e}. Build the index again: python -m "
+            "ingest sync SOURCE --prune"
+        ) from e
     found = {passage.point_id: passage for passage in passages}
     try:
         ordered = [found[UUID(passage_point_id(record.video_id, n))] for n in range(len(found))]
@@ -54,7 +60,7 @@ def _whole(video: StoredPoint, passages: Sequence[StoredPoint]) -> EmbeddedVideo
         ) from e
     return EmbeddedVideo(
         record=record,
-        stored=stored_of(video.payload),
+        stored=stored,
         vector=video.vector,
         words=video.words,
         passages=tuple(_passage(passage) for passage in ordered),

@@ -36,7 +36,7 @@ from tests.support.server_contents import collections_of
 from tests.support.snapshots import FIRST, Members, remade
 from tests.support.stopping_sync import EXIT_CODE
 
-ENGINES = ("embedded", "server")
+ENGINES = ("embedded", "stand-in")
 Run = Callable[..., str]
 
 
@@ -51,7 +51,7 @@ class Place(msgspec.Struct):
         """Make the commands keep their index there from now on."""
         self.patch.setenv("INDEX_DIR", str(self.folder / name))
         self.patch.delenv("QDRANT_URL", raising=False)
-        if engine == "server":
+        if engine == "stand-in":
             self.patch.setenv("QDRANT_URL", self.server.url)
             self.patch.setenv("QDRANT_COLLECTION", f"{self.folder.name}-{name}")
         return SearchSettings.from_environment(os.environ)
@@ -328,7 +328,7 @@ def test_what_cannot_be_restored_is_refused_before_anything_is_touched(
         assert "Traceback" not in said
     assert tree(place.folder / "taken") == before
     assert "(restore " not in run("status")
-    place.use("server", "untouched")
+    place.use("stand-in", "untouched")
     place.server.faults.forget()
     run("restore", taken, code=code)
     assert place.server.seen == []
@@ -424,7 +424,7 @@ def test_without_an_index_or_a_place_for_it_there_is_no_snapshot(place: Place, r
 def test_a_version_that_a_run_did_not_end_is_no_backup(
     place: Place, run: Run, catalogue: Path, changed: Path
 ) -> None:
-    place.use("server", "partial")
+    place.use("stand-in", "partial")
     run("sync", catalogue)
     with place.server.faults.on(answering(500), where=lambda seen: seen.path.endswith("/UpdateBatch")):
         run("sync", changed, code=4)
@@ -436,7 +436,7 @@ def test_a_version_that_a_run_did_not_end_is_no_backup(
 
 
 def test_on_a_server_no_run_writes_while_a_snapshot_is_taken(place: Place, run: Run, catalogue: Path) -> None:
-    place.use("server", "locked")
+    place.use("stand-in", "locked")
     place.patch.setenv("QDRANT_COLLECTION", "locked")
     run("sync", catalogue)
     place.server.faults.forget()
@@ -500,7 +500,7 @@ def test_a_restore_that_is_killed_leaves_a_whole_version_live(
 def test_a_restore_may_lose_the_server_at_any_request(
     place: Place, run: Run, taken: Path, changed: Path
 ) -> None:
-    settings = place.use("server", "lost")
+    settings = place.use("stand-in", "lost")
     prefix = settings.qdrant.collection if settings.qdrant else ""
     run("sync", changed)
     _, videos = live(settings)
@@ -554,6 +554,8 @@ def test_a_snapshot_of_what_does_not_hold_together_is_not_made(place: Place, run
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, counts=fewer)))
     said = run("snapshot", place.folder / "new.tar", code=4)
     assert "and its manifest says 5 with 1. Build the index again" in said
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, schema_version=99)))
+    assert "has schema version 99" in run("snapshot", place.folder / "new.tar", code=4)
     assert not (place.folder / "new.tar").exists()
 
 

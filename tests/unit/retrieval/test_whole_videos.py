@@ -74,6 +74,13 @@ async def test_a_passage_without_its_video_is_told(at: int) -> None:
         await joined(videos, passage_points(VIDEOS))
 
 
+async def test_a_record_that_is_none_is_told() -> None:
+    videos = video_points(VIDEOS)
+    del videos[3].payload["title"]
+    with pytest.raises(IndexUnavailableError, match=f"The video of the point {videos[3].point_id} cannot be"):
+        await joined(videos, passage_points(VIDEOS))
+
+
 async def test_a_gap_among_a_videos_passages_is_told() -> None:
     missing = UUID(passage_point_id("video 8", 3))
     passages = [point for point in passage_points(VIDEOS) if point.point_id != missing]
