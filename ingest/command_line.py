@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from ingest.backup_commands import add_backup_commands
 from ingest.gate import Rule
 from ingest.index_commands import export_model, rollback, status
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
@@ -23,12 +24,14 @@ examples:
   python -m ingest sync youtube:@handle --language de --language en
   python -m ingest watch uploads/ --every 60
   python -m ingest rollback
+  python -m ingest snapshot /backup/talks.tar
+  python -m ingest restore /backup/talks.tar
 
 exit codes:
   0  done, or nothing to do
   1  done, and some rows were rejected (they are listed; the rest is live)
   2  the command line is wrong
-  3  a source cannot be read; nothing was changed
+  3  a source or a snapshot cannot be read, or is damaged; nothing was changed
   4  the run failed, was refused or crashed; the live index is as it was, or, on a Qdrant server, holds what
      was written so far: the same run again goes on from there
 
@@ -74,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 
     back = commands.add_parser("rollback", help="make the previous version live again")
     back.set_defaults(run=rollback)
+
+    add_backup_commands(commands)
 
     export = commands.add_parser("export-model", help="export the model that searches are served with")
     export.add_argument(

@@ -9,7 +9,7 @@ import numpy as np
 from ingest.content import embedded_transcript, record_of, stored_form
 from ingest.errors import IngestError
 from ingest.passages import cut_passages
-from retrieval.encoder import DocumentEncoder, Embedding
+from retrieval.encoder import DocumentEncoder, Embedding, Embeddings
 from retrieval.index import EmbeddedPassage, EmbeddedVideo
 from retrieval.lexical import weigh_passage, weigh_video
 from retrieval.manifest import ModelIdentity, PassageSettings
@@ -93,13 +93,18 @@ class Embedder:
 
 def _checked(cut: CutVideo, embeddings: list[Embedding]) -> list[Embedding]:
     """Raise IngestError unless every embedding is a direction: what else goes in is found by no query."""
-    lengths = np.linalg.norm(np.stack(embeddings), axis=1)
-    if not np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE):  # Not so for NaN either.
+    if not are_directions(np.stack(embeddings)):
         raise IngestError(
             f"bad-vectors: the model gave an embedding that is not of length 1 for a text of the video "
             f"{cut.video.video_id}. Export the model again: python -m ingest export-model"
         )
     return embeddings
+
+
+def are_directions(embeddings: Embeddings) -> bool:
+    """Whether every row is of length 1, as those of a model are."""
+    lengths = np.linalg.norm(embeddings, axis=1)
+    return bool(np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE))  # Not so for NaN either.
 
 
 def _title_alone(video: Video, title: Embedding) -> EmbeddedPassage:

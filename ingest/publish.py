@@ -10,7 +10,7 @@ import numpy as np
 from ingest.errors import IngestError
 from ingest.gate import Gate, GateError, Refusal
 from ingest.gate_rules import measure_canaries, next_peaks
-from retrieval.encoder import DocumentEncoder
+from retrieval.encoder import DocumentEncoder, Embedding
 from retrieval.index import NO_FILTER, VideoIndex
 from retrieval.lexical import weigh_query
 from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
@@ -64,9 +64,8 @@ async def publish(
     )
     index = await build.open(manifest)
     try:
-        probes = await _probes(index, counts.videos)
-        await _check_vectors(index, probes)
-        lost = [title for title, own in known.items() if not await _finds(index, encoder, title, own)]
+        probes = await check_vectors(index, counts.videos)
+        lost = [title for title, own in known.items() if not await _finds_title(index, encoder, title, own)]
         gate.check(gate.refusals_of(measure_canaries(lost, len(known))))
         manifest = _with_canaries(manifest, await _canaries(index, probes, encoder))
     except GateError as e:
@@ -88,6 +87,30 @@ def check_counts(counts: IndexCounts, *, videos: int, if_refused: str) -> None:
         )
 
 
+async def check_vectors(index: VideoIndex, videos: int) -> list[VideoRecord]:
+    """Raise IngestError unless videos from all over the catalogue are found by their own vectors.
+
+    Returns those videos.
+    """
+    probes = await _probes(index, videos)
+    dimension = index.manifest.model.dimension
+    for video in probes:
+        vector = await index.pair_vector(video.video_id)
+        if vector is None or vector.shape != (2 * dimension,) or not np.isfinite(vector).all():
+            raise IngestError(f"The new version has no usable vector for the video {video.video_id}.")
+        nearest = await index.nearest_videos(vector, limit=1)
+        if not nearest or nearest[0].distance > _SAME_POINT:
+            raise IngestError(f"The new version does not find the video {video.video_id} by its own vector.")
+    return probes
+
+
+async def finds(index: VideoIndex, embedding: Embedding, title: str, video_id: str) -> bool:
+    """Say whether a search for a title, of this embedding, puts a video among the first."""
+    query = Query(embedding, weigh_query(title))
+    ranked = await rank_videos(index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_AMONG)
+    return video_id in {hit.video_id for hit in ranked[:_AMONG]}
+
+
 async def _probes(index: VideoIndex, videos: int) -> list[VideoRecord]:
     """Pick videos evenly from the whole catalogue."""
     every = max(videos // _PROBES, 1)
@@ -102,35 +125,21 @@ async def _probes(index: VideoIndex, videos: int) -> list[VideoRecord]:
     return probes[:_PROBES]
 
 
-async def _check_vectors(index: VideoIndex, probes: Iterable[VideoRecord]) -> None:
-    """Raise IngestError unless each video is found by its own vector."""
-    for video in probes:
-        vector = await index.pair_vector(video.video_id)
-        if vector is None or not np.isfinite(vector).all():
-            raise IngestError(f"The new version has no usable vector for the video {video.video_id}.")
-        nearest = await index.nearest_videos(vector, limit=1)
-        if not nearest or nearest[0].distance > _SAME_POINT:
-            raise IngestError(f"The new version does not find the video {video.video_id} by its own vector.")
-
-
 async def _canaries(
     index: VideoIndex, probes: Iterable[VideoRecord], encoder: DocumentEncoder
 ) -> dict[str, str]:
     """Find titles whose search puts their own video among the first, with it; videos may share a title."""
     found: dict[str, str] = {}
     for video in probes:
-        if await _finds(index, encoder, video.title_as_given, video.video_id):
+        if await _finds_title(index, encoder, video.title_as_given, video.video_id):
             found.setdefault(video.title_as_given, video.video_id)
         if len(found) == _CANARIES:
             break
     return found
 
 
-async def _finds(index: VideoIndex, encoder: DocumentEncoder, title: str, video_id: str) -> bool:
-    """Say whether a search for a title puts a video among the first."""
-    query = Query(encoder.encode_documents([title])[0], weigh_query(title))
-    ranked = await rank_videos(index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_AMONG)
-    return video_id in {hit.video_id for hit in ranked[:_AMONG]}
+async def _finds_title(index: VideoIndex, encoder: DocumentEncoder, title: str, video_id: str) -> bool:
+    return await finds(index, encoder.encode_documents([title])[0], title, video_id)
 
 
 def _with_canaries(manifest: Manifest, canaries: Mapping[str, str]) -> Manifest:

@@ -39,7 +39,7 @@ def copy_sparse(source: str, target: str) -> str:
     """
     with Path(source).open("rb") as old, Path(target).open("wb") as new:
         end = os.fstat(old.fileno()).st_size
-        for start, stop in _written_parts(old.fileno(), end):
+        for start, stop in written_parts(old.fileno(), end):
             old.seek(start)
             new.seek(start)
             while block := old.read(min(_BLOCK, stop - old.tell())):
@@ -48,7 +48,7 @@ def copy_sparse(source: str, target: str) -> str:
     return target
 
 
-def _written_parts(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
+def written_parts(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
     """Find where a file has data: pairs of offsets, the second exclusive."""
     at = 0
     while at < end:

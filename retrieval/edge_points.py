@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from qdrant_edge import (
     Distance,
     EdgeConfig,
@@ -46,6 +47,7 @@ from retrieval.points import (
     video_payload,
     video_point_id,
 )
+from retrieval.whole_videos import StoredPoint
 
 _PAGE = 1000
 
@@ -131,6 +133,29 @@ def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> It
         yield from points
         if following is None:
             return
+
+
+def every_stored_point(shard: EdgeShard) -> Iterator[StoredPoint]:
+    """Read all points of a shard with all that they hold, in the order of their ids, a page at a time."""
+    following = None
+    while True:
+        points, following = shard.scroll(
+            ScrollRequest(offset=following, limit=_PAGE, with_payload=True, with_vector=True)
+        )
+        yield from map(_stored_point, points)
+        if following is None:
+            return
+
+
+def _stored_point(point: Record) -> StoredPoint:
+    vectors = cast("dict[str, Any]", point.vector)
+    words = vectors[WORDS]
+    return StoredPoint(
+        id_of(point),
+        payload_of(point),
+        np.asarray(vectors[PAIR], np.float32),
+        SparseVector(tuple(words.indices), tuple(words.values)),
+    )
 
 
 def edge_filter(

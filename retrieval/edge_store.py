@@ -1,11 +1,14 @@
 """The embedded engine's versions: each a folder of its own, built beside the live one."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from retrieval.edge_index import EdgeIndex
+from retrieval.edge_version import EdgeVersion, edge_file_format, held_version
 from retrieval.edge_writer import EdgeWriter, read_stored
+from retrieval.errors import IndexUnavailableError
 from retrieval.file_lock import file_lock
+from retrieval.file_parts import FilePart, write_parts
 from retrieval.generations import Generations
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest
@@ -69,12 +72,31 @@ class EdgeStore:
         pointer = self._generations.pointer()
         return read_stored(self._generations.folder(pointer.live)) if pointer else {}
 
+    @property
+    def file_format(self) -> str | None:
+        """Name what wrote the files of a version."""
+        return edge_file_format()
+
     @asynccontextmanager
-    async def build(self, *, dimension: int, keep_live: bool) -> AsyncIterator[EdgeBuild]:
-        """Start a version, in an empty folder or in a copy of the live one's."""
+    async def hold_live(self) -> AsyncIterator[EdgeVersion]:
+        """Read the live version, which no run changes, and keep its files while runs go on."""
+        pointer = self._generations.pointer()
+        if pointer is None:
+            raise IndexUnavailableError(f"There is no index in {self.place}.")
+        with held_version(
+            self._generations.folder(pointer.live), self._generations.manifest(pointer.live)
+        ) as held:
+            yield held
+
+    @asynccontextmanager
+    async def build(
+        self, *, dimension: int, keep_live: bool, files: Iterable[FilePart] = ()
+    ) -> AsyncIterator[EdgeBuild]:
+        """Start a version, in an empty folder, in a copy of the live one's, or of files of another's."""
         try:
             pointer = self._generations.pointer() if keep_live else None
             folder = self._generations.start(copy_of=pointer.live if pointer else None)
+            write_parts(folder, files)
             writer = EdgeWriter(folder, dimension=dimension)
             try:
                 yield EdgeBuild(self._generations, writer)

@@ -2,8 +2,9 @@
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from qdrant_client import models
 
 from retrieval.index import EmbeddedVideo, SearchFilter, SparseVector
@@ -23,6 +24,7 @@ from retrieval.points import (
     video_point_id,
 )
 from retrieval.settings import QdrantSettings
+from retrieval.whole_videos import StoredPoint
 
 INDEXED_FIELDS = {
     **dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD),
@@ -108,3 +110,15 @@ def payload_of(point: models.Record | models.ScoredPoint) -> dict[str, Any]:
 def id_of(point: models.Record | models.ScoredPoint) -> uuid.UUID:
     """Take a point's id, which is a UUID in every collection of ours."""
     return uuid.UUID(str(point.id))
+
+
+def stored_point(point: models.Record) -> StoredPoint:
+    """Take all that a point holds; it must have been asked for."""
+    vectors = cast("dict[str, Any]", point.vector)
+    words = vectors.get(WORDS)
+    return StoredPoint(
+        id_of(point),
+        payload_of(point),
+        np.asarray(vectors[PAIR], np.float32),
+        SparseVector(tuple(words.indices), tuple(words.values)) if words else SparseVector((), ()),
+    )

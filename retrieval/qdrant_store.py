@@ -13,7 +13,7 @@ that replaces the sample) builds a generation beside, and one call moves all fou
 
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ import msgspec
 from qdrant_client import AsyncQdrantClient, models
 
 from retrieval.errors import IndexUnavailableError
+from retrieval.file_parts import FilePart
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest, new_version_name
 from retrieval.points import PASSAGES, VIDEOS
@@ -30,6 +31,7 @@ from retrieval.qdrant_index import QdrantIndex
 from retrieval.qdrant_lock import server_lock
 from retrieval.qdrant_points import INDEXED_FIELDS, collection_settings
 from retrieval.qdrant_runs import read_server_runs, write_server_runs
+from retrieval.qdrant_version import QdrantVersion
 from retrieval.qdrant_writer import QdrantWriter
 from retrieval.runs import Run
 from retrieval.settings import QdrantSettings
@@ -122,9 +124,28 @@ class QdrantStore:
             return {}
         return await QdrantWriter(self.connection, self.collections(generation)).stored_videos()
 
+    @property
+    def file_format(self) -> str | None:
+        """Name nothing: a server's files are its own."""
+        return None
+
     @asynccontextmanager
-    async def build(self, *, dimension: int, keep_live: bool) -> AsyncIterator[QdrantBuild]:
+    async def hold_live(self) -> AsyncIterator[QdrantVersion]:
+        """Read the live version, and keep runs away meanwhile: they would write into it."""
+        async with self.exclusive():
+            generation, _ = await self._pointers()
+            if generation is None:
+                raise IndexUnavailableError(f"There is no index in {self.place}.")
+            manifest = await self._manifest(generation)
+            yield QdrantVersion(self.connection, self.collections(generation), manifest)
+
+    @asynccontextmanager
+    async def build(
+        self, *, dimension: int, keep_live: bool, files: Iterable[FilePart] = ()
+    ) -> AsyncIterator[QdrantBuild]:
         """Start a version, in new collections or in the live ones."""
+        if any(True for _ in files):
+            raise IndexUnavailableError(f"{self.place} takes points, and no files of an engine.")
         live, previous = await self._pointers()
         await self._delete_unreachable(live, previous)
         if keep_live and live:

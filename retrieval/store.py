@@ -1,10 +1,11 @@
 """The store protocols: where the versions of an index live, for whoever builds them, whatever the engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from retrieval.index import IndexWriter, StoredVideo, VideoIndex
+from retrieval.file_parts import FilePart
+from retrieval.index import EmbeddedVideo, IndexWriter, StoredVideo, VideoIndex
 from retrieval.manifest import Manifest
 from retrieval.runs import Run
 
@@ -34,11 +35,25 @@ class IndexStore(Protocol):
     async def stored_videos(self) -> Mapping[str, StoredVideo]:
         """Say what the live version holds, by video id; nothing before the first publish."""
 
-    def build(self, *, dimension: int, keep_live: bool) -> AbstractAsyncContextManager["IndexBuild"]:
+    @property
+    def file_format(self) -> str | None:
+        """Name the format of the files that a version consists of here; None where it has none of its own."""
+
+    def hold_live(self) -> AbstractAsyncContextManager["HeldVersion"]:
+        """Keep the live version as it is until the block ends, to read all of it.
+
+        Where a run would write into it, as on a server, runs are kept away as by `exclusive`.
+        Raises IndexUnavailableError where there is none.
+        """
+
+    def build(
+        self, *, dimension: int, keep_live: bool, files: Iterable[FilePart] = ()
+    ) -> AbstractAsyncContextManager["IndexBuild"]:
         """Start a version for embeddings of this dimension: empty, or with all that the live one holds.
 
-        A build that is not published when the block ends is abandoned. Only inside `exclusive`: a build
-        clears what earlier ones left.
+        `files` are those of a version that a store of the same `file_format` held, which is then all that
+        this one holds. A build that is not published when the block ends is abandoned. Only inside
+        `exclusive`: a build clears what earlier ones left.
         """
 
     async def roll_back(self) -> Manifest:
@@ -52,6 +67,23 @@ class IndexStore(Protocol):
 
     async def write_runs(self, runs: Sequence[Run]) -> None:
         """Replace the log of runs. Only inside `exclusive`. Raises OSError too, where it is a file."""
+
+
+class HeldVersion(Protocol):
+    """The live version while nothing can change it or take it away."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is."""
+
+    def videos(self) -> AsyncIterator[EmbeddedVideo]:
+        """Read every video with all that was written of it, in a fixed order.
+
+        Raises IndexUnavailableError where the engine fails, or the version does not hold together.
+        """
+
+    def files(self) -> Iterator[FilePart]:
+        """Read the files that it consists of; none where the store has no `file_format`. Raises OSError."""
 
 
 class IndexBuild(Protocol):

@@ -24,6 +24,7 @@ NAMES = (
     "load",
     "recall",
     "scale",
+    "snapshot",
     "outages",
     "overload",
     "ingest",
@@ -129,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--talks", type=int, default=default.talks, help="ingest: talks, 0 for all (%(default)s)"
     )
-    parser.add_argument("--larger", type=int, default=default.larger, help="scale: passages (%(default)s)")
+    parser.add_argument(
+        "--larger", type=int, default=default.larger, help="scale, snapshot: passages (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--no-table", action="store_true", help="leave out the closing table")
     return parser

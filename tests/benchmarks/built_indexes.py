@@ -21,7 +21,7 @@ from retrieval.errors import ModelUnavailableError
 from retrieval.generations import POINTER_FILE, Generations
 from retrieval.manifest import PassageSettings
 from retrieval.onnx_encoder import OnnxEncoder
-from tests.benchmarks.conditions import CACHE, ROOT, cores, model_dir
+from tests.benchmarks.conditions import CACHE, ROOT, Options, cores, model_dir
 from tests.benchmarks.datasets import catalogue_file
 from tests.benchmarks.figures import MissingDataError
 from tests.benchmarks.kept_embeddings import KeptEmbeddings
@@ -67,6 +67,16 @@ def built_index(name: str, *, everything: bool) -> Path:
     for other in older:
         shutil.rmtree(other)
     return folder
+
+
+def source_of_passages(options: Options) -> str:
+    """Prefer the larger catalogue of real passages, if it is embedded."""
+    try:
+        built_index("bitcoin", everything=options.everything)
+    except MissingDataError as e:
+        print(f"  from the tutorial's passages: {e}")
+        return "tutorial"
+    return "bitcoin"
 
 
 async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:

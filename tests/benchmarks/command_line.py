@@ -19,8 +19,8 @@ _DONE = (0, 1)
 """Done, and done with some rows rejected."""
 
 
-class Sync(msgspec.Struct, frozen=True):
-    """One run of `ingest sync`: what it said, its exit code, seconds, and peak memory in MB (10^6 bytes)."""
+class Run(msgspec.Struct, frozen=True):
+    """One run of a command: what it said, its exit code, seconds, and peak memory in MB (10^6 bytes)."""
 
     said: str
     code: int
@@ -28,15 +28,15 @@ class Sync(msgspec.Struct, frozen=True):
     peak: float
 
 
-def sync(source: Path, index_dir: Path) -> Sync:
-    """Run `python -m ingest sync`. Raises RuntimeError where it does not get done."""
+def ingest(index_dir: Path, *arguments: str | Path) -> Run:
+    """Run `python -m ingest`. Raises RuntimeError where it does not get done."""
     # Without the embeddings that an earlier run kept: it is embedding that is measured.
     own = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir()), "EMBEDDINGS_DIR": ""}
     environment = {**os.environ, **own}
     with tempfile.TemporaryFile() as log:
         began = perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "ingest", "sync", str(source)],
+            [sys.executable, "-m", "ingest", *map(str, arguments)],
             cwd=ROOT,
             env=environment,
             stdout=log,
@@ -52,7 +52,7 @@ def sync(source: Path, index_dir: Path) -> Sync:
         said = log.read().decode(errors="replace")
     if process.returncode not in _DONE:
         raise RuntimeError(f"ingest ended with code {process.returncode}\n{said[-3000:]}")
-    return Sync(said, process.returncode, seconds, peak)
+    return Run(said, process.returncode, seconds, peak)
 
 
 def versions_of(index_dir: Path) -> dict[str, tuple[int, int]]:

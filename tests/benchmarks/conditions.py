@@ -33,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     `everything` embeds the whole bitcoin catalogue where that is not kept from an earlier run. `rounds` and
     `seconds` are how often each server is measured and how long each level takes; `repeats` how often a start
     is timed; `talks` how many talks the rates of ingest are compared on, 0 for all; `larger` the size of the
-    larger index of `scale`.
+    larger index of `scale` and that of `snapshot`.
     """
 
     everything: bool = False

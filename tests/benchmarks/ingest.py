@@ -22,7 +22,7 @@ from ingest.publish import publish
 from ingest.report import Report
 from retrieval.edge_store import EdgeStore
 from retrieval.generations import Generations
-from tests.benchmarks.command_line import Sync, sync, versions_of
+from tests.benchmarks.command_line import Run, ingest, versions_of
 from tests.benchmarks.conditions import CACHE, Options, cores, model_dir
 from tests.benchmarks.datasets import catalogue_file
 from tests.benchmarks.figures import Figure, at_least, at_most, told
@@ -135,9 +135,9 @@ async def _take_turns(
 
 
 def _measure_command(source: Path, index_dir: Path) -> list[Figure]:
-    first = sync(source, index_dir)
+    first = ingest(index_dir, "sync", source)
     before = versions_of(index_dir)
-    second = sync(source, index_dir)
+    second = ingest(index_dir, "sync", source)
     after = versions_of(index_dir)
     for run in (first, second):
         print(f"  python -m ingest sync {source.name}: {run.seconds:.0f} s, peak {run.peak:.0f} MB")
@@ -157,7 +157,7 @@ def _measure_command(source: Path, index_dir: Path) -> list[Figure]:
     ]
 
 
-def _rerun(first: Sync, second: Sync, *, unchanged: bool) -> Figure:
+def _rerun(first: Run, second: Run, *, unchanged: bool) -> Figure:
     nothing = "Nothing to do" in second.said and "Embedding" not in second.said and second.code == first.code
     done = "embeds 0, writes 0" if nothing and unchanged else "embeds or writes something"
     return Figure(

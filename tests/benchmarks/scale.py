@@ -10,10 +10,10 @@ from time import perf_counter
 from retrieval.onnx_encoder import OnnxEncoder
 from retrieval.ranking import Mode
 from retrieval.search import Searcher, SearchRequest
-from tests.benchmarks.built_indexes import built_index, load_encoder
+from tests.benchmarks.built_indexes import load_encoder, source_of_passages
 from tests.benchmarks.conditions import Options, cores
 from tests.benchmarks.datasets import every_query
-from tests.benchmarks.figures import Figure, MissingDataError, at_most, milliseconds, told
+from tests.benchmarks.figures import Figure, at_most, milliseconds, told
 from tests.benchmarks.opened_search import Opened, opened_search
 from tests.benchmarks.synthetic_index import NOISE, PASSAGES_A_VIDEO, synthetic_index
 
@@ -27,7 +27,7 @@ _Times = dict[tuple[str, Mode, int], list[float]]
 
 def measure(options: Options) -> list[Figure]:
     encoder = load_encoder(threads=1)
-    name = _source(options)
+    name = source_of_passages(options)
     queries = every_query()
     sizes = (SMALLER, options.larger)
     folders = {size: synthetic_index(name, size, load_encoder(threads=cores())) for size in sizes}
@@ -56,16 +56,6 @@ def measure(options: Options) -> list[Figure]:
             else:
                 figures.append(told(what, large / small, shown=shown, conditions=conditions))
     return figures
-
-
-def _source(options: Options) -> str:
-    """Prefer the larger catalogue of real passages, if it is embedded."""
-    try:
-        built_index("bitcoin", everything=options.everything)
-    except MissingDataError as e:
-        print(f"  from the tutorial's passages: {e}")
-        return "tutorial"
-    return "bitcoin"
 
 
 async def _measure(folders: Mapping[int, Path], encoder: OnnxEncoder, queries: Sequence[str]) -> _Times:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import CursorError, IndexUnavailableError
+from retrieval.file_parts import FilePart
 from retrieval.index import (
     NO_FILTER,
     EmbeddedVideo,
@@ -28,6 +30,7 @@ from retrieval.video import VideoRecord
 from tests.support.embedded_videos import (
     NO_WORDS,
     asking,
+    assert_same_videos,
     embedded,
     manhattan,
     nearest_passage_distance,
@@ -805,6 +808,76 @@ async def test_a_pair_vector_comes_back_bit_by_bit(engine: Engine) -> None:
     assert np.array_equal(found, pair)
     assert await index.pair_vector("absent") is None
     assert (await index.nearest_videos(found, limit=1))[0] == VideoHit("a", 0.0)
+
+
+# Being read whole.
+
+
+async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
+    many = embedded(
+        "many",
+        (1, 2, 3, 4),
+        text="one of many words",
+        passages=[passage((1, 2, n, 0), f"part {n} of many", start=float(n), end=n + 0.1) for n in range(40)],
+        title="Café & 猫 👩‍🚀",
+        tags=("a", "b"),
+        channel="Oven",
+        published_at=LAST_YEAR,
+        duration=61.5,
+    )
+    awkward = [embedded(name, (n, 0, 0, 0), text=f"text {n}") for n, name in enumerate(AWKWARD_IDS)]
+    videos = [many, embedded("none", (5, 5, 5, 5), passages=[passage((5, 5, 5, 5), None)]), *awkward]
+    await engine.build(videos)
+    async with engine.store.hold_live() as held:
+        assert_same_videos([video async for video in held.videos()], videos)
+        assert held.manifest == await engine.store.live()
+        again = [video.record.video_id async for video in held.videos()]
+        files = [*held.files()]
+    assert sorted(again) == sorted(video.record.video_id for video in videos)
+    assert bool(files) is (engine.store.file_format is not None)
+
+
+async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> None:
+    if engine.store.file_format is None:
+        with pytest.raises(IndexUnavailableError, match="takes points"):
+            async with engine.store.build(
+                dimension=2, keep_live=False, files=[FilePart("videos/a", 0, 0, b"")]
+            ):
+                pass
+        return
+    rows = unit_vectors(600, 4, seed=4)
+    videos = [embedded(f"{n}", row, text=f"words {n % 7}") for n, row in enumerate(rows)]
+    first = await engine.build(videos)
+    async with (
+        engine.store.hold_live() as held,
+        engine.store.build(dimension=2, keep_live=False, files=held.files()) as build,
+    ):
+        await build.writer.finish()
+        await build.publish(msgspec.structs.replace(held.manifest, index_version=build.version))
+    second = await engine.open()
+    assert second.manifest.index_version != first.manifest.index_version
+    for row in unit_vectors(20, 2, seed=5):
+        assert await second.nearest_by_passage(row, limit=30) == await first.nearest_by_passage(row, limit=30)
+
+
+@pytest.mark.parametrize("new_engine", ["embedded"], indirect=True)
+async def test_a_version_that_is_held_outlives_every_run(engine: Engine) -> None:
+    videos = [embedded(f"{n}", (n, 0, 0, 0)) for n in range(2500)]
+    await engine.build(videos)
+    async with engine.store.hold_live() as held:
+        reading = held.videos()
+        found = [await anext(reading)]
+        for n in range(3):
+            await engine.build([embedded(f"new {n}", (0, 0, 0, 0))])
+        found += [video async for video in reading]
+        assert len([*held.files()]) > 20
+    assert_same_videos(found, videos)
+
+
+async def test_without_an_index_there_is_nothing_to_read(engine: Engine) -> None:
+    with pytest.raises(IndexUnavailableError, match="There is no index"):
+        async with engine.store.hold_live():
+            pass
 
 
 # Being open and being closed.

@@ -106,3 +106,22 @@ def manhattan(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 def nearest_passage_distance(video: EmbeddedVideo, query: NDArray[np.float32]) -> float:
     return min(manhattan(part.vector, twice(query)) for part in video.passages)
+
+
+def assert_same_videos(found: Sequence[EmbeddedVideo], expected: Sequence[EmbeddedVideo]) -> None:
+    """Compare all that was written; weights as engines keep them, in 32 bits, and in any order."""
+    by_id = {video.record.video_id: video for video in found}
+    assert len(by_id) == len(found)
+    assert by_id.keys() == {video.record.video_id for video in expected}
+    for video in expected:
+        other = by_id[video.record.video_id]
+        assert (other.record, other.stored) == (video.record, video.stored)
+        for a, b in zip([other, *other.passages], [video, *video.passages], strict=True):
+            assert a.vector.tobytes() == b.vector.tobytes()
+            assert _weights(a.words) == _weights(b.words)
+        told = [[(p.text, p.start, p.end) for p in one.passages] for one in (other, video)]
+        assert told[0] == told[1]
+
+
+def _weights(words: SparseVector) -> dict[int, float]:
+    return dict(zip(words.indices, np.asarray(words.values, np.float32).tolist(), strict=True))

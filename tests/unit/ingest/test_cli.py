@@ -106,7 +106,7 @@ def test_help_has_examples_and_every_exit_code(capsys: pytest.CaptureFixture[str
     assert "MODEL_DIR" in said
 
 
-@pytest.mark.parametrize("command", ["sync", "status", "rollback", "export-model"])
+@pytest.mark.parametrize("command", ["sync", "status", "rollback", "snapshot", "restore", "export-model"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

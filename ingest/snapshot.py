@@ -1,0 +1,125 @@
+"""`ingest snapshot`: the live version in one file, from which either engine can be filled again."""
+
+import fcntl
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from rich.console import Console
+
+from ingest.errors import IngestError
+from ingest.packed_videos import pack
+from ingest.progress import shown_step
+from ingest.snapshot_file import ENGINE, MEMBER_BYTES, VIDEOS, SnapshotWriter, snapshot_of
+from retrieval.durable_files import sync_folder
+from retrieval.manifest import IndexCounts, Manifest, check_servable
+from retrieval.store import HeldVersion, IndexStore
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A snapshot that was taken: of what, and its size in bytes."""
+
+    manifest: Manifest
+    size: int
+
+
+async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console: Console) -> Taken:
+    """Write the live version into a file, which is there once it is whole.
+
+    Raises IngestError where the file is there already and not to be replaced, where a run that writes into
+    the live version has not ended, and where the version does not hold what its manifest says; and
+    IndexUnavailableError where there is none or this program cannot read it. Raises OSError.
+    """
+    with _arriving(path, replace=replace) as file:
+        async with store.hold_live() as held:
+            if held.manifest.is_partial:
+                raise IngestError(
+                    "The live version is not whole: a run that writes into it has not ended, or left videos "
+                    "behind. Run the same sync again, and then take the snapshot. Nothing was written."
+                )
+            check_servable(held.manifest, held.manifest.model)
+            writer = SnapshotWriter(file, snapshot_of(held.manifest, store.file_format))
+            counts = await _write_videos(held, writer, console)
+            if counts != held.manifest.counts:
+                raise IngestError(
+                    f"The live version holds {counts.videos} videos with {counts.passages} passages, and its "
+                    f"manifest says {held.manifest.counts.videos} with {held.manifest.counts.passages}. "
+                    "Build the index again: python -m ingest sync SOURCE --prune. Nothing was written."
+                )
+            _write_files(held, writer)
+        writer.finish()
+        return Taken(held.manifest, file.tell())
+
+
+async def _write_videos(held: HeldVersion, writer: SnapshotWriter, console: Console) -> IndexCounts:
+    videos = passages = transcribed = size = 0
+    batch: list[msgspec.Raw] = []
+    with shown_step(console, "Writing videos", held.manifest.counts.videos) as step:
+        async for video in held.videos():
+            batch.append(pack(video))
+            size += len(memoryview(batch[-1]))
+            videos += 1
+            passages += len(video.passages)
+            transcribed += video.record.passages > 0
+            if size >= MEMBER_BYTES:
+                writer.add(VIDEOS, msgspec.msgpack.encode(batch))
+                step.advance(len(batch))
+                batch, size = [], 0
+        writer.add(VIDEOS, msgspec.msgpack.encode(batch))
+        step.advance(len(batch))
+    return IndexCounts(videos=videos, passages=passages, videos_with_transcript=transcribed)
+
+
+def _write_files(held: HeldVersion, writer: SnapshotWriter) -> None:
+    batch: list[msgspec.Raw] = []
+    size = 0
+    for part in held.files():
+        batch.append(msgspec.Raw(msgspec.msgpack.encode(part)))
+        size += len(memoryview(batch[-1]))
+        if size >= MEMBER_BYTES:
+            writer.add(ENGINE, msgspec.msgpack.encode(batch))
+            batch, size = [], 0
+    if batch:
+        writer.add(ENGINE, msgspec.msgpack.encode(batch))
+
+
+@contextmanager
+def _arriving(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
+    """Write a file beside its place; it is put there, durably, where the block ends well, else deleted."""
+    _check_free(path, replace=replace)
+    _clear_left_behind(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with beside.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            _check_free(path, replace=replace)
+            beside.replace(path)
+        sync_folder(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _check_free(path: Path, *, replace: bool) -> None:
+    if path.is_dir() or (path.exists() and not replace):
+        raise IngestError(
+            f"{path} is there already. Name another file, or add --replace: it then stays until the new one "
+            "is whole. Nothing was written."
+        )
+
+
+def _clear_left_behind(path: Path) -> None:
+    """Delete what snapshots of this name left that were killed: a file that nobody holds the lock of."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
+        with left.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            left.unlink(missing_ok=True)

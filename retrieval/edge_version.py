@@ -1,0 +1,66 @@
+"""An embedded version that is read whole, and stays readable whatever becomes of its folder meanwhile."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO
+
+from qdrant_edge import EdgeShard
+
+from retrieval.edge_errors import engine_errors
+from retrieval.edge_points import every_stored_point
+from retrieval.file_parts import FilePart, parts_of
+from retrieval.index import EmbeddedVideo
+from retrieval.manifest import Manifest
+from retrieval.points import PASSAGES, VIDEOS
+from retrieval.whole_videos import StoredPoint, whole_videos
+
+
+class EdgeVersion:
+    """A HeldVersion: every file of it is open, so a run that deletes the folder takes nothing from it."""
+
+    def __init__(
+        self, manifest: Manifest, files: Mapping[str, BinaryIO], shards: Mapping[str, EdgeShard]
+    ) -> None:
+        """Read these files, by their paths, and these shards, by what they hold."""
+        self.manifest = manifest
+        self._files = files
+        self._shards = shards
+
+    def videos(self) -> AsyncIterator[EmbeddedVideo]:
+        """Read every video with its passages, in the order of their points."""
+        return whole_videos(_points(self._shards[VIDEOS]), _points(self._shards[PASSAGES]))
+
+    def files(self) -> Iterator[FilePart]:
+        """Read the engine's own files."""
+        return parts_of(self._files)
+
+
+@contextmanager
+def held_version(folder: Path, manifest: Manifest) -> Iterator[EdgeVersion]:
+    """Open a finished version until the block ends. Raises IndexUnavailableError where the engine cannot."""
+    with ExitStack() as stack:
+        files = {
+            path.relative_to(folder).as_posix(): stack.enter_context(path.open("rb"))
+            for kind in (VIDEOS, PASSAGES)
+            for path in sorted((folder / kind).rglob("*"))
+            if path.is_file()
+        }
+        shards = {}
+        for kind in (VIDEOS, PASSAGES):
+            with engine_errors(f"The index in {folder} cannot be opened"):
+                shards[kind] = EdgeShard.load(str(folder / kind))
+            stack.callback(shards[kind].close)
+        yield EdgeVersion(manifest, files, shards)
+
+
+def edge_file_format() -> str:
+    """Name the engine and its version: only the same one is sure to read its files."""
+    return f"qdrant-edge {version('qdrant-edge-py')}"
+
+
+async def _points(shard: EdgeShard) -> AsyncIterator[StoredPoint]:
+    with engine_errors("The index engine failed"):
+        for point in every_stored_point(shard):
+            yield point

@@ -1,0 +1,591 @@
+"""`ingest snapshot` and `ingest restore` on both engines, from each to each, and what may go wrong."""
+
+import asyncio
+import fcntl
+import hashlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from ingest.__main__ import main
+from ingest.snapshot_file import FORMAT
+from retrieval import qdrant_connection
+from retrieval.file_parts import FilePart, parts_of
+from retrieval.generations import Generations
+from retrieval.index import EmbeddedVideo
+from retrieval.manifest import Manifest
+from retrieval.qdrant_connection import Patience
+from retrieval.settings import SearchSettings
+from retrieval.store_opening import open_store
+from tests.integration.test_qdrant_sync import CHANGED, HOLD, LONG, ROWS, of_the_index
+from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
+from tests.support.embedded_videos import assert_same_videos
+from tests.support.folders import passing_folder
+from tests.support.open_gate import OPEN_GATE
+from tests.support.processes import REPOSITORY, Ingest, copied, eventually, run_module, running_api
+from tests.support.qdrant_faults import GONE, answering
+from tests.support.qdrant_server import QdrantServer
+from tests.support.server_contents import collections_of
+from tests.support.snapshots import FIRST, Members, remade
+from tests.support.stopping_sync import EXIT_CODE
+
+ENGINES = ("embedded", "stand-in")
+Run = Callable[..., str]
+
+
+class Place(msgspec.Struct):
+    """Somewhere an index can be kept. A new one for each name."""
+
+    folder: Path
+    server: QdrantServer
+    patch: pytest.MonkeyPatch
+
+    def use(self, engine: str, name: str) -> SearchSettings:
+        """Make the commands keep their index there from now on."""
+        self.patch.setenv("INDEX_DIR", str(self.folder / name))
+        self.patch.delenv("QDRANT_URL", raising=False)
+        if engine == "stand-in":
+            self.patch.setenv("QDRANT_URL", self.server.url)
+            self.patch.setenv("QDRANT_COLLECTION", f"{self.folder.name}-{name}")
+        return SearchSettings.from_environment(os.environ)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[QdrantServer]:
+    with QdrantServer(grpc=True) as server:
+        yield server
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
+    return use_word_encoder(monkeypatch)
+
+
+@pytest.fixture
+def place(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, encoder: WordEncoder) -> Iterator[Place]:
+    assert encoder
+    server.faults.clear()
+    server.listen()
+    with passing_folder() as folder:
+        own = {"MODEL_DIR": str(folder / "model"), "QDRANT_GRPC_PORT": str(server.grpc_port), **OPEN_GATE}
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(qdrant_connection, "BATCH", Patience(30.0))
+        yield Place(folder, server, monkeypatch)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command, check its exit code, and return what it said."""
+
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        capsys.readouterr()
+        found = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert found == code, said.out + said.err
+        assert said.err.startswith("error: ") if code else not said.err
+        return said.out + said.err
+
+    return run
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "talks.jsonl", ROWS)
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "changed.jsonl", CHANGED)
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """An embedded index of ROWS and a snapshot of it. Nobody changes them."""
+    with passing_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        use_word_encoder(patch)
+        patch.setenv("INDEX_DIR", str(folder / "taken"))
+        assert main(["sync", str(write_jsonl(folder / "talks.jsonl", ROWS))]) == 0
+        assert main(["snapshot", str(folder / "talks.tar")]) == 0
+        yield folder
+
+
+@pytest.fixture
+def taken(place: Place, made: Path) -> Path:
+    """A snapshot of an embedded index of ROWS, which is still in use."""
+    copied(made / "taken", place.folder / "taken")
+    place.use("embedded", "taken")
+    return copied(made / "talks.tar", place.folder / "talks.tar")
+
+
+def live(settings: SearchSettings) -> tuple[Manifest, list[EmbeddedVideo]]:
+    """Read all that is live."""
+
+    async def read() -> tuple[Manifest, list[EmbeddedVideo]]:
+        async with open_store(settings) as store, store.hold_live() as held:
+            return held.manifest, [video async for video in held.videos()]
+
+    return asyncio.run(read())
+
+
+def tree(index_dir: Path) -> dict[str, str]:
+    """Every file of an index and a digest of its content, but for the lock and the log of runs.
+
+    Opening a file may fill a hole of it with zeros, which is the same content.
+    """
+    found = {}
+    for path in index_dir.rglob("*"):
+        if path.is_file() and path.name not in ("lock", "runs.json"):
+            with path.open("rb") as file:
+                digest = hashlib.sha256(msgspec.msgpack.encode(list(parts_of({"": file}))))
+            found[path.relative_to(index_dir).as_posix()] = digest.hexdigest()
+    return found
+
+
+@pytest.mark.parametrize("to", ENGINES)
+@pytest.mark.parametrize("of", ENGINES)
+def test_from_each_engine_to_each(
+    place: Place, run: Run, catalogue: Path, changed: Path, of: str, to: str
+) -> None:
+    source = place.use(of, "source")
+    run("sync", catalogue)
+    manifest, videos = live(source)
+    said = run("snapshot", place.folder / "talks.tar")
+    size = (place.folder / "talks.tar").stat().st_size
+    assert f"talks.tar, {size / 1e6:,.1f} MB, in " in said
+    assert (
+        f": version {manifest.index_version} with 5 videos and {manifest.counts.passages} passages." in said
+    )
+
+    target = place.use(to, "target")
+    run("sync", changed)
+    before, _ = live(target)
+    said = run("restore", place.folder / "talks.tar")
+    assert "There is no exported model in " in said
+    restored, found = live(target)
+    assert f"Live: version {restored.index_version}, which is {manifest.index_version} restored." in said
+    assert f"The version {before.index_version} is kept for a roll back." in said
+    assert_same_videos(found, videos)
+    assert restored.index_version not in (manifest.index_version, before.index_version)
+    assert msgspec.structs.replace(restored, index_version=manifest.index_version) == manifest
+
+    # It goes on from there as if nothing had been: nothing to do, something to do, and back.
+    assert "Nothing to do: the index holds all of this already." in run("sync", catalogue)
+    status = run("status")
+    assert f"live: {restored.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC" in status
+    assert f"published {restored.index_version} restored 5 (restore {place.folder / 'talks.tar'})" in status
+    run("rollback")
+    assert live(target)[0].index_version == before.index_version
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_live_version_may_be_wiped_or_be_the_very_one(
+    place: Place, run: Run, catalogue: Path, engine: str
+) -> None:
+    """A running API sees by its version that it is another: so it is, also where it holds the same."""
+    settings = place.use(engine, "same")
+    run("sync", catalogue)
+    manifest, videos = live(settings)
+    snapshot = place.folder / "talks.tar"
+    run("snapshot", snapshot)
+    run("restore", snapshot)
+    assert live(settings)[0].index_version != manifest.index_version
+    settings = place.use(engine, "wiped")
+    said = run("restore", snapshot)
+    assert "kept for a roll back" not in said
+    assert_same_videos(live(settings)[1], videos)
+
+
+def test_the_same_engine_gets_the_same_files_unless_told_not_to(place: Place, run: Run, taken: Path) -> None:
+    def graphs(settings: SearchSettings) -> set[str]:
+        pointer = Generations(settings.index_dir).pointer()
+        assert pointer
+        folder = Generations(settings.index_dir).folder(pointer.live)
+        return {path for path in tree(folder) if "/segments/" in path}
+
+    source = graphs(SearchSettings.from_environment(os.environ))
+    target = place.use("embedded", "target")
+    assert "Writing videos" not in run("restore", taken)
+    assert graphs(target) == source
+    said = run("restore", taken, "--rebuild")
+    assert "Writing videos: 5 of 5" in said
+    assert not graphs(target) & source
+
+
+def test_files_of_another_version_of_the_engine_are_left_alone(place: Place, run: Run, taken: Path) -> None:
+    def age(members: Members) -> None:
+        snapshot = msgspec.json.decode(members[FIRST])
+        members[FIRST] = msgspec.json.encode({**snapshot, "engine_files": "qdrant-edge 0.1"})
+
+    settings = place.use("embedded", "target")
+    said = run("restore", remade(taken, place.folder / "older.tar", age))
+    assert "Its files were written by qdrant-edge 0.1, and here is qdrant-edge " in said
+    assert "Writing videos: 5 of 5" in said
+    assert len(live(settings)[1]) == 5
+
+
+def test_a_dry_run_checks_and_changes_nothing(place: Place, run: Run, taken: Path) -> None:
+    before = tree(place.folder / "taken")
+    assert "The snapshot is whole. Nothing was changed: this was a dry run." in run(
+        "restore", taken, "--dry-run"
+    )
+    assert tree(place.folder / "taken") == before
+    assert "(restore " not in run("status")
+
+
+# What cannot be restored.
+
+
+def damaged(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 16
+    path.write_bytes(content)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def of_another_kind(path: Path) -> None:
+    path.write_bytes(b"PK\3\4 something else")
+
+
+def newer(path: Path) -> None:
+    change_first(path, format=FORMAT + 1)
+
+
+def of_another_schema(path: Path) -> None:
+    change_manifest(path, schema_version=99)
+
+
+def of_fewer_videos(path: Path) -> None:
+    change_manifest(path, counts={"videos": 4, "passages": 9, "videos_with_transcript": 4})
+
+
+def of_another_dimension(path: Path) -> None:
+    change_manifest(path, model={"name": "words", "weights_sha256": "0" * 64, "dimension": 17})
+
+
+def change_first(path: Path, **changes: object) -> None:
+    def change(members: Members) -> None:
+        members[FIRST] = msgspec.json.encode({**msgspec.json.decode(members[FIRST]), **changes})
+
+    remade(path, path, change)
+
+
+def change_manifest(path: Path, **changes: object) -> None:
+    def change(members: Members) -> None:
+        snapshot = msgspec.json.decode(members[FIRST])
+        members[FIRST] = msgspec.json.encode({**snapshot, "manifest": {**snapshot["manifest"], **changes}})
+
+    remade(path, path, change)
+
+
+def with_a_vector_that_is_none(path: Path) -> None:
+    def change(members: Members) -> None:
+        videos = msgspec.msgpack.decode(members["videos/00000000.msgpack"])
+        videos[2][2] = np.full(len(videos[2][2]) // 4, np.nan, "<f4").tobytes()
+        members["videos/00000000.msgpack"] = msgspec.msgpack.encode(videos)
+
+    remade(path, path, change)
+
+
+def with_videos_that_are_none(path: Path) -> None:
+    remade(path, path, lambda members: members.update({"videos/00000000.msgpack": b"\x91\x80"}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "told"),
+    [
+        (damaged, 3, "is damaged or cut short"),
+        (cut_short, 3, "is damaged or cut short"),
+        (of_another_kind, 3, "is no snapshot of an index"),
+        (Path.unlink, 3, "cannot be read: No such file"),
+        (newer, 3, f"is a snapshot of format {FORMAT + 1}"),
+        (of_another_schema, 4, "has schema version 99"),
+        (of_fewer_videos, 3, "its manifest says 4 with 9"),
+        (of_another_dimension, 3, "a vector has 32 numbers and should have 34"),
+        (with_a_vector_that_is_none, 3, "is not of length 1"),
+        (with_videos_that_are_none, 3, "a member with videos cannot be read"),
+    ],
+)
+def test_what_cannot_be_restored_is_refused_before_anything_is_touched(
+    place: Place, run: Run, taken: Path, spoil: Callable[[Path], None], code: int, told: str
+) -> None:
+    before = tree(place.folder / "taken")
+    spoil(taken)
+    for option in ("--dry-run", "--rebuild"):
+        said = run("restore", taken, option, code=code)
+        assert told in said
+        assert said.endswith("\n")
+        assert "Traceback" not in said
+    assert tree(place.folder / "taken") == before
+    assert "(restore " not in run("status")
+    place.use("stand-in", "untouched")
+    place.server.faults.forget()
+    run("restore", taken, code=code)
+    assert place.server.seen == []
+
+
+def test_another_model_than_the_one_here_is_refused(
+    place: Place, run: Run, taken: Path, model_dir: Path
+) -> None:
+    before = tree(place.folder / "taken")
+    place.patch.setenv("MODEL_DIR", str(model_dir))
+    said = run("restore", taken, code=4)
+    assert "was built with words (16 dimensions" in said
+    assert "all-MiniLM-L6-v2 (384 dimensions" in said
+    assert tree(place.folder / "taken") == before
+
+
+def outside(_: list[FilePart]) -> list[FilePart]:
+    return [FilePart("../../../outside", 1, 0, b"x")]
+
+
+def enormous(parts: list[FilePart]) -> list[FilePart]:
+    return [msgspec.structs.replace(parts[0], size=1 << 60)]
+
+
+def of_no_videos(parts: list[FilePart]) -> list[FilePart]:
+    return [part for part in parts if part.path.startswith("passages/")]
+
+
+def cut_off(parts: list[FilePart]) -> list[FilePart]:
+    return [part for part in parts if not part.path.endswith("segment.json")]
+
+
+@pytest.mark.parametrize("change", [outside, enormous, of_no_videos, cut_off])
+def test_files_that_are_no_index_never_go_live(
+    place: Place, run: Run, taken: Path, change: Callable[[list[FilePart]], list[FilePart]]
+) -> None:
+    def spoil(members: Members) -> None:
+        parts = [
+            part
+            for name in list(members)
+            if name.startswith("engine/")
+            for part in msgspec.msgpack.decode(members.pop(name), type=list[FilePart])
+        ]
+        members["engine/00000001.msgpack"] = msgspec.msgpack.encode(change(parts))
+
+    before = tree(place.folder / "taken")
+    spoilt = remade(taken, place.folder / "spoilt.tar", spoil)
+    assert main(["restore", str(spoilt)]) in (3, 4)
+    assert tree(place.folder / "taken") == before
+    assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar", "spoilt.tar"}
+    # Its videos are whole, and another engine, or a rebuild, has no use for its files.
+    run("restore", spoilt, "--rebuild")
+
+
+# What may happen to a snapshot on its way.
+
+
+def test_a_file_that_is_there_stays_until_the_new_one_is_whole(
+    place: Place, run: Run, taken: Path, changed: Path
+) -> None:
+    old = taken.read_bytes()
+    assert "talks.tar is there already. Name another file, or add --replace" in run("snapshot", taken, code=4)
+    run("sync", changed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingest.snapshot.SnapshotWriter.finish", stop)
+        assert "error: Stopped." in run("snapshot", taken, "--replace", code=4)
+    assert taken.read_bytes() == old
+    # What a killed one left is cleared; what another one is still writing is not.
+    left, held = (taken.with_name(f".talks.tar.{n}.unfinished") for n in (1, 2))
+    left.write_bytes(b"half")
+    with held.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        run("snapshot", taken, "--replace")
+        assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar", held.name}
+    run("restore", taken)
+    assert len(live(SearchSettings.from_environment(os.environ))[1]) == 6
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("taken")
+def test_without_an_index_or_a_place_for_it_there_is_no_snapshot(place: Place, run: Run) -> None:
+    assert "No such file or directory" in run("snapshot", place.folder / "absent" / "talks.tar", code=4)
+    assert "is there already" in run("snapshot", place.folder, "--replace", code=4)
+    for engine in ENGINES:
+        place.use(engine, "none")
+        assert "There is no index in " in run("snapshot", place.folder / "new.tar", code=4)
+    assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar"}
+
+
+def test_a_version_that_a_run_did_not_end_is_no_backup(
+    place: Place, run: Run, catalogue: Path, changed: Path
+) -> None:
+    place.use("stand-in", "partial")
+    run("sync", catalogue)
+    with place.server.faults.on(answering(500), where=lambda seen: seen.path.endswith("/UpdateBatch")):
+        run("sync", changed, code=4)
+    snapshot = place.folder / "talks.tar"
+    assert "The live version is not whole" in run("snapshot", snapshot, code=4)
+    assert not snapshot.exists()
+    run("sync", changed)
+    run("snapshot", snapshot)
+
+
+def test_on_a_server_no_run_writes_while_a_snapshot_is_taken(place: Place, run: Run, catalogue: Path) -> None:
+    place.use("stand-in", "locked")
+    place.patch.setenv("QDRANT_COLLECTION", "locked")
+    run("sync", catalogue)
+    place.server.faults.forget()
+    run("snapshot", place.folder / "talks.tar")
+    seen = [request.path.rpartition("/")[2] for request in place.server.seen]
+    assert seen.index("Create") < seen.index("Scroll") < len(seen) - 1 - seen[::-1].index("Delete")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, place.server.url], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            for command in (["snapshot", "--replace"], ["restore"]):
+                said = run(*command, place.folder / "talks.tar", code=4)
+                assert f"Another ingest run is at work on this index: process {holder.pid} of" in said
+        finally:
+            holder.kill()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_snapshot_that_is_killed_leaves_no_half_file_under_its_name(
+    place: Place, run: Run, taken: Path, step: int
+) -> None:
+    # Below the index folder, where each change ends the process in its turn.
+    index_dir = place.folder / "taken"
+    before, path = tree(index_dir), index_dir / "talks.tar"
+    killed = run_module("tests.support.stopping_sync", str(step), "snapshot", path, **dict(os.environ))
+    assert killed.returncode == EXIT_CODE, killed.stderr
+    assert not path.exists()
+    left = [*index_dir.glob(".talks.tar.*.unfinished")]
+    assert len(left) == (step > 1)
+    run("snapshot", path)
+    assert [*index_dir.glob(".talks.tar.*")] == []
+    run("restore", path, "--dry-run")
+    path.unlink()
+    assert tree(index_dir) == before
+    assert taken
+
+
+# What may happen to a restore on its way.
+
+
+@pytest.mark.parametrize("step", [2, 5, 8, 11])
+def test_a_restore_that_is_killed_leaves_a_whole_version_live(
+    place: Place, run: Run, taken: Path, changed: Path, step: int
+) -> None:
+    settings = place.use("embedded", "taken")
+    run("sync", changed)
+    before, videos = live(settings)
+    killed = run_module("tests.support.stopping_sync", str(step), "restore", taken, **dict(os.environ))
+    assert killed.returncode == EXIT_CODE, killed.stderr
+    now, found = live(settings)
+    assert len(found) == (6 if now.index_version == before.index_version else 5)
+    if len(found) == 6:
+        assert_same_videos(found, videos)
+    run("restore", taken)
+    assert len(live(settings)[1]) == 5
+    assert [*settings.index_dir.glob("building/*")] == []
+
+
+def test_a_restore_may_lose_the_server_at_any_request(
+    place: Place, run: Run, taken: Path, changed: Path
+) -> None:
+    settings = place.use("stand-in", "lost")
+    prefix = settings.qdrant.collection if settings.qdrant else ""
+    run("sync", changed)
+    _, videos = live(settings)
+    for after in itertools.count(step=9):
+        place.server.faults.start(GONE, where=of_the_index, after=after)
+        code = main(["restore", str(taken)])
+        place.server.faults.clear()
+        place.server.listen()
+        if code == 0:
+            break
+        assert code == 4
+        found = live(settings)[1]
+        if len(found) == 6:
+            assert_same_videos(found, videos)
+        else:
+            assert len(found) == 5
+    assert after > 15
+    assert len(live(settings)[1]) == 5
+    assert len(collections_of(place.server, f"{prefix}-")) == 4
+
+
+def test_a_version_that_does_not_find_its_videos_is_not_published(
+    place: Place, run: Run, taken: Path, changed: Path
+) -> None:
+    for engine in ENGINES:
+        settings = place.use(engine, "unverified")
+        run("sync", changed)
+        before = live(settings)[0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ingest.restore.finds", found_nothing)
+            said = run("restore", taken, code=4)
+        assert "In the new version, 5 of 5 titles no longer find their own videos" in said
+        assert "It was thrown away and the live index is as it was." in said
+        assert live(settings)[0] == before
+        assert f"failed (restore {taken}): In the new version" in run("status")
+
+
+async def found_nothing(*_: object) -> bool:
+    return False
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_snapshot_of_what_does_not_hold_together_is_not_made(place: Place, run: Run) -> None:
+    settings = SearchSettings.from_environment(os.environ)
+    generations = Generations(settings.index_dir)
+    pointer = generations.pointer()
+    assert pointer
+    path = generations.folder(pointer.live) / "manifest.json"
+    manifest = generations.manifest(pointer.live)
+    fewer = msgspec.structs.replace(manifest.counts, passages=1)
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, counts=fewer)))
+    said = run("snapshot", place.folder / "new.tar", code=4)
+    assert "and its manifest says 5 with 1. Build the index again" in said
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, schema_version=99)))
+    assert "has schema version 99" in run("snapshot", place.folder / "new.tar", code=4)
+    assert not (place.folder / "new.tar").exists()
+
+
+# Under a running API.
+
+
+def test_a_running_api_takes_a_restored_version_up_without_an_error(
+    small_index: tuple[Path, str], model_dir: Path, folder: Path
+) -> None:
+    ingest = Ingest(copied(small_index[0], folder / "index"), model_dir.resolve())
+    piano = {"video_id": "piano", "title": "Tuning a piano", "transcript": LONG}
+    more = write_jsonl(folder / "more.jsonl", [piano])
+    with running_api(ingest.index_dir, ingest.model_dir) as api:
+
+        def search() -> tuple[str, list[str]]:
+            answer = api.get("/v1/search", query="tuning a piano")
+            assert answer.status_code == 200, answer.text
+            body = answer.json()
+            return body["index_version"], [video["video_id"] for video in body["videos"]]
+
+        first, found = search()
+        assert "piano" not in found
+        ingest.done("snapshot", folder / "talks.tar")
+        ingest.done("sync", more)
+        eventually(lambda: search()[1][0] == "piano" or None)
+        restoring = ingest.start("restore", folder / "talks.tar")
+        while restoring.poll() is None:
+            search()
+        _, errors = restoring.communicate()
+        assert restoring.returncode == 0, errors
+        version, found = eventually(lambda: ((now := search())[1][0] != "piano" and now) or None)
+        assert version != first
+        assert "piano" not in found
