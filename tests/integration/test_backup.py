@@ -180,7 +180,7 @@ def test_from_each_engine_to_each(
     assert "Nothing to do: the index holds all of this already." in run("sync", catalogue)
     status = run("status")
     assert f"live: {restored.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC" in status
-    assert f"published {restored.index_version} restored 5 (restore {place.folder / 'talks.tar'})" in status
+    assert f"published {restored.index_version} restored 5 ({place.folder / 'talks.tar'})" in status
     run("rollback")
     assert live(target)[0].index_version == before.index_version
 
