@@ -535,7 +535,7 @@ def test_a_version_that_does_not_find_its_videos_is_not_published(
         assert "In the new version, 5 of 5 titles no longer find their own videos" in said
         assert "It was thrown away and the live index is as it was." in said
         assert live(settings)[0] == before
-        assert f"failed (restore {taken}): In the new version" in run("status")
+        assert f"failed ({taken}): In the new version" in run("status")
 
 
 async def found_nothing(*_: object) -> bool:
