@@ -69,6 +69,12 @@ def parse_caption_name(name: str, *, stem: str | None = None) -> CaptionName:
     return CaptionName(rest, language, automatic or original, original)
 
 
+def caption_language(tag: str) -> str | None:
+    """Return the language that a downloader's name for a track says: `en-orig` is `en`."""
+    found = _LANGUAGE.fullmatch(tag)
+    return _plain_language(*found.groups()) if found else None
+
+
 def _split_end(name: str) -> list[str]:
     """Split off what a name says about its text, from the end, so long as something is left."""
     ends: list[str] = []
