@@ -119,18 +119,28 @@ def read_bare(stem: str, tracks: Sequence[CaptionTrack]) -> Iterator[RawRow]:
     """Read the first of a video's tracks that can be read; else its first one's rows say what is wrong."""
     failures: list[RawRow] = []
     for track in tracks:
-        rows = list(rows_of_file(track, stem))
-        if any(row.values is not None for row in rows):
+        rows = rows_of_file(track, stem)
+        # Up to the first good one: a dump may have more rows than memory holds.
+        begun = list(_up_to_first_good(rows))
+        if begun[-1].values is not None:
             passed_over = tuple(
                 tell(problem.place, problem.video_id, (problem.reason_code, problem.message, "warning"))
                 for failure in failures
                 for problem in failure.problems
             )
-            yield RawRow(rows[0].place, rows[0].values, passed_over + rows[0].problems)
-            yield from rows[1:]
+            yield RawRow(begun[0].place, begun[0].values, passed_over + begun[0].problems)
+            yield from begun[1:]
+            yield from rows
             return
-        failures += rows
+        failures += begun
     yield from failures[:1]
+
+
+def _up_to_first_good(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    for row in rows:
+        yield row
+        if row.values is not None:
+            return
 
 
 def read_known(
