@@ -17,6 +17,15 @@ _KINDS: Final = (
     f"give a file that ends in {', '.join(TABLES)} or, for captions, in {', '.join(CAPTION_SUFFIXES)}, "
     "or a folder of caption files"
 )
+_OTHER_KINDS: Final = {
+    INFO_ENDING: "is what yt-dlp wrote about one video; give the folder that it is in",
+    ".parquet.gz": "is gzipped parquet; unpack it, parquet is packed inside already",
+    ".gz": "is gzipped; unpack it: of gzipped files "
+    f"{', '.join(ending for ending in TABLES if ending.endswith('.gz'))} are read",
+    ".tsv": "cannot tell what kind of file this is; a table with tabs between its cells is read where its "
+    "name ends in .csv",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet; save it as csv"),
+}
 
 
 class Source(Protocol):
@@ -66,8 +75,9 @@ def _open_file(path: Path) -> Source:
     for ending, table in TABLES.items():
         if name.endswith(ending):
             return table(path)
-    if name.endswith(INFO_ENDING):
-        raise SourceError(f"{path}: is what yt-dlp wrote about one video; give the folder that it is in")
+    for ending, what in _OTHER_KINDS.items():
+        if name.endswith(ending):
+            raise SourceError(f"{path}: {what}")
     if name.endswith(CAPTION_SUFFIXES):
         return CaptionFile(path)
     raise SourceError(f"{path}: cannot tell what kind of file this is; {_KINDS}")
