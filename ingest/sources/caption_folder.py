@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.errors import SourceError
 from ingest.fields import is_absent
 from ingest.rows import Place, RawRow, file_name
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES, CaptionTrack, order_tracks
@@ -43,17 +42,13 @@ class CaptionFolder:
     its `video_id` (or `id`) is the id in the files' names, or its `file` names them; its other columns are
     the catalogue's.
 
-    Raises SourceError where there is no caption file, or the list cannot be read.
+    Raises SourceError where the list cannot be read.
     """
 
     def __init__(self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES) -> None:
         self._languages = languages
         self._videos = group_by_stem(caption_files(path))
-        if not self._videos:
-            raise SourceError(
-                f"{path}: has no {', '.join(CAPTION_SUFFIXES)} file in it; give the folder that holds them"
-            )
-        listed = next((file for file in path.iterdir() if file.name.lower() == LIST_NAME), None)
+        listed = list_of(path)
         self._list = CsvTable(listed, renamed=_OTHER_NAMES) if listed else None
 
     def rows(self) -> Iterator[RawRow]:
@@ -84,6 +79,11 @@ def _stem_of(values: Any, stems: dict[str, list[CaptionTrack]]) -> str | None:
         if stem and stem in stems:
             return stem
     return None
+
+
+def list_of(folder: Path) -> Path | None:
+    """Return the list that lies beside the caption files, if there is one."""
+    return next((file for file in folder.iterdir() if file.name.lower() == LIST_NAME), None)
 
 
 def caption_files(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ INFO_ENDING: Final = ".info.json"
 _YOUTUBE_ID_LENGTH: Final = 11
 _NOT_DOWNLOADED: Final = (
     "it lists captions in {}, which were asked for, and no file here holds them; the index keeps what it "
-    "has: download them again, or give this file in a folder of its own, and the video goes in by its title "
+    "has: download them again, or give this file in a folder elsewhere, and the video goes in by its title "
     "alone"
 )
 

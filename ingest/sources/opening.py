@@ -7,9 +7,10 @@ from typing import Final, Protocol
 from ingest.errors import SourceError
 from ingest.rows import RawRow
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
-from ingest.sources.caption_folder import CaptionFile, CaptionFolder
+from ingest.sources.caption_folder import CaptionFile
 from ingest.sources.caption_names import CAPTION_SUFFIXES
-from ingest.sources.downloads import INFO_ENDING, DownloadsFolder, is_info_file
+from ingest.sources.downloads import INFO_ENDING
+from ingest.sources.folder_tree import FolderTree
 from ingest.sources.tables import TABLES
 from ingest.sources.youtube import PREFIX, YouTube
 
@@ -58,16 +59,10 @@ def open_source(
         if not path.exists():
             raise SourceError(f"{path}: there is no such file or folder; check the path")
         if path.is_dir():
-            return _open_folder(path, languages)
+            return FolderTree(path, languages=languages)
         return _open_file(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-
-
-def _open_folder(path: Path, languages: Sequence[str]) -> Source:
-    if any(is_info_file(file) for file in path.iterdir()):
-        return DownloadsFolder(path, languages=languages)
-    return CaptionFolder(path, languages=languages)
 
 
 def _open_file(path: Path) -> Source:

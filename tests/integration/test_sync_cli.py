@@ -279,7 +279,7 @@ def nowhere(folder: Path) -> tuple[Path, str]:
 
 def of_another_kind(folder: Path) -> tuple[Path, str]:
     (folder / "talks.xlsx").write_bytes(b"PK")
-    return folder / "talks.xlsx", "cannot tell what kind of file this is"
+    return folder / "talks.xlsx", "is a spreadsheet; save it as csv"
 
 
 @pytest.mark.parametrize("make", [garbage, cut_short, without_a_title, nowhere, of_another_kind])

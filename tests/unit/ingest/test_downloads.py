@@ -290,8 +290,8 @@ def test_captions_that_others_have_and_one_lacks_are_a_failed_fetch(tmp_path: Pa
     assert problem.video_id == "b"
     assert str(problem) == (
         f"{tmp_path / 'b.info.json'}, field cues: it lists captions in en, which were asked for, and no file "
-        "here holds them; the index keeps what it has: download them again, or give this file in a folder of "
-        "its own, and the video goes in by its title alone"
+        "here holds them; the index keeps what it has: download them again, or give this file in a folder "
+        "elsewhere, and the video goes in by its title alone"
     )
 
 
