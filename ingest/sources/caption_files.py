@@ -16,7 +16,9 @@ from ingest.sources.decoding import CaptionFileError, Telling, read_caption_text
 from ingest.sources.json_dumps import is_large_dump, read_dump
 from ingest.sources.json_transcripts import parse_json_transcripts
 from ingest.sources.subtitles import Transcript, parse_subtitles
+from ingest.sources.ttml import looks_like_ttml, parse_ttml
 
+_TTML_SUFFIXES: Final = frozenset({".ttml", ".dfxp"})
 _NO_CUES: Final = "has no line with times that a text follows; check the file"
 _NUMBERED: Final = (
     "has neither an id nor a title of its own, so its place in the file is its id, and moves when others are "
@@ -38,6 +40,11 @@ def read_transcripts(path: Path) -> tuple[list[Transcript], tuple[Telling, ...]]
             # A caption may begin with a bracket, so a subtitle file is only tried as JSON.
             if suffix.startswith(".json"):
                 raise
+    if suffix in _TTML_SUFFIXES or looks_like_ttml(text):
+        transcript = parse_ttml(text)
+        if not transcript.cues:
+            raise CaptionFileError("no-cues", _NO_CUES)
+        return [transcript], telling
     transcript = parse_subtitles(text, commas=suffix == ".sbv")
     if not transcript.cues:
         transcript = parse_subtitles(text, commas=suffix != ".sbv")

@@ -6,7 +6,7 @@
 import re
 from typing import Final, NamedTuple
 
-CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".json3", ".json")
+CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".ttml", ".dfxp", ".json3", ".json")
 """The endings of files that are read as captions. json3 has exact times, so among equals it comes first."""
 
 LIVE_CHAT: Final = "live_chat"
