@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from ingest.sources.kept_captions import KeptCaptions
+from retrieval.video import CaptionKind
 
 BLOCKED_IN_A_ROW: Final = 3
 """After how many videos in a row that were blocked no other is asked for."""
@@ -24,7 +25,7 @@ class Captions(msgspec.Struct, frozen=True):
     """The captions of one video in one language, made by a person or by YouTube."""
 
     language: str
-    kind: Literal["manual", "automatic"]
+    kind: CaptionKind
     lines: Sequence[CaptionLine]
 
 
