@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 
 from ingest.rows import file_name
-from ingest.sources.caption_folder import LIST_NAME, caption_files
+from ingest.sources.caption_folder import LIST_NAME, caption_files, list_of
 from ingest.sources.caption_names import CAPTION_SUFFIXES, LIVE_CHAT, without_suffix
 from ingest.sources.downloads import is_info_file
+from ingest.sources.folder_tree import folders_in
 from ingest.sources.tables import TABLES
 
 _TABLES = tuple(TABLES)
@@ -36,16 +37,18 @@ def read_folder(folder: Path) -> WatchedFolder:
     """
     entries = [path for path in sorted(folder.iterdir()) if is_read(path.name)]
     lost = [path for path in entries if path.is_symlink() and not path.exists()]
-    captions = caption_files(folder)
+    inner = list(folders_in(folder))
+    captions = [file for one in inner for file in caption_files(one)]
     tables = [path for path in entries if path.name.lower().endswith(_TABLES) and path.is_file()]
     lists = [path for path in tables if captions and path.name.lower() == LIST_NAME]
     tables = [path for path in tables if path not in lists]
     # What a downloader knows of its videos stands for the list.
     unread = lists if any(map(is_info_file, captions)) else []
-    read = [path for path in (*tables, *lists, *captions) if path not in unread]
+    inner_lists = [found for one in inner[1:] if (found := list_of(one))]
+    read = [path for path in (*tables, *lists, *inner_lists, *captions) if path not in unread]
     return WatchedFolder(
         sources=(*tables, *([folder] if captions else [])),
-        state=frozenset(map(_stamp, read)) | frozenset((path.name,) for path in lost),
+        state=frozenset(_stamp(path, folder) for path in read) | frozenset((path.name,) for path in lost),
         passed_over=tuple(file_name(path) for path in lost),
         notice=_notice(tables, captions, unread),
     )
@@ -61,13 +64,14 @@ def is_read(name: str) -> bool:
     return lowered.endswith(_TABLES)
 
 
-def _stamp(path: Path) -> tuple[str | int, ...]:
+def _stamp(path: Path, folder: Path) -> tuple[str | int, ...]:
+    name = str(path.relative_to(folder))
     try:
         found = path.stat()
     except FileNotFoundError:  # It has gone just now.
-        return (path.name,)
+        return (name,)
     # Another file may be put in a file's place with its length and its date.
-    return (path.name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return (name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def _notice(tables: Sequence[Path], captions: Sequence[Path], unread: Sequence[Path]) -> str | None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from ingest.sources.caption_names import CAPTION_SUFFIXES
+from retrieval.video import CaptionKind
 
 DEFAULT_LANGUAGES: Final = ("en",)
-
-CaptionKind = Literal["manual", "automatic"]
 
 _KIND_ORDER: Final[tuple[CaptionKind | None, ...]] = ("manual", None, "automatic")
 _FORMAT_ORDER: Final = (".json3", *(suffix for suffix in CAPTION_SUFFIXES if suffix != ".json3"))
@@ -35,10 +34,8 @@ def order_tracks(
 
     def rank(track: CaptionTrack) -> tuple[object, ...]:
         language = track.language or spoken
-        asked = [number for number, wanted in enumerate(languages) if _is_in(language, wanted)]
-        is_main = language is None or _is_in(language, spoken)
         return (
-            asked[0] if asked else len(languages) + (not is_main),
+            language_rank(track.language, languages, spoken),
             _KIND_ORDER.index(track.kind),
             not any(language == wanted for wanted in languages),
             not track.is_original,
@@ -47,6 +44,14 @@ def order_tracks(
         )
 
     return sorted(tracks, key=rank)
+
+
+def language_rank(language: str | None, languages: Sequence[str], spoken: str | None) -> int:
+    """Return the place of a language among those asked for; then comes the spoken one, then every other."""
+    language = language or spoken
+    asked = [number for number, wanted in enumerate(languages) if _is_in(language, wanted)]
+    is_main = language is None or _is_in(language, spoken)
+    return asked[0] if asked else len(languages) + (not is_main)
 
 
 def _is_in(language: str | None, wanted: str | None) -> bool:

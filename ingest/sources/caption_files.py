@@ -1,18 +1,29 @@
 """One caption file: read as what its name says it is, else as what it turns out to be, and made into rows."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ingest.fields import clean_text, is_absent
 from ingest.rows import Place, RawRow, RowProblem, Severity, file_name
+from ingest.sources import decoding
 from ingest.sources.caption_choice import CaptionTrack
 from ingest.sources.caption_names import id_and_title
 from ingest.sources.decoding import CaptionFileError, Telling, read_caption_text
+from ingest.sources.json_dumps import is_large_dump, read_dump
 from ingest.sources.json_transcripts import parse_json_transcripts
 from ingest.sources.subtitles import Transcript, parse_subtitles
+from ingest.sources.ttml import looks_like_ttml, parse_ttml
 
-_NO_CUES = "has no line with times that a text follows; check the file"
+_TTML_SUFFIXES: Final = frozenset({".ttml", ".dfxp"})
+_NO_CUES: Final = "has no line with times that a text follows; check the file"
+_NUMBERED: Final = (
+    "has neither an id nor a title of its own, so its place in the file is its id, and moves when others are "
+    "added before it; give each a video_id"
+)
 
 
 def read_transcripts(path: Path) -> tuple[list[Transcript], tuple[Telling, ...]]:
@@ -29,6 +40,11 @@ def read_transcripts(path: Path) -> tuple[list[Transcript], tuple[Telling, ...]]
             # A caption may begin with a bracket, so a subtitle file is only tried as JSON.
             if suffix.startswith(".json"):
                 raise
+    if suffix in _TTML_SUFFIXES or looks_like_ttml(text):
+        transcript = parse_ttml(text)
+        if not transcript.cues:
+            raise CaptionFileError("no-cues", _NO_CUES)
+        return [transcript], telling
     transcript = parse_subtitles(text, commas=suffix == ".sbv")
     if not transcript.cues:
         transcript = parse_subtitles(text, commas=suffix != ".sbv")
@@ -46,26 +62,92 @@ def tell(place: Place, video_id: str | None, telling: Telling) -> RowProblem:
 def rows_of_file(track: CaptionTrack, stem: str) -> Iterator[RawRow]:
     """Read a caption file that nothing else tells of: id and title are its name's, unless it has its own.
 
-    A dump gives a row for each of its transcripts; those without an id of their own are numbered.
+    A dump gives a row for each of its transcripts. One without an id of its own gets it from its title, so
+    that it stays when others are added or taken out; one without a title either is numbered.
     """
     place = Place(file_name(track.path))
     video_id, title = id_and_title(stem)
     try:
+        if dump := _large_dump(track.path):
+            yield from _rows_of_dump(track, stem, dump, None)
+            return
         transcripts, telling = read_transcripts(track.path)
+        if len(transcripts) > 1:
+            yield from _rows_of_dump(track, stem, transcripts, telling)
+            return
+    except OSError as error:
+        told: Telling = ("unreadable", f"cannot be read ({error.strerror}); check the file", "rejected")
+        yield RawRow(place, None, (tell(place, video_id, told),))
     except CaptionFileError as error:
         yield RawRow(place, None, (tell(place, video_id, (error.code, str(error), "rejected")),))
-        return
+    else:
+        values = {"video_id": video_id, "title": title} | transcripts[0].details
+        yield _row_of(place, values, track, transcripts[0], telling)
+
+
+def _large_dump(path: Path) -> Iterator[Transcript] | None:
+    """Open a file that is large and a dump; None for another, which can be read whole.
+
+    Raises CaptionFileError for one too large for that, OSError where it cannot be read.
+    """
+    if not is_large_dump(path):
+        return None
+    dump = read_dump(path)
+    try:
+        first = next(dump)
+    except CaptionFileError:
+        if path.stat().st_size > decoding.MAX_FILE_BYTES:
+            raise
+        return None
+    return chain([first], dump)
+
+
+def _rows_of_dump(
+    track: CaptionTrack,
+    stem: str,
+    transcripts: Iterable[Transcript],
+    telling: tuple[Telling, ...] | None,
+) -> Iterator[RawRow]:
+    """Make a row of each transcript; `telling` is None where the file was not looked at as a whole."""
+    name, title = id_and_title(stem)
+    titles: Counter[str] = Counter()
     for number, transcript in enumerate(transcripts, 1):
-        values = {"video_id": video_id, "title": title}
-        if len(transcripts) > 1:
-            place = Place(file_name(track.path), number)
-            values = {"video_id": f"{video_id}-{number}", "title": f"{title} {number}"}
-        values |= transcript.details
-        if not transcript.cues and (transcript.skipped or "title" not in transcript.details):
-            problem: Telling = ("no-cues", _why_no_cues(transcript), "rejected")
-            yield RawRow(place, None, (tell(place, values["video_id"], problem),))
-            continue
-        yield captioned_row(place, values, track, transcript, telling)
+        place = Place(file_name(track.path), number)
+        values = {"video_id": f"{name}-{number}", "title": f"{title} {number}"} | transcript.details
+        numbered: tuple[RowProblem, ...] = ()
+        if "video_id" not in transcript.details and "title" in transcript.details:
+            mark = blake2b(clean_text(values["title"]).encode(), digest_size=4).hexdigest()
+            titles[mark] += 1
+            again = f"-{titles[mark]}" if titles[mark] > 1 else ""
+            values["video_id"] = f"{name}-{mark}{again}"
+        elif "video_id" not in transcript.details:
+            numbered = (
+                RowProblem(
+                    place, clean_text(values["video_id"]), "video_id", "numbered-id", _NUMBERED, "note"
+                ),
+            )
+        told = _damage_of(transcript) if telling is None else telling
+        row = _row_of(place, values, track, transcript, told)
+        yield row if row.values is None else RawRow(place, row.values, (*numbered, *row.problems))
+
+
+def _damage_of(transcript: Transcript) -> tuple[Telling, ...]:
+    if not any("\N{REPLACEMENT CHARACTER}" in cue["text"] for cue in transcript.cues):
+        return ()
+    return (("damaged-text", "has damaged characters, shown as U+FFFD; save the file as UTF-8", "warning"),)
+
+
+def _row_of(
+    place: Place,
+    values: Mapping[str, Any],
+    track: CaptionTrack,
+    transcript: Transcript,
+    telling: tuple[Telling, ...],
+) -> RawRow:
+    if not transcript.cues and (transcript.skipped or "title" not in transcript.details):
+        problem: Telling = ("no-cues", _why_no_cues(transcript), "rejected")
+        return RawRow(place, None, (tell(place, values["video_id"], problem),))
+    return captioned_row(place, values, track, transcript, telling)
 
 
 def _why_no_cues(transcript: Transcript) -> str:
@@ -95,10 +177,7 @@ def captioned_row(
     transcript: Transcript,
     telling: tuple[Telling, ...],
 ) -> RawRow:
-    """Put what a file says beside what is known of its video; `language` is then that of the captions.
-
-    `caption_kind` is no column of the catalogue's yet: the row's check passes it over.
-    """
+    """Put what a file says beside what is known of its video; `language` is then that of the captions."""
     cues = Place(file_name(track.path))
     problems = [tell(cues, values["video_id"], one) for one in (*telling, *_about(transcript, track.path))]
     said = {

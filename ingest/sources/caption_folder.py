@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.errors import SourceError
 from ingest.fields import is_absent
 from ingest.rows import Place, RawRow, file_name
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES, CaptionTrack, order_tracks
@@ -43,17 +42,13 @@ class CaptionFolder:
     its `video_id` (or `id`) is the id in the files' names, or its `file` names them; its other columns are
     the catalogue's.
 
-    Raises SourceError where there is no caption file, or the list cannot be read.
+    Raises SourceError where the list cannot be read.
     """
 
     def __init__(self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES) -> None:
         self._languages = languages
         self._videos = group_by_stem(caption_files(path))
-        if not self._videos:
-            raise SourceError(
-                f"{path}: has no {', '.join(CAPTION_SUFFIXES)} file in it; give the folder that holds them"
-            )
-        listed = next((file for file in path.iterdir() if file.name.lower() == LIST_NAME), None)
+        listed = list_of(path)
         self._list = CsvTable(listed, renamed=_OTHER_NAMES) if listed else None
 
     def rows(self) -> Iterator[RawRow]:
@@ -84,6 +79,11 @@ def _stem_of(values: Any, stems: dict[str, list[CaptionTrack]]) -> str | None:
         if stem and stem in stems:
             return stem
     return None
+
+
+def list_of(folder: Path) -> Path | None:
+    """Return the list that lies beside the caption files, if there is one."""
+    return next((file for file in folder.iterdir() if file.name.lower() == LIST_NAME), None)
 
 
 def caption_files(folder: Path) -> list[Path]:
@@ -119,18 +119,28 @@ def read_bare(stem: str, tracks: Sequence[CaptionTrack]) -> Iterator[RawRow]:
     """Read the first of a video's tracks that can be read; else its first one's rows say what is wrong."""
     failures: list[RawRow] = []
     for track in tracks:
-        rows = list(rows_of_file(track, stem))
-        if any(row.values is not None for row in rows):
+        rows = rows_of_file(track, stem)
+        # Up to the first good one: a dump may have more rows than memory holds.
+        begun = list(_up_to_first_good(rows))
+        if begun[-1].values is not None:
             passed_over = tuple(
                 tell(problem.place, problem.video_id, (problem.reason_code, problem.message, "warning"))
                 for failure in failures
                 for problem in failure.problems
             )
-            yield RawRow(rows[0].place, rows[0].values, passed_over + rows[0].problems)
-            yield from rows[1:]
+            yield RawRow(begun[0].place, begun[0].values, passed_over + begun[0].problems)
+            yield from begun[1:]
+            yield from rows
             return
-        failures += rows
+        failures += begun
     yield from failures[:1]
+
+
+def _up_to_first_good(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    for row in rows:
+        yield row
+        if row.values is not None:
+            return
 
 
 def read_known(

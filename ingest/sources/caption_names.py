@@ -6,7 +6,7 @@
 import re
 from typing import Final, NamedTuple
 
-CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".json3", ".json")
+CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".ttml", ".dfxp", ".json3", ".json")
 """The endings of files that are read as captions. json3 has exact times, so among equals it comes first."""
 
 LIVE_CHAT: Final = "live_chat"
@@ -67,6 +67,12 @@ def parse_caption_name(name: str, *, stem: str | None = None) -> CaptionName:
             language = _plain_language(*found.groups())
             original = part.lower().endswith("-orig")
     return CaptionName(rest, language, automatic or original, original)
+
+
+def caption_language(tag: str) -> str | None:
+    """Return the language that a downloader's name for a track says: `en-orig` is `en`."""
+    found = _LANGUAGE.fullmatch(tag)
+    return _plain_language(*found.groups()) if found else None
 
 
 def _split_end(name: str) -> list[str]:

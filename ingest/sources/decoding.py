@@ -2,7 +2,7 @@
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from ingest.rows import Severity
 
@@ -47,13 +47,24 @@ def read_caption_text(path: Path) -> tuple[str, tuple[Telling, ...]]:
         raise CaptionFileError("no-cues", "is empty (0 bytes); download or export it again")
     if len(data) > MAX_FILE_BYTES:
         raise CaptionFileError(
-            "too-large", f"is larger than {MAX_FILE_BYTES // 2**20} MiB, no captions are; check the file"
+            "too-large",
+            f"is larger than {MAX_FILE_BYTES // 2**20} MiB, no video's captions are; check the file",
         )
     text, damaged = decode(data)
     if not damaged:
         return text, ()
     what = f"{damaged:,} damaged characters are shown as U+FFFD; save the file as UTF-8"
     return text, (("damaged-text", what, "warning"),)
+
+
+def open_caption_text(path: Path) -> TextIO:
+    """Open a file that is too large to be read whole. Raises OSError.
+
+    What is not of its encoding becomes U+FFFD.
+    """
+    with path.open("rb") as file:
+        encoding = _encoding(file.read(_SAMPLE_BYTES))
+    return path.open(encoding=encoding, errors="replace")
 
 
 def decode(data: bytes) -> tuple[str, int]:

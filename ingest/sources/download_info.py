@@ -12,6 +12,7 @@ import msgspec
 
 from ingest.sources.caption_names import id_and_title
 from ingest.sources.decoding import MAX_FILE_BYTES, CaptionFileError
+from retrieval.video import CaptionKind
 
 MAX_INFO_BYTES: Final = 256 * 1024 * 1024
 """With `--write-comments` such a file holds every comment there is."""
@@ -44,15 +45,26 @@ class _Info(msgspec.Struct):
     language: Any = None
     subtitles: Any = None
     automatic_captions: Any = None
+    requested_subtitles: Any = None
     kind: Any = msgspec.field(name="_type", default=None)
 
 
 class DownloadInfo(msgspec.Struct, frozen=True):
-    """A video's row but for its captions, and the names of its manual and automatic tracks."""
+    """A video's row but for its captions, and the names of its manual and automatic tracks.
+
+    `requested` names those that the downloader was asked for, where the file says it.
+    """
 
     values: dict[str, Any]
     manual: Collection[str]
     automatic: Collection[str]
+    requested: Collection[str] = ()
+
+    def kind_of(self, tag: str) -> CaptionKind | None:
+        """Say who made the track of this name; None if there is none."""
+        if tag in self.manual:
+            return "manual"
+        return "automatic" if tag in self.automatic else None
 
 
 _decoder = msgspec.json.Decoder(_Info)
@@ -93,9 +105,14 @@ def read_download_info(path: Path, stem: str) -> DownloadInfo | None:
     }
     return DownloadInfo(
         {column: value for column, value in values.items() if value is not None},
-        info.subtitles if isinstance(info.subtitles, dict) else (),
-        info.automatic_captions if isinstance(info.automatic_captions, dict) else (),
+        _names(info.subtitles),
+        _names(info.automatic_captions),
+        _names(info.requested_subtitles),
     )
+
+
+def _names(tracks: Any) -> Collection[str]:
+    return frozenset(tracks) if isinstance(tracks, dict) else ()
 
 
 def _decoded(data: bytes) -> _Info:

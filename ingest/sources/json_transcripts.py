@@ -85,11 +85,32 @@ def _transcripts(document: object, details: dict[str, Any], *, depth: int) -> li
     return [None]
 
 
+def transcripts_of_entry(key: str | None, entry: object) -> list[Transcript | None]:
+    """Return the transcripts in an entry of a dump, `key` being its video's id; None where it is none."""
+    return _transcripts(entry, {} if key is None else {"video_id": key}, depth=1)
+
+
+def holds_pieces(key: str | None, entry: object) -> bool:
+    """Say whether what stands under a key is the whole of a transcript, as `segments` is of Whisper's."""
+    return key in _READERS and isinstance(entry, list)
+
+
+def is_piece(entry: object) -> bool:
+    """Say whether something is a piece of a transcript, not a whole one nor the title after the last."""
+    return isinstance(entry, Mapping) and not _holds_one(entry) and "text" in entry
+
+
 def _is_list_of_pieces(document: list[Any]) -> bool:
     """Say whether a list is one transcript, as an empty one may be, and not several."""
+    if any(isinstance(entry, Mapping) and _holds_one(entry) for entry in document):
+        return False
     return not document or any(
-        isinstance(item, Mapping) and ("text" in item or "title" in item) for item in document
+        isinstance(entry, Mapping) and ("text" in entry or "title" in entry) for entry in document
     )
+
+
+def _holds_one(entry: Mapping[str, Any]) -> bool:
+    return any(holds_pieces(key, entry.get(key)) for key in _READERS)
 
 
 def _details_of(holder: Mapping[str, Any]) -> dict[str, Any]:

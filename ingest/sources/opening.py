@@ -7,9 +7,10 @@ from typing import Final, Protocol
 from ingest.errors import SourceError
 from ingest.rows import RawRow
 from ingest.sources.caption_choice import DEFAULT_LANGUAGES
-from ingest.sources.caption_folder import CaptionFile, CaptionFolder
+from ingest.sources.caption_folder import CaptionFile
 from ingest.sources.caption_names import CAPTION_SUFFIXES
-from ingest.sources.downloads import INFO_ENDING, DownloadsFolder, is_info_file
+from ingest.sources.downloads import INFO_ENDING
+from ingest.sources.folder_tree import FolderTree
 from ingest.sources.tables import TABLES
 from ingest.sources.youtube import PREFIX, YouTube
 
@@ -17,6 +18,15 @@ _KINDS: Final = (
     f"give a file that ends in {', '.join(TABLES)} or, for captions, in {', '.join(CAPTION_SUFFIXES)}, "
     "or a folder of caption files"
 )
+_OTHER_KINDS: Final = {
+    INFO_ENDING: "is what yt-dlp wrote about one video; give the folder that it is in",
+    ".parquet.gz": "is gzipped parquet; unpack it, parquet is packed inside already",
+    ".gz": "is gzipped; unpack it: of gzipped files "
+    f"{', '.join(ending for ending in TABLES if ending.endswith('.gz'))} are read",
+    ".tsv": "cannot tell what kind of file this is; a table with tabs between its cells is read where its "
+    "name ends in .csv",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet; save it as csv"),
+}
 
 
 class Source(Protocol):
@@ -49,16 +59,10 @@ def open_source(
         if not path.exists():
             raise SourceError(f"{path}: there is no such file or folder; check the path")
         if path.is_dir():
-            return _open_folder(path, languages)
+            return FolderTree(path, languages=languages)
         return _open_file(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-
-
-def _open_folder(path: Path, languages: Sequence[str]) -> Source:
-    if any(is_info_file(file) for file in path.iterdir()):
-        return DownloadsFolder(path, languages=languages)
-    return CaptionFolder(path, languages=languages)
 
 
 def _open_file(path: Path) -> Source:
@@ -66,8 +70,9 @@ def _open_file(path: Path) -> Source:
     for ending, table in TABLES.items():
         if name.endswith(ending):
             return table(path)
-    if name.endswith(INFO_ENDING):
-        raise SourceError(f"{path}: is what yt-dlp wrote about one video; give the folder that it is in")
+    for ending, what in _OTHER_KINDS.items():
+        if name.endswith(ending):
+            raise SourceError(f"{path}: {what}")
     if name.endswith(CAPTION_SUFFIXES):
         return CaptionFile(path)
     raise SourceError(f"{path}: cannot tell what kind of file this is; {_KINDS}")

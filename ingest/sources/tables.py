@@ -3,7 +3,7 @@
 import csv
 import json
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from json import JSONDecodeError
@@ -14,12 +14,16 @@ import polars as pl
 
 from ingest.errors import SourceError
 from ingest.rows import COLUMNS, REQUIRED_COLUMNS, Place, RawRow, RowProblem, file_name
+from ingest.sources.table_columns import columns_of, named_as_columns
 from ingest.sources.table_text import lines_of, open_bytes, open_text, reading
 
 SLICE_ROWS: Final = 512
 PEEK_ROWS: Final = 100
 MAX_CELL_CHARACTERS: Final = 64 * 1024 * 1024
 
+_NAMES: Final = ("video_id", "channel", "language")
+"""Columns that a whole number may stand in as a name: of what it is, not how much."""
+_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab"}
 _UTF16_MARKS: Final = (BOM_UTF16_LE, BOM_UTF16_BE)
 
 _UNITS: Final = {"ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -48,6 +52,12 @@ def _check_columns(path: Path, found: Collection[str]) -> None:
         )
 
 
+def _check_once(path: Path, columns: Sequence[str]) -> None:
+    twice = [column for column in COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise SourceError(f"{path}: has more than one column {', '.join(twice)}; remove or rename one")
+
+
 def _not_a_row(place: Place, code: str, message: str) -> RawRow:
     return RawRow(place, None, (RowProblem(place, None, None, code, message),))
 
@@ -65,9 +75,13 @@ class ParquetTable:
             # A path is one file's name here, whatever stars and equals signs are in it.
             self._frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             schema = self._frame.collect_schema()
-        _check_columns(path, schema.names())
+        names = columns_of(schema.names())
+        _check_columns(path, names)
+        _check_once(path, names)
         self._frame = self._frame.select(
-            _readable(column, schema[column]) for column in COLUMNS if column in schema
+            _readable(found, schema[found], is_name=column in _NAMES).alias(column)
+            for found, column in zip(schema.names(), names, strict=True)
+            if column in COLUMNS
         )
 
     def rows(self) -> Iterator[RawRow]:
@@ -86,10 +100,14 @@ class ParquetTable:
                 return
 
 
-def _readable(column: str, kind: pl.DataType) -> pl.Expr:
+def _readable(column: str, kind: pl.DataType, *, is_name: bool) -> pl.Expr:
     # polars panics, and takes the whole slice with it, at a date that Python cannot hold. As a text that is
     # no date it costs one row its date.
     cells = pl.col(column)
+    if isinstance(kind, pl.Decimal) and is_name:
+        # SQL's NUMERIC, as an export writes whole numbers: 12.00 is the id 12.
+        whole = cells.cast(pl.Int128, strict=False)
+        return pl.when(whole == cells).then(whole.cast(pl.String)).otherwise(cells.cast(pl.String))
     if isinstance(kind, pl.Date):
         kind = pl.Datetime("ms")
         cells = cells.cast(kind)
@@ -120,32 +138,37 @@ class _TextTable:
 class CsvTable(_TextTable):
     """A csv file with a header line, read by Python's csv: polars cannot pass over one bad row.
 
+    Its cells are divided by commas, or by semicolons or tabs where only these give the required columns.
     `renamed` gives columns that go by another name the catalogue's.
     """
 
     def __init__(self, path: Path, *, renamed: Mapping[str, str] | None = None) -> None:
         super().__init__(path)
-        with reading(path), open_text(self._path, "") as file:
-            _, header, fault = next(_records(file, path), (0, [], ""))
+        headers = {delimiter: self._read_header(delimiter, renamed or {}) for delimiter in _DELIMITERS}
+        # What has both columns with one delimiter has them with no other.
+        whole = (one for one, (found, _) in headers.items() if set(REQUIRED_COLUMNS) <= set(found))
+        self._delimiter = next(whole, ",")
+        self._header, fault = headers[self._delimiter]
         if fault:
             raise SourceError(f"{path}: the header {fault}; correct the first line")
-        self._header = _renamed([column.strip() for column in header], renamed or {})
         _check_columns(path, self._header)
-        twice = [column for column in COLUMNS if self._header.count(column) > 1]
-        if twice:
-            raise SourceError(f"{path}: has more than one column {', '.join(twice)}; remove or rename one")
+        _check_once(path, self._header)
+
+    def _read_header(self, delimiter: str, renamed: Mapping[str, str]) -> tuple[list[str], str]:
+        with reading(self._path), open_text(self._path, "") as file:
+            _, header, fault = next(_records(file, self._path, delimiter), (0, [], ""))
+        return _renamed(columns_of(header, (*COLUMNS, *renamed, *renamed.values())), renamed), fault
 
     def rows(self) -> Iterator[RawRow]:
         """Read record by record; the number is that of the record's first line."""
         with reading(self._path), open_text(self._path, "") as file:
-            for line, cells, fault in islice(_records(file, self._path), 1, None):
+            for line, cells, fault in islice(_records(file, self._path, self._delimiter), 1, None):
                 if fault:
                     yield _not_a_row(self._place(line), "invalid-csv", f"{fault}; correct the quotes")
                 elif len(cells) != len(self._header):
                     counts = f"has {len(cells)} cells, the header has {len(self._header)}"
-                    yield _not_a_row(
-                        self._place(line), "ragged-row", f"{counts}; quote cells with a comma in them"
-                    )
+                    quote = f"quote cells with a {_DELIMITERS[self._delimiter]} in them"
+                    yield _not_a_row(self._place(line), "ragged-row", f"{counts}; {quote}")
                 else:
                     yield RawRow(self._place(line), dict(zip(self._header, cells, strict=True)))
 
@@ -155,11 +178,11 @@ def _renamed(header: list[str], names: Mapping[str, str]) -> list[str]:
     return [names[column] if names.get(column, column) not in header else column for column in header]
 
 
-def _records(file: TextIO, path: Path) -> Iterator[tuple[int, list[str], str]]:
+def _records(file: TextIO, path: Path, delimiter: str) -> Iterator[tuple[int, list[str], str]]:
     """Yield each record's first line, its cells, and what is wrong with it or an empty text."""
     # One limit for the whole process; its default, 128 KiB, is less than many a transcript.
     csv.field_size_limit(MAX_CELL_CHARACTERS)
-    reader = csv.reader(lines_of(file, path), strict=True)
+    reader = csv.reader(lines_of(file, path), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -205,7 +228,7 @@ class JsonLinesTable(_TextTable):
             return _not_a_row(place, "invalid-json", f"is not JSON ({reason}); write one object a line")
         if not isinstance(values, dict):
             return _not_a_row(place, "not-an-object", "is JSON but not an object; write one object a line")
-        return RawRow(place, values)
+        return RawRow(place, named_as_columns(values))
 
 
 TABLES: Final[dict[str, Callable[[Path], ParquetTable | CsvTable | JsonLinesTable]]] = {

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from ingest.sources.kept_captions import KeptCaptions
+from retrieval.video import CaptionKind
 
 BLOCKED_IN_A_ROW: Final = 3
 """After how many videos in a row that were blocked no other is asked for."""
@@ -24,7 +25,7 @@ class Captions(msgspec.Struct, frozen=True):
     """The captions of one video in one language, made by a person or by YouTube."""
 
     language: str
-    kind: Literal["manual", "automatic"]
+    kind: CaptionKind
     lines: Sequence[CaptionLine]
 
 
@@ -93,15 +94,25 @@ class KnownCaptions:
     def of_video(self, video_id: str, *, has_manual: bool) -> Captions | None:
         """Return a video's captions, or None where it has none.
 
-        `has_manual`: the Data API says that a person made some. Raises CaptionsFailedError.
+        Captions that a person corrected are taken up when those kept are due, within 40 days; if they then
+        cannot be fetched, those kept are returned. `has_manual`: the Data API says that a person made some.
+        Raises CaptionsFailedError.
         """
         # What says that captions by a person exist is part of the key, so that new ones are fetched at once.
         key = f"{video_id} {'manual' if has_manual else ''}"
-        answer = self._kept.find(key)
-        if answer is not None:
-            # What another version of this program kept in another form is fetched again.
+        # What another version of this program kept in another form is fetched again.
+        with suppress(msgspec.DecodeError):
+            if answer := self._kept.find(key):
+                return _decoded(answer)
+        try:
+            return self._fetch(video_id, key, has_manual=has_manual)
+        except CaptionsFailedError:
             with suppress(msgspec.DecodeError):
-                return msgspec.json.decode(answer, type=Captions | None)
+                if answer := self._kept.find(key, even_if_due=True):
+                    return _decoded(answer)
+            raise
+
+    def _fetch(self, video_id: str, key: str, *, has_manual: bool) -> Captions | None:
         if self._blocked >= BLOCKED_IN_A_ROW:
             raise CaptionsBlockedError(
                 f"YouTube blocked {self._blocked} in a row, this one was not asked for"
@@ -117,3 +128,7 @@ class KnownCaptions:
             raise CaptionsFailedError("the Data API says that there are some, and YouTube lists none")
         self._kept.keep(key, msgspec.json.encode(captions), is_missing=captions is None)
         return captions
+
+
+def _decoded(answer: bytes) -> Captions | None:
+    return msgspec.json.decode(answer, type=Captions | None)

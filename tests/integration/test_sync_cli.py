@@ -280,7 +280,7 @@ def nowhere(folder: Path) -> tuple[Path, str]:
 
 def of_another_kind(folder: Path) -> tuple[Path, str]:
     (folder / "talks.xlsx").write_bytes(b"PK")
-    return folder / "talks.xlsx", "cannot tell what kind of file this is"
+    return folder / "talks.xlsx", "is a spreadsheet; save it as csv"
 
 
 @pytest.mark.parametrize("make", [garbage, cut_short, without_a_title, nowhere, of_another_kind])
@@ -309,6 +309,25 @@ def test_captions_come_in_with_a_table(empty: Ingest, folder: Path) -> None:
     found = contents_of(empty.index_dir)
     assert found.vectors.keys() == {"bread", "kettle"}
     assert found.said("kettle") == ["Fill the kettle to the line."]
+
+
+def test_captions_that_were_not_downloaded_leave_what_the_index_has(empty: Ingest, folder: Path) -> None:
+    (folder / "videos").mkdir()
+    for video_id in ("kettle", "bread"):
+        info = {"id": video_id, "title": video_id, "automatic_captions": {"en": []}}
+        (folder / "videos" / f"{video_id}.info.json").write_text(json.dumps(info), encoding="utf-8")
+        (folder / "videos" / f"{video_id}.en.vtt").write_text(
+            f"WEBVTT\n\n00:00:01.000 --> 00:00:03.500\nAll about {video_id}.\n", encoding="utf-8"
+        )
+    empty.done("sync", folder / "videos")
+    before = contents_of(empty.index_dir)
+    (folder / "videos" / "kettle.en.vtt").unlink()
+    finished = empty("sync", folder / "videos", "--prune")
+    assert finished.returncode == 1
+    assert "rejected: fetch-failed: 1" in finished.stdout
+    assert "Nothing to do: the index holds all of this already." in finished.stdout
+    after = contents_of(empty.index_dir)
+    assert (after.version, after.said("kettle")) == (before.version, ["All about kettle."])
 
 
 def test_a_wrong_option_is_2(ingest: Ingest, catalogue: Path) -> None:

@@ -40,3 +40,16 @@ def rolling_srt(lines: Sequence[str], *, step: float = 3.0, filler: float = 0.01
             blocks.append(f"{len(blocks) + 1}\n{clock(since, ',')} --> {clock(until, ',')}\n{words}\n")
         shown = [line]
     return "\n".join(blocks)
+
+
+def timed_text(lines: Sequence[str]) -> str:
+    """Write lines as YouTube does in TTML; the lines are XML already."""
+    shown = "\n".join(
+        f'<p begin="{clock(2 * number)}" end="{clock(2 * number + 4.1)}" style="s2">{line}<br />and so on</p>'
+        for number, line in enumerate(lines)
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8" ?>\n<tt xml:lang="en" xmlns="http://www.w3.org/ns/ttml" '
+        'xmlns:ttp="http://www.w3.org/ns/ttml#parameter" ttp:frameRate="25">\n'
+        f'<body begin="0s"><div>\n{shown}\n<p><span begin="9f" dur="10t">end</span></p></div></body></tt>\n'
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.support.caption_data import REAL_CAPTIONS, rolling_srt, rolling_vtt
+from tests.support.caption_data import REAL_CAPTIONS, rolling_srt, rolling_vtt, timed_text
 
 LINES = (
     "hi everyone and welcome",
@@ -91,6 +91,7 @@ TOKENS = [
         "WEBVTT",
         "NOTE",
     ),
+    *("<p begin='1s'>", "</p>", "<br/>", "<!DOCTYPE tt [<!ENTITY a 'b'>]>", "&a;", "<![CDATA[", "<!--"),
     *("X-TIMESTAMP-MAP=LOCAL:00:00:01.000", '"text":', '"start":', '"segs":', '"title":', "'", "  ", "\t"),
 ]
 _LONG = 60_000
@@ -112,6 +113,7 @@ def _seeds(name: str) -> tuple[bytes, ...]:
         "sbv": [
             "".join(f"0:00:{n:02}.000,0:00:{n + 1:02}.500\n{line}\n\n" for n, line in enumerate(LINES * 5))
         ],
+        "ttml": [timed_text(LINES * 5)],
         "json3": [json.dumps({"wireMagic": "pb3", "events": EVENTS})],
         "list.json": [json.dumps(PIECES), json.dumps([*PIECES, {"title": "A Talk"}])],
         "dump.json": [
@@ -287,7 +289,17 @@ _MUTATIONS: tuple[Mutation, ...] = (
 )
 
 NAMES = (
-    *("a.vtt", "a.srt", "a.sbv", "a.json3", "a.list.json", "a.dump.json", "a.whisper.json", "a.info.json"),
+    *(
+        "a.vtt",
+        "a.srt",
+        "a.sbv",
+        "a.ttml",
+        "a.json3",
+        "a.list.json",
+        "a.dump.json",
+        "a.whisper.json",
+        "a.info.json",
+    ),
     *("a.csv", "a.jsonl", "a.csv.gz", "a.jsonl.gz"),
 )
 """One name for each parser."""

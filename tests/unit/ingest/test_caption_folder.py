@@ -95,7 +95,7 @@ def test_a_list_beside_the_files_says_more(tmp_path: Path) -> None:
     )
     fill(tmp_path, **{"Talk [abc-DEF_123].en.vtt": subtitle("four"), "k5.srt": ""})
     listed = (
-        "id,title,channel,file,published_at\n"
+        "ID,Title,channel,File,published_at\n"
         "k1,First,C,,2024-05-30\n"
         "k2,Second,C,second.srt,\n"
         "k3,Third without captions,C,,\n"

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.rows import CheckedRow, check_source_row
+from ingest.rows import FETCH_FAILED, CheckedRow, check_source_row
 from ingest.sources import download_info
 from ingest.sources.decoding import CaptionFileError
 from ingest.sources.download_info import read_download_info
@@ -259,3 +260,81 @@ def test_a_damaged_byte_in_an_info_costs_one_character(tmp_path: Path) -> None:
     assert row.video is not None
     assert row.video.title == "Caf\ufffd"
     assert row.problems[0].reason_code == "damaged-text"
+
+
+def listing(video_id: str, *, manual: Sequence[str] = (), automatic: Sequence[str] = (), **more: Any) -> Any:
+    return {
+        "id": video_id,
+        "title": f"Talk {video_id}",
+        "subtitles": {tag: [{"ext": "vtt"}] for tag in manual},
+        "automatic_captions": {tag: [{"ext": "vtt"}] for tag in automatic},
+        **more,
+    }
+
+
+def outcomes(rows: list[CheckedRow]) -> list[str | None]:
+    """Return for each row the transcript of its video, or the reason why there is no video."""
+    return [
+        row.video.transcript or "title alone" if row.video else row.problems[0].reason_code for row in rows
+    ]
+
+
+def test_captions_that_others_have_and_one_lacks_are_a_failed_fetch(tmp_path: Path) -> None:
+    add(tmp_path, "a.info.json", listing("a", automatic=["en", "en-orig", "de"]))
+    add(tmp_path, "a.en.vtt", subtitle("fetched"))
+    add(tmp_path, "b.info.json", listing("b", automatic=["en", "en-orig", "de"]))
+    add(tmp_path, "b.en.vtt.part", "WEBVTT")
+    rows = check(tmp_path)
+    assert outcomes(rows) == ["fetched", FETCH_FAILED]
+    (problem,) = rows[1].problems
+    assert problem.video_id == "b"
+    assert str(problem) == (
+        f"{tmp_path / 'b.info.json'}, field cues: it lists captions in en, which were asked for, and no file "
+        "here holds them; the index keeps what it has: download them again, or give this file in a folder "
+        "elsewhere, and the video goes in by its title alone"
+    )
+
+
+def test_captions_that_nobody_asked_for_are_not_missing(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        add(tmp_path, f"{name}.info.json", listing(name, manual=["en"], automatic=["en-orig"]))
+    assert outcomes(check(tmp_path)) == ["title alone", "title alone"]
+    # One with people's captions says nothing of automatic ones, nor of a language that it does not have.
+    add(tmp_path, "c.info.json", listing("c", manual=["fr"], automatic=["en"]))
+    add(tmp_path, "c.fr.vtt", subtitle("bonjour"))
+    assert outcomes(check(tmp_path)) == ["title alone", "title alone", "bonjour"]
+
+
+@pytest.mark.parametrize(
+    ("requested", "outcome"),
+    [
+        ({"en": {"ext": "vtt"}}, FETCH_FAILED),
+        ({"live_chat": {"ext": "json"}}, "title alone"),
+        (None, "title alone"),
+        ([1], "title alone"),
+    ],
+)
+def test_what_was_requested_is_known_without_others(requested: Any, outcome: str, tmp_path: Path) -> None:
+    """yt-dlp keeps `requested_subtitles` with --no-clean-info-json."""
+    add(tmp_path, "a.info.json", listing("a", automatic=["en"], requested_subtitles=requested))
+    assert outcomes(check(tmp_path)) == [outcome]
+
+
+def test_a_translation_does_not_take_the_place_of_what_failed(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        add(tmp_path, f"{name}.info.json", listing(name, automatic=["en", "de"], language="en"))
+        add(tmp_path, f"{name}.de.vtt", subtitle("deutsch"))
+    add(tmp_path, "a.en.vtt", subtitle("english"))
+    add(tmp_path, "c.en-GB.srt", subtitle("british"))
+    assert outcomes(check(tmp_path, "en")) == ["english", FETCH_FAILED, "british"]
+    assert outcomes(check(tmp_path, "de", "en")) == ["deutsch"] * 3
+
+
+def test_captions_by_the_id_and_a_damaged_info_count_as_well(tmp_path: Path) -> None:
+    add(tmp_path, "00001.info.json", listing(ID, manual=["en"]))
+    add(tmp_path, f"{ID}.en.vtt", subtitle("fetched"))
+    add(tmp_path, "00002.info.json", listing("b", manual=["en"]))
+    add(tmp_path, "00003.info.json", "{")
+    add(tmp_path, "00003.en.vtt", subtitle("x"))
+    add(tmp_path, "00004.info.json", {"_type": "playlist", **listing("PL", manual=["en"])})
+    assert outcomes(check(tmp_path)) == ["fetched", FETCH_FAILED, "invalid-info"]

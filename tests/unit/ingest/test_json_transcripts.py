@@ -63,8 +63,8 @@ def test_a_dump_of_lists_is_a_video_each(tmp_path: Path) -> None:
     path = written(tmp_path / "dump.json", lists)
     rows = check(path)
     assert [(row.video.video_id, row.video.title) if row.video else None for row in rows] == [
-        ("dump-1", "First"),
-        ("dump-2", "No captions"),
+        ("dump-dc18d6bd", "First"),
+        ("dump-656f5aec", "No captions"),
         None,
         ("four", "Fourth"),
     ]
@@ -74,6 +74,45 @@ def test_a_dump_of_lists_is_a_video_each(tmp_path: Path) -> None:
         ["no-transcript"],
         ["no-cues"],
         [],
+    ]
+
+
+def test_ids_in_a_dump_do_not_move_when_a_video_is_added(tmp_path: Path) -> None:
+    first, second, again = ([*PIECES, {"title": title}] for title in ("First", "Second", "First"))
+    before = check(written(tmp_path / "dump.json", [first, second, again]))
+    after = check(written(tmp_path / "dump.json", [[*PIECES, {"title": "New"}], second, first, again]))
+    ids = [[row.video.video_id for row in rows if row.video] for rows in (before, after)]
+    assert len(set(ids[1])) == 4
+    assert ids[1][1:] == [ids[0][1], ids[0][0], ids[0][2]]
+    assert ids[0][2] == f"{ids[0][0]}-2"
+
+
+def test_an_id_that_is_only_a_place_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "dump.json", [PIECES, [*PIECES, {"title": "Two", "video_id": "two"}]])
+    first, second = check(path)
+    assert first.video is not None
+    assert (first.video.video_id, first.video.title) == ("dump-1", "dump 1")
+    assert [(problem.severity, problem.reason_code) for problem in first.problems] == [
+        ("note", "numbered-id")
+    ]
+    assert str(first.problems[0]) == (
+        f"{path}, row 1, field video_id: has neither an id nor a title of its own, so its place in the file "
+        "is its id, and moves when others are added before it; give each a video_id"
+    )
+    assert second.problems == ()
+
+
+def test_a_dump_of_objects_that_have_titles(tmp_path: Path) -> None:
+    objects = [
+        {"video_id": "a", "title": "A", "snippets": PIECES},
+        {"video_id": "b", "title": "B", "text": "hello", "segments": PIECES},
+        {"title": "No captions"},
+    ]
+    rows = check(written(tmp_path / "dump.json", objects))
+    assert [(row.video.video_id, row.video.title) if row.video else None for row in rows] == [
+        ("a", "A"),
+        ("b", "B"),
+        None,
     ]
 
 

@@ -148,6 +148,54 @@ def test_a_parquet_date_that_python_cannot_hold_costs_one_row_its_date(
     assert "since 1970' is not a date" in second.problems[0].message
 
 
+@pytest.mark.parametrize("kind", [pl.Decimal(20, 0), pl.Decimal(20, 3), pl.Int64, pl.UInt64, pl.Int128])
+def test_parquet_ids_that_are_whole_numbers_are_their_digits(kind: Any, tmp_path: Path) -> None:
+    path = tmp_path / "videos.parquet"
+    ids = pl.Series([1200, None, 7], dtype=pl.Int64).cast(kind)
+    pl.DataFrame({"video_id": ids, "title": ["a", "b", "c"]}).write_parquet(path)
+    rows = check(path)
+    assert [row.video.video_id if row.video else None for row in rows] == ["1200", None, "7"]
+    assert rows[1].problems[0].reason_code == "missing"
+
+
+def test_a_parquet_decimal_with_a_fraction_is_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "videos.parquet"
+    decimals = pl.Series(["12.5"]).cast(pl.Decimal(9, 2))
+    pl.DataFrame({"video_id": decimals, "title": ["a"], "duration": decimals}).write_parquet(path)
+    (row,) = check(path)
+    assert row.video is not None
+    assert (row.video.video_id, row.video.duration) == ("12.50", 12.5)
+
+
+@pytest.mark.parametrize(("write", "name"), WRITERS)
+def test_columns_may_be_written_otherwise(write: Write, name: str, tmp_path: Path) -> None:
+    row = {"Video ID": "a1", "TITLE": "Other", "title": "First", "publishedAt": "2024-05-30", " Tags ": "a;b"}
+    (checked,) = check(write(tmp_path / name, [row]))
+    video = checked.video
+    assert video is not None
+    # A column that has the very name keeps it for itself.
+    assert (video.video_id, video.title, video.tags) == ("a1", "First", ("a", "b"))
+    assert str(video.published_at) == "2024-05-30 00:00:00+00:00"
+
+
+def test_two_parquet_columns_for_one_are_told(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "v.parquet", [{"video_id": "a", "Title": "b", "TITLE": "c"}])
+    with pytest.raises(SourceError, match="has more than one column title; remove or rename one"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_csv_may_be_divided_otherwise(delimiter: str, tmp_path: Path) -> None:
+    path = tmp_path / "videos.csv"
+    lines = ["\ufeffVideo_ID|Title|Tags", 'a1|"one, and | more"|x,y', "a2|two|x|y"]
+    path.write_text("\n".join(lines).replace("|", delimiter), encoding="utf-8")
+    first, second = check(path)
+    assert first.video is not None
+    assert (first.video.title, first.video.tags) == (f"one, and {delimiter} more", ("x", "y"))
+    name = {";": "semicolon", "\t": "tab"}[delimiter]
+    assert second.problems[0].message == f"has 4 cells, the header has 3; quote cells with a {name} in them"
+
+
 def test_damage_inside_a_parquet_file_is_told_while_reading(tmp_path: Path) -> None:
     path = tmp_path / "videos.parquet"
     noise = [str(hash((number, "salt"))) for number in range(20_000)]
@@ -278,7 +326,9 @@ def test_jsonl_rows_may_each_have_other_keys(tmp_path: Path) -> None:
         ("v.csv", b"", "is empty"),
         ("v.csv", b"\xef\xbb\xbf", "is empty"),
         ("v.csv", b"\n\n", "its columns are none"),
-        ("v.csv", b"video_id;title\na1;one\n", "its columns are 'video_id;title'"),
+        ("v.csv", b"video_id|title\na1|one\n", "its columns are 'video_id|title'"),
+        ("v.csv", b"video_id;name\na1;one\n", "its columns are 'video_id;name'"),
+        ("v.csv", b"video_id,Title,TITLE\n", "has more than one column title"),
         ("v.csv", b'"video_id" x,title\n', "the header is not csv"),
         ("v.csv", b"video_id,title,title\n", "has more than one column title"),
         ("v.csv", "video_id,title\n".encode("utf-16"), "is UTF-16"),
@@ -286,6 +336,10 @@ def test_jsonl_rows_may_each_have_other_keys(tmp_path: Path) -> None:
         ("v.jsonl", b"", "is empty"),
         ("v.jsonl", '{"video_id": "a"}'.encode("utf-16"), "is UTF-16"),
         ("v.txt", b"x", "ends in .parquet, .csv, .jsonl, .csv.gz, .jsonl.gz or, for captions, in .vtt, .srt"),
+        ("v.parquet.gz", b"x", "is gzipped parquet; unpack it, parquet is packed inside already"),
+        ("v.srt.gz", b"x", "is gzipped; unpack it: of gzipped files .csv.gz, .jsonl.gz are read"),
+        ("v.tsv", b"x", "a table with tabs between its cells is read where its name ends in .csv"),
+        ("v.xlsx", b"x", "is a spreadsheet; save it as csv"),
         ("v", b"x", ", .json3, .json, or a folder of caption files"),
         ("v.info.json", b"{}", "is what yt-dlp wrote about one video; give the folder"),
     ],

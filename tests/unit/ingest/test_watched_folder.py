@@ -104,3 +104,16 @@ def test_what_is_read(name: str) -> None:
     assert is_read(name)
     assert not is_read(f".{name}")
     assert not is_read(f"{name}.part")
+
+
+def test_a_change_in_a_folder_of_the_folder_is_one(tmp_path: Path) -> None:
+    filled(tmp_path, ["one.vtt"])
+    (tmp_path / "inner").mkdir()
+    before = read_folder(tmp_path)
+    filled(tmp_path / "inner", ["two.vtt"])
+    after = read_folder(tmp_path)
+    assert before.sources == after.sources == (tmp_path,)
+    assert before.state != after.state
+    assert titles(after.sources).keys() == {"one", "two"}
+    filled(tmp_path / "inner", ["videos.csv"])
+    assert read_folder(tmp_path).state != after.state

@@ -4,7 +4,13 @@ import msgspec
 import pytest
 
 from ingest.errors import SourceError
-from ingest.sources.kept_captions import KEPT_SECONDS, MISSING_SECONDS, KeptCaptions, Spool
+from ingest.sources.kept_captions import (
+    FORGOTTEN_SECONDS,
+    KEPT_SECONDS,
+    MISSING_SECONDS,
+    KeptCaptions,
+    Spool,
+)
 from ingest.sources.patience import Patience, TryAgainError, read_retry_after
 from ingest.sources.youtube_captions import (
     BLOCKED_IN_A_ROW,
@@ -113,7 +119,7 @@ def test_captions_are_fetched_once_and_missing_ones_again_after_a_day() -> None:
     clock.now += MISSING_SECONDS
     fetcher.answers["b"] = CAPTIONS
     assert captions.of_video("b", has_manual=False) == CAPTIONS
-    clock.now += KEPT_SECONDS - MISSING_SECONDS
+    clock.now += KEPT_SECONDS[1] - MISSING_SECONDS
     assert captions.of_video("a", has_manual=True) == CAPTIONS
     assert fetcher.asked == ["a", "b", "b", "a"]
 
@@ -180,16 +186,57 @@ def test_a_folder_keeps_captions_from_run_to_run_by_language(tmp_path: Path) -> 
     assert [file.name for file in folder.iterdir()] == ["captions.sqlite"]
 
 
-def test_what_is_older_than_a_month_is_deleted_on_opening(tmp_path: Path) -> None:
+def test_what_was_fetched_at_once_is_fetched_again_one_day_after_the_other() -> None:
+    clock = Clock()
+    videos = [f"video {number}" for number in range(400)]
+    fetcher = TableFetcher(dict.fromkeys(videos, CAPTIONS))
+    captions = known(fetcher, clock=clock)
+    asked = []
+    for _ in range(42):
+        fetcher.asked.clear()
+        for video_id in videos:
+            captions.of_video(video_id, has_manual=True)
+        asked.append(len(fetcher.asked))
+        clock.now += 24 * 3600
+    assert asked[0] == sum(asked[1:41]) == 400
+    assert asked[1:20] == [0] * 19
+    assert max(asked[20:41]) < 40
+
+
+def test_what_cannot_be_fetched_again_stays_as_it_was(tmp_path: Path) -> None:
+    clock = Clock()
+    fetcher = TableFetcher({"a": CAPTIONS, "b": CAPTIONS, "none": None})
+    captions = known(fetcher, tmp_path, clock=clock)
+    for video_id in fetcher.answers:
+        captions.of_video(video_id, has_manual=False)
+    clock.now += KEPT_SECONDS[1]
+    fetcher.answers = dict.fromkeys(fetcher.answers, CaptionsBlockedError("Blocked."))
+    captions = known(fetcher, tmp_path, clock=clock)
+    for _ in range(BLOCKED_IN_A_ROW):
+        assert captions.of_video("a", has_manual=False) == CAPTIONS
+    # Nor is it lost once YouTube is not asked any more. That there were none a month ago is no answer.
+    assert captions.of_video("b", has_manual=False) == CAPTIONS
+    with pytest.raises(CaptionsBlockedError):
+        captions.of_video("none", has_manual=False)
+    assert fetcher.asked == ["a", "b", "none"] + ["a"] * BLOCKED_IN_A_ROW
+    corrected = msgspec.structs.replace(CAPTIONS, lines=[CaptionLine(0.5, 2.0, "Hello, world.")])
+    fetcher.answers = dict.fromkeys(fetcher.answers, corrected)
+    assert known(fetcher, tmp_path, clock=clock).of_video("a", has_manual=False) == corrected
+
+
+def test_what_nobody_asked_for_in_a_year_is_deleted_on_opening(tmp_path: Path) -> None:
     clock = Clock()
     kept = KeptCaptions(tmp_path, ("en",), now=clock)
     kept.keep("a", b"answer", is_missing=False)
+    kept.keep("none", b"null", is_missing=True)
     kept.close()
-    clock.now += KEPT_SECONDS + 1
-    kept = KeptCaptions(tmp_path, ("en",), now=clock)
-    clock.now -= KEPT_SECONDS + 1
-    assert kept.find("a") is None
-    kept.close()
+    for later, found in ((KEPT_SECONDS[1], b"answer"), (FORGOTTEN_SECONDS + 1, None)):
+        clock.now += later
+        kept = KeptCaptions(tmp_path, ("en",), now=clock)
+        clock.now -= later
+        assert kept.find("a", even_if_due=True) == found
+        assert kept.find("none") == (b"null" if found else None)
+        kept.close()
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
