@@ -34,9 +34,10 @@ class Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def our_api(index_dir: Path) -> Iterator[Server]:
-    """Run our API with its answers uncached."""
-    environment = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir()), "SEARCH_CACHE": "0"}
+def our_api(index_dir: Path, **settings: str) -> Iterator[Server]:
+    """Run our API with its answers uncached, and `settings` of its environment."""
+    where = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir())}
+    environment = {**where, "SEARCH_CACHE": "0", **settings}
     with _running([sys.executable, "-m", "api"], environment) as server:
         yield server
 
