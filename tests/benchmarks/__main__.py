@@ -118,7 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.benchmarks",
         description="Measures what the README states. Nothing else should run on the machine meanwhile.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)} (all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"which: {', '.join(NAMES)} (all); soak, half an hour, only by name",
+    )
     parser.add_argument(
         "--all", action="store_true", help="embed all of bitcoin.parquet too, and ingest it all"
     )
