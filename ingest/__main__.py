@@ -12,6 +12,7 @@ from ingest.command_line import parse
 from ingest.errors import SourceError
 from ingest.exit_codes import ExitCode
 from ingest.fields import clean_text
+from ingest.signals import handlers_given_back
 from retrieval.errors import VidsearchError
 from retrieval.settings import SearchSettings
 
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
     try:
         settings = SearchSettings.from_environment(os.environ)
-        code: int = args.run(args, settings, console)
+        with handlers_given_back():
+            code: int = args.run(args, settings, console)
     except SourceError as e:
         return _fail(e, ExitCode.UNREADABLE)
     except VidsearchError as e:

@@ -2,10 +2,26 @@
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 ONE_STOP = 5.0
 """Seconds in which several signals are one wish: a terminal, systemd and a watch may all pass it on."""
+
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def handlers_given_back() -> Iterator[None]:
+    """Let whoever called a command hear signals as before, once it has ended."""
+    before = [(number, signal.getsignal(number)) for number in _NUMBERS]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def stop_at_signals() -> None:
@@ -24,5 +40,5 @@ def stop_at_signals() -> None:
             stopped_at = now
             raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _NUMBERS:
         signal.signal(number, stop)

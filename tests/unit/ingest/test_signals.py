@@ -4,19 +4,16 @@ from collections.abc import Iterator
 import pytest
 
 from ingest import signals
-from ingest.signals import ONE_STOP, stop_at_signals
+from ingest.signals import ONE_STOP, handlers_given_back, stop_at_signals
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """A clock that is set by hand, and the process's own handlers afterwards."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
     now = [0.0]
     monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
-    yield now
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+    with handlers_given_back():
+        yield now
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -32,3 +29,11 @@ def test_a_signal_stops_and_one_that_soon_follows_does_not_cut_off_the_cleaning_
     clock[0] += ONE_STOP / 2
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(number)
+
+
+def test_whoever_called_a_command_hears_signals_as_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with handlers_given_back():
+        stop_at_signals()
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
