@@ -1,0 +1,60 @@
+"""SIGTERM under load, again and again: nobody who was let in goes away without an answer."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from tests.support.processes import Ingest, running_api
+from tests.support.stopped_clients import Crowd, Said, searches
+
+pytestmark = pytest.mark.anyio
+
+LOADED_SECONDS = 0.6
+STOPPED_SECONDS = 9.0
+SAID_SECONDS = 1.0
+"""Within how long /readyz is to say that the service stops."""
+
+QUERIES = ["growing tomatoes", "painting a wall", "baking bread", "camshaft", "rings of Saturn"]
+
+
+def is_stopping(said: Said) -> bool:
+    return said.status == 503 and json.loads(said.body)["code"] == "stopping"
+
+
+async def test_no_request_is_lost_when_it_is_told_to_stop(ingest: Ingest, stops: int) -> None:
+    answered = refused = 0
+    longest = said_after = 0.0
+    lost = []
+    for stop in range(stops):
+        with running_api(ingest.index_dir, ingest.model_dir, SEARCH_CACHE="0") as api:
+            port = int(api.address.rpartition(":")[2])
+            crowd = Crowd(port, searches(QUERIES), seed=stop)
+            probe = Crowd(port, [], seed=stop)
+            asking = asyncio.gather(crowd.ask(steady=4, idle=24, anew=3), probe.watch("/readyz", 0.03))
+            await asyncio.sleep(LOADED_SECONDS + 0.02 * (stop % 5))
+            told = time.monotonic()
+            api.process.terminate()
+            assert await asyncio.to_thread(api.process.wait, STOPPED_SECONDS) == 0
+            longest = max(longest, time.monotonic() - told)
+            await asking
+        lost += [
+            f"{one.kind}, {one.ended - told:.3f} s after SIGTERM: {one.why}"
+            for one in crowd.lost + probe.lost
+        ]
+        stopping = [said for said in probe.answers if is_stopping(said)]
+        assert stopping, "/readyz never said that the service stops"
+        said_after = max(said_after, stopping[0].given - told)
+        assert all(is_stopping(said) for said in probe.answers if said.asked > stopping[0].given)
+        late = [said for said in crowd.answers if said.asked > stopping[0].given]
+        assert late, "no search was answered any more once /readyz said that the service stops"
+        assert all(said.closes for said in late)
+        assert {said.status for said in crowd.answers} <= {200, 503}
+        answered += len(crowd.answers)
+        refused += sum(said.status == 503 for said in crowd.answers)
+    print(f"{stops} stops: {answered} answers, {refused} of them refusals, {len(lost)} lost; ")
+    print(f"exit within {longest:.2f} s, /readyz said so within {said_after:.3f} s")
+    assert lost == []
+    assert longest < STOPPED_SECONDS
+    assert said_after < SAID_SECONDS
