@@ -99,8 +99,10 @@ class AnnouncingServer(uvicorn.Server):
         deadline = loop.time() + HEARD_SECONDS
         # Who has only just been accepted is counted from the loop's next turn on.
         await asyncio.sleep(0)
-        while self.server_state.connections and not self.force_exit and loop.time() < deadline:
-            await asyncio.sleep(_LOOK_SECONDS)  # noqa: ASYNC110
+        while (  # noqa: ASYNC110 - uvicorn keeps a set, and tells nobody when it changes.
+            not self.force_exit and loop.time() < deadline and self.server_state.connections
+        ):
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def accept_waiting(listening: int) -> list[socket.socket]:

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import socket
+import sys
 import time
 
 import pytest
 
+from api.server import accept_waiting
 from tests.support.processes import Ingest, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
@@ -53,8 +56,21 @@ async def test_no_request_is_lost_when_it_is_told_to_stop(ingest: Ingest, stops:
         assert {said.status for said in crowd.answers} <= {200, 503}
         answered += len(crowd.answers)
         refused += sum(said.status == 503 for said in crowd.answers)
-    print(f"{stops} stops: {answered} answers, {refused} of them refusals, {len(lost)} lost; ")
-    print(f"exit within {longest:.2f} s, /readyz said so within {said_after:.3f} s")
+    sys.stdout.write(f"{stops} stops: {answered} answers, {refused} of them refusals, {len(lost)} lost\n")
+    sys.stdout.write(f"exit within {longest:.2f} s, /readyz said so within {said_after:.3f} s\n")
     assert lost == []
     assert longest < STOPPED_SECONDS
     assert said_after < SAID_SECONDS
+
+
+def test_who_has_connected_is_accepted_before_the_port_is_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        address = port.getsockname()
+        with socket.create_connection(address), socket.create_connection(address) as second:
+            accepted = accept_waiting(port.fileno())
+            assert [each.gettimeout() for each in accepted] == [0, 0]
+            assert accepted[1].getpeername() == second.getsockname()
+            for each in accepted:
+                each.close()
+        assert accept_waiting(port.fileno()) == []
+        assert port.gettimeout() is None
