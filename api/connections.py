@@ -67,6 +67,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._refuse(ClientException())
 
     def _has_unread(self) -> bool:
+        if self.transport.is_closing():
+            return False
         arrived = select.poll()
         arrived.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(arrived.poll(0))

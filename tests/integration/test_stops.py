@@ -5,10 +5,14 @@ import json
 import socket
 import sys
 import time
+from typing import Any
 
 import pytest
+import uvicorn
 
-from api.server import accept_waiting
+from api.connections import BoundedConnection
+from api.draining import Draining
+from api.server import AnnouncingServer, accept_waiting
 from tests.support.processes import Ingest, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
@@ -74,3 +78,58 @@ def test_who_has_connected_is_accepted_before_the_port_is_closed() -> None:
                 each.close()
         assert accept_waiting(port.fileno()) == []
         assert port.gettimeout() is None
+
+
+async def answer_everything(_: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def listening() -> AnnouncingServer:
+    config = uvicorn.Config(
+        answer_everything, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
+    )
+    config.load()
+    server = AnnouncingServer(config, Draining(), 0)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    return server
+
+
+def ask_without_a_pause(connection: socket.socket) -> None:
+    """Send a request that no event loop has a chance to read before this returns."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def ends_with_an_answer(connection: socket.socket) -> bool:
+    connection.settimeout(5)
+    with connection, connection.makefile("rb") as received:
+        return received.read().endswith(b"\r\n\r\nok")
+
+
+async def test_what_has_arrived_when_the_port_is_closed_is_answered() -> None:
+    server = await listening()
+    address = server.servers[0].sockets[0].getsockname()
+    idle = await asyncio.to_thread(socket.create_connection, address)
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody.
+        await asyncio.sleep(0.01)
+    waiting = socket.create_connection(address)
+    ask_without_a_pause(idle)
+    ask_without_a_pause(waiting)
+    await server.shutdown()
+    assert ends_with_an_answer(idle)
+    assert ends_with_an_answer(waiting)
+
+
+async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
+    server = await listening()
+    address = server.servers[0].sockets[0].getsockname()
+    idle = await asyncio.to_thread(socket.create_connection, address)
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody.
+        await asyncio.sleep(0.01)
+    (connection,) = server.server_state.connections
+    ask_without_a_pause(idle)
+    connection.shutdown()
+    await server.shutdown()
+    assert ends_with_an_answer(idle)
