@@ -45,9 +45,16 @@ def test_switches_under_load_lose_and_mix_no_answer(ingest: Ingest, folder: Path
         assert api.stop() == 0
     answers = heard[CLASSIC] + heard[SEARCH]
     assert {answer.status for _, answer in answers} == {200}
+    degraded = 0
     for path in (CLASSIC, SEARCH):
-        given = givers(heard[path], versions)
+        # A machine that is busy otherwise may answer by words alone, and says so: that is another answer.
+        whole = [(asked, answer) for asked, answer in heard[path] if not answer.said.get("degraded")]
+        assert {answer.version for _, answer in heard[path]} <= {None, one.version, other.version}
+        degraded += len(heard[path]) - len(whole)
+        given = givers(whole, versions)
         # A client sees each switch once at most, and never an older version again before the next one.
         changes = sum(before != after for before, after in pairwise(given))
         assert switches - 1 <= changes <= switches
-    sys.stdout.write(f"{switches} switches: {len(answers)} answers, 0 failed, 0 of two versions\n")
+    sys.stdout.write(
+        f"{switches} switches: {len(answers)} answers ({degraded} degraded), 0 failed, 0 mixed\n"
+    )
