@@ -21,7 +21,7 @@ INDEX := $(INDEX_DIR)/CURRENT
 # Whichever Compose is here: the plugin of docker, or the program of its own.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help setup run up down ingest test test-crashes test-containers coverage lint format benchmark lock clean
+.PHONY: help setup run up down ingest test test-crashes test-endurance test-containers coverage lint format benchmark lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -51,6 +51,11 @@ test: setup ## Run every test (under 10 minutes on two cores).
 
 test-crashes: setup ## Kill twenty first builds and twenty updates while the API is searched (about 2 minutes).
 	@$(BIN)/python -m pytest tests/integration/test_crash_safety.py --kills 20 -rP
+
+test-endurance: setup ## Stop the API twenty times and switch its index a hundred, searched meanwhile (3 minutes).
+	@$(BIN)/python -m pytest tests/integration/test_stops.py tests/integration/test_switches.py \
+		tests/integration/test_first_process.py tests/integration/test_without_network.py \
+		--stops 20 --switches 100 -rP
 
 test-containers: $(VENV)/installed ## Build the images and check them (needs Docker; about 5 minutes).
 	@$(BIN)/python -m pytest tests/containers

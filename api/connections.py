@@ -1,6 +1,7 @@
 """A client's connection: gives up on a request whose head is too large or too slow. uvicorn would not."""
 
 import asyncio
+import select
 from http import HTTPStatus
 
 import msgspec
@@ -56,9 +57,21 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_waiting()
         super().on_headers_complete()
 
+    def shutdown(self) -> None:
+        """Close, once what is being answered or has arrived and was not read yet is answered."""
+        if not self._has_unread():
+            super().shutdown()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name, and its words.
         """Answer what is no HTTP as every other error is answered."""
         self._refuse(ClientException())
+
+    def _has_unread(self) -> bool:
+        if self.transport.is_closing():
+            return False
+        arrived = select.poll()
+        arrived.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(arrived.poll(0))
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()

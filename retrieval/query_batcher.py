@@ -15,8 +15,8 @@ from contextlib import suppress
 from retrieval.encoder import Embedding, Embeddings
 from retrieval.errors import OverloadedError
 
-_BEHIND = 5
-"""How nice the encoding threads are to the rest of the process: three times its weight goes to the others."""
+_BEHIND = 3
+"""How nice the encoding threads are: the event loop weighs about twice as much as one of them."""
 
 _Waiting = tuple[str, asyncio.Future[Embedding]]
 

@@ -31,8 +31,8 @@ REMOTE_SECONDS = 1.0
 LOCAL_SECONDS = 2.0
 """How long one may take beside an index in this process, where only a crowd makes it wait."""
 
-ENCODING_SECONDS = 0.5
-"""After so long without its embedding a hybrid search answers from words alone."""
+ENCODING_SHARE = 0.5
+"""After this share of its time without its embedding a hybrid search answers from words alone."""
 
 _CLASSIC_LIMIT = 5
 _CLASSIC_DISTANCE = 40.0
@@ -205,7 +205,7 @@ class Searcher:
         with self._observer.stage("encode"):
             return Query(await self._encoder.encode_query(text), weigh_query(text))
 
-    async def _understand_in_time(self, request: SearchRequest, dimension: int) -> tuple[Query, Mode]:
+    async def _understand_in_time(self, request: SearchRequest, index: VideoIndex) -> tuple[Query, Mode]:
         """Understand a query, or at least its words where that is of use: say in which mode to go on.
 
         A crowd before the encoder is no reason to find nothing: words take no encoder.
@@ -214,10 +214,11 @@ class Searcher:
         if request.mode != "hybrid" or request.max_distance is not None or not words.indices:
             return await self._understand(request.text), request.mode
         try:
-            async with asyncio.timeout(ENCODING_SECONDS):
+            async with asyncio.timeout(_seconds_for(index) * ENCODING_SHARE):
                 return await self._understand(request.text), request.mode
         except (TimeoutError, OverloadedError):
-            return Query(np.zeros(dimension, np.float32), words), "lexical"
+            no_embedding = np.zeros(index.manifest.model.dimension, np.float32)
+            return Query(no_embedding, words), "lexical"
 
     async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:
         kept: _T | None = self._results.get(key)
@@ -233,7 +234,7 @@ class Searcher:
     async def _leased(self) -> AsyncIterator[VideoIndex]:
         """Hold the live index for one request, and no longer than a person waits for it."""
         async with self._source.lease() as index:
-            seconds = REMOTE_SECONDS if index.is_remote else LOCAL_SECONDS
+            seconds = _seconds_for(index)
             try:
                 async with asyncio.timeout(seconds):
                     yield index
@@ -242,7 +243,7 @@ class Searcher:
                 raise (IndexUnavailableError(late) if index.is_remote else OverloadedError(late)) from e
 
     async def _search(self, index: VideoIndex, request: SearchRequest) -> SearchResult:
-        query, mode = await self._understand_in_time(request, index.manifest.model.dimension)
+        query, mode = await self._understand_in_time(request, index)
         ranked = await rank_videos(
             index,
             query,
@@ -285,6 +286,10 @@ class Searcher:
             )
         records = await index.videos([hit.video_id for hit in hits])
         return tuple(records[hit.video_id] for hit in hits if hit.video_id in records)
+
+
+def _seconds_for(index: VideoIndex) -> float:
+    return REMOTE_SECONDS if index.is_remote else LOCAL_SECONDS
 
 
 def _pair(embedding: Embedding) -> PairVector:

@@ -15,12 +15,28 @@ from retrieval.settings import DATA_DIR
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="how many syncs each crash test kills (4)")
+    parser.addoption("--stops", type=int, default=2, help="how often the service is stopped under load (2)")
+    parser.addoption("--switches", type=int, default=6, help="how often the index is switched (6)")
 
 
 @pytest.fixture(scope="session")
 def kills(request: pytest.FixtureRequest) -> int:
     """How many runs each test that kills runs is to kill."""
     number: int = request.config.getoption("--kills")
+    return number
+
+
+@pytest.fixture(scope="session")
+def stops(request: pytest.FixtureRequest) -> int:
+    """How often a service is to be stopped while it is asked."""
+    number: int = request.config.getoption("--stops")
+    return number
+
+
+@pytest.fixture(scope="session")
+def switches(request: pytest.FixtureRequest) -> int:
+    """How often the live version is to change while a service is asked."""
+    number: int = request.config.getoption("--switches")
     return number
 
 

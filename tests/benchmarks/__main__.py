@@ -27,6 +27,7 @@ NAMES = (
     "snapshot",
     "outages",
     "overload",
+    "switches",
     "ingest",
 )
 

@@ -122,7 +122,7 @@ def stop(event, arguments):
         steps -= 1
         if steps == 0:
             os._exit(77)
-from api.__main__ import main
+from api.command_line import main
 sys.addaudithook(stop)
 sys.exit(main(["keys", "add", "late", "--scope", "search"]))
 """

@@ -68,13 +68,13 @@ def test_importing_changes_no_file(tmp_path: Path) -> None:
     # torch makes an empty folder for a cache of its own.
     own["TORCHINDUCTOR_CACHE_DIR"] = str(temporary / "torchinductor")
     told = json.loads(python("-c", WATCH, cwd=here, **own))
-    assert {"api.app", "api.__main__", "ingest.export_onnx", "retrieval.opening"} <= set(told["modules"])
+    assert {"api.app", "api.command_line", "ingest.export_onnx", "retrieval.opening"} <= set(told["modules"])
     assert told["changes"] == []
     assert [*here.iterdir(), *home.iterdir()] == []
     assert [path for path in temporary.rglob("*") if path.name != "torchinductor"] == []
 
 
-@pytest.mark.parametrize("module", ["api.app", "api.__main__"])
+@pytest.mark.parametrize("module", ["api.app", "api.command_line"])
 def test_the_api_loads_no_batch_library(module: str, tmp_path: Path) -> None:
     loaded = set(json.loads(python("-c", LOADED.format(module=module), cwd=tmp_path)))
     assert module in loaded

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.__main__ import main
+from api.command_line import main
 from api.key_file import read_keys
 from api.keys import Keyring, from_variable, make_key, to_variable
 

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from api import __main__, app
+from api import app, command_line
 from api.settings import ApiSettings
 from retrieval.errors import IncompatibleIndexError, ModelUnavailableError, VidsearchError
 from retrieval.search import Searcher
@@ -21,12 +21,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     # Logging is the process's, and the test runner has its own.
-    monkeypatch.setattr(__main__, "configure_logging", lambda *_, **__: None)
+    monkeypatch.setattr(command_line, "configure_logging", lambda *_, **__: None)
 
 
 def test_help_lists_variables_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        __main__.main(["--help"])
+        command_line.main(["--help"])
     assert stopped.value.code == 0
     told = capsys.readouterr().out
     assert all(name in told for name in [*VARIABLES, "examples:", "exit codes:"])
@@ -34,7 +34,7 @@ def test_help_lists_variables_examples_and_exit_codes(capsys: pytest.CaptureFixt
 
 def test_an_unknown_option_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        __main__.main(["--nope"])
+        command_line.main(["--nope"])
     assert stopped.value.code == 2
     assert "--nope" in capsys.readouterr().err
 
@@ -43,7 +43,7 @@ def test_a_bad_setting_is_2_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PORT", "none")
-    assert __main__.main([]) == 2
+    assert command_line.main([]) == 2
     told = capsys.readouterr()
     assert (told.out, told.err.count("\n")) == ("", 1)
     assert "PORT" in told.err
@@ -61,11 +61,11 @@ def test_what_cannot_be_searched_is_3_in_one_line(
         yield EchoSearcher()
 
     monkeypatch.setattr(
-        __main__,
+        command_line,
         "create_app",
         lambda s, draining: app.create_app(s, draining=draining, open_search=open_search),
     )
-    assert __main__.main([]) == 3
+    assert command_line.main([]) == 3
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", f"{' '.join(str(error).split())}\n")
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_searched_is_3_in_one_line(
 @pytest.fixture
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        __main__,
+        command_line,
         "create_app",
         lambda s, draining: app.create_app(s, draining=draining, open_search=opens(EchoSearcher())),
     )
@@ -87,7 +87,7 @@ def test_an_address_that_is_taken_is_1_in_one_line(
         raise SystemExit(3)
 
     monkeypatch.setattr(uvicorn.Server, "startup", startup)
-    assert __main__.main([]) == 1
+    assert command_line.main([]) == 1
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "Cannot listen on http://127.0.0.1:8080. Set another HOST or PORT.\n")
 
@@ -105,7 +105,7 @@ def test_says_where_it_listens_and_what_to_try(
 
     monkeypatch.setenv("HOST", host)
     monkeypatch.setattr(uvicorn.Server, "startup", startup)
-    assert __main__.main([]) == 0
+    assert command_line.main([]) == 0
     told = capsys.readouterr()
     assert told.err == ""
     assert told.out == (
@@ -113,4 +113,4 @@ def test_says_where_it_listens_and_what_to_try(
         f"Try: curl 'http://{shown}:8080/v1/search?query=your+question'\n"
     )
     (config,) = configs
-    assert (config.timeout_graceful_shutdown, config.access_log, config.server_header) == (7, False, False)
+    assert (config.timeout_graceful_shutdown, config.access_log, config.server_header) == (5, False, False)

@@ -439,7 +439,7 @@ class StuckEncoder:
 async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_words(
     source: HeldIndex, encoder: QueryEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "ENCODING_SECONDS", 0.02)
+    monkeypatch.setattr(search, "ENCODING_SHARE", 0.02)
     searcher = Searcher(encoder=encoder, source=source, cached_results=8)
     request = SearchRequest(text="bread")
     result = await searcher.search(request)

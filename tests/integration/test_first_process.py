@@ -1,0 +1,55 @@
+"""A container's first process: it hears SIGTERM as soon as it has a handler, so it is to have one early."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import REPOSITORY, Ingest, command, environment, eventually, free_port
+
+STOPPED_SECONDS = 5.0
+_FIRST = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child"]
+
+
+def can_be_first() -> bool:
+    """Tell whether this machine lets us make a process namespace; in some containers it does not."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*_FIRST, "true"], check=False, capture_output=True).returncode == 0
+
+
+def child_of(process: subprocess.Popen[bytes]) -> int | None:
+    assert process.poll() is None
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    return int(children[0]) if children else None
+
+
+def hears_stop(process_id: int) -> bool | None:
+    """Tell whether a process has a handler for SIGTERM, by the kernel's mask of signals caught."""
+    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return True if caught >> (signal.SIGTERM - 1) & 1 else None
+
+
+@pytest.mark.skipif(not can_be_first(), reason="No process namespace can be made here.")
+def test_it_stops_at_once_while_it_is_still_importing(ingest: Ingest) -> None:
+    own = environment(INDEX_DIR=str(ingest.index_dir), MODEL_DIR=str(ingest.model_dir), PORT=str(free_port()))
+    program = [*_FIRST, *command("api")]
+    with subprocess.Popen(program, cwd=REPOSITORY, env=own, stdout=subprocess.PIPE) as process:
+        try:
+            first = eventually(lambda: child_of(process))
+            eventually(lambda: hears_stop(first))
+            loaded = Path(f"/proc/{first}/maps").read_text(encoding="utf-8")
+            assert "onnxruntime" not in loaded, "everything was imported before SIGTERM was heard"
+            told = time.monotonic()
+            os.kill(first, signal.SIGTERM)
+            assert process.wait(STOPPED_SECONDS) == 0
+            assert time.monotonic() - told < STOPPED_SECONDS
+            assert process.stdout is not None
+            assert process.stdout.read() == b""
+        finally:
+            process.kill()

@@ -1,0 +1,135 @@
+"""SIGTERM under load, again and again: nobody who was let in goes away without an answer."""
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from typing import Any
+
+import pytest
+import uvicorn
+
+from api.connections import BoundedConnection
+from api.draining import Draining
+from api.server import AnnouncingServer, accept_waiting
+from tests.support.processes import Ingest, running_api
+from tests.support.stopped_clients import Crowd, Said, searches
+
+pytestmark = pytest.mark.anyio
+
+LOADED_SECONDS = 0.6
+STOPPED_SECONDS = 9.0
+SAID_SECONDS = 1.0
+"""Within how long /readyz is to say that the service stops."""
+
+QUERIES = ["growing tomatoes", "painting a wall", "baking bread", "camshaft", "rings of Saturn"]
+
+
+def is_stopping(said: Said) -> bool:
+    return said.status == 503 and json.loads(said.body)["code"] == "stopping"
+
+
+async def test_no_request_is_lost_when_it_is_told_to_stop(ingest: Ingest, stops: int) -> None:
+    answered = refused = 0
+    longest = said_after = 0.0
+    lost = []
+    for stop in range(stops):
+        with running_api(ingest.index_dir, ingest.model_dir, SEARCH_CACHE="0") as api:
+            port = int(api.address.rpartition(":")[2])
+            crowd = Crowd(port, searches(QUERIES), seed=stop)
+            probe = Crowd(port, [], seed=stop)
+            asking = asyncio.gather(crowd.ask(steady=4, idle=24, anew=3), probe.watch("/readyz", 0.03))
+            await asyncio.sleep(LOADED_SECONDS + 0.02 * (stop % 5))
+            told = time.monotonic()
+            api.process.terminate()
+            assert await asyncio.to_thread(api.process.wait, STOPPED_SECONDS) == 0
+            longest = max(longest, time.monotonic() - told)
+            await asking
+        lost += [
+            f"{one.kind}, {one.ended - told:.3f} s after SIGTERM: {one.why}"
+            for one in crowd.lost + probe.lost
+        ]
+        stopping = [said for said in probe.answers if is_stopping(said)]
+        assert stopping, "/readyz never said that the service stops"
+        said_after = max(said_after, stopping[0].given - told)
+        assert all(is_stopping(said) for said in probe.answers if said.asked > stopping[0].given)
+        late = [said for said in crowd.answers if said.asked > stopping[0].given]
+        assert late, "no search was answered any more once /readyz said that the service stops"
+        assert all(said.closes for said in late)
+        assert {said.status for said in crowd.answers} <= {200, 503}
+        answered += len(crowd.answers)
+        refused += sum(said.status == 503 for said in crowd.answers)
+    sys.stdout.write(f"{stops} stops: {answered} answers, {refused} of them refusals, {len(lost)} lost\n")
+    sys.stdout.write(f"exit within {longest:.2f} s, /readyz said so within {said_after:.3f} s\n")
+    assert lost == []
+    assert longest < STOPPED_SECONDS
+    assert said_after < SAID_SECONDS
+
+
+def test_who_has_connected_is_accepted_before_the_port_is_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        address = port.getsockname()
+        with socket.create_connection(address), socket.create_connection(address) as second:
+            accepted = accept_waiting(port.fileno())
+            assert [each.gettimeout() for each in accepted] == [0, 0]
+            assert accepted[1].getpeername() == second.getsockname()
+            for each in accepted:
+                each.close()
+        assert accept_waiting(port.fileno()) == []
+        assert port.gettimeout() is None
+
+
+async def answer_everything(_: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def listening() -> AnnouncingServer:
+    config = uvicorn.Config(
+        answer_everything, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
+    )
+    config.load()
+    server = AnnouncingServer(config, Draining(), 0)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    return server
+
+
+def ask_without_a_pause(connection: socket.socket) -> None:
+    """Send a request that no event loop has a chance to read before this returns."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def ends_with_an_answer(connection: socket.socket) -> bool:
+    connection.settimeout(5)
+    with connection, connection.makefile("rb") as received:
+        return received.read().endswith(b"\r\n\r\nok")
+
+
+async def test_what_has_arrived_when_the_port_is_closed_is_answered() -> None:
+    server = await listening()
+    address = server.servers[0].sockets[0].getsockname()
+    idle = await asyncio.to_thread(socket.create_connection, address)
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody.
+        await asyncio.sleep(0.01)
+    waiting = socket.create_connection(address)
+    ask_without_a_pause(idle)
+    ask_without_a_pause(waiting)
+    await server.shutdown()
+    assert ends_with_an_answer(idle)
+    assert ends_with_an_answer(waiting)
+
+
+async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
+    server = await listening()
+    address = server.servers[0].sockets[0].getsockname()
+    idle = await asyncio.to_thread(socket.create_connection, address)
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody.
+        await asyncio.sleep(0.01)
+    (connection,) = server.server_state.connections
+    ask_without_a_pause(idle)
+    connection.shutdown()
+    await server.shutdown()
+    assert ends_with_an_answer(idle)

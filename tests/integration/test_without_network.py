@@ -1,0 +1,67 @@
+"""A machine without a network: the API starts, its documentation renders, and it tries to reach nobody."""
+
+import shutil
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from tests.support.processes import PATIENCE, REPOSITORY, Ingest, command, environment, free_port
+from tests.support.shut_off import ASKED, Told, shut_off
+
+READY_SECONDS = 10.0
+REACHES_OUT = """
+import contextlib, socket
+with contextlib.suppress(OSError):
+    socket.create_connection(("192.0.2.1", 443), timeout=1)
+with contextlib.suppress(OSError):
+    socket.socket(type=socket.SOCK_DGRAM).sendto(b"?", ("127.0.0.53", 53))
+"""
+
+
+def can_be_shut_off() -> bool:
+    """Tell whether this machine lets us make a network namespace; in some containers it does not."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = ["unshare", "--map-root-user", "--net", "true"]
+    return subprocess.run(tried, check=False, capture_output=True).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not can_be_shut_off(), reason="No network namespace can be made here.")
+
+
+def told_of(program: list[str], **own: str) -> Told:
+    finished = subprocess.run(
+        shut_off(program),
+        cwd=REPOSITORY,
+        env=environment(PORT=str(free_port()), PYTHONPATH=str(REPOSITORY), **own),
+        check=False,
+        capture_output=True,
+        timeout=2 * PATIENCE,
+    )
+    assert finished.returncode == 0, finished.stderr.decode()
+    return msgspec.json.decode(finished.stdout, type=Told)
+
+
+def test_it_starts_and_answers_without_a_network_and_tries_to_reach_nobody(ingest: Ingest) -> None:
+    told = told_of(command("api"), INDEX_DIR=str(ingest.index_dir), MODEL_DIR=str(ingest.model_dir))
+    assert told.ready_in is not None
+    sys.stdout.write(f"ready in {told.ready_in:.2f} s: {told}\n")
+    assert told.ready_in < READY_SECONDS
+    assert (told.unrouted, told.datagrams) == (0, 0)
+    assert told.elsewhere in ([], None)
+    # The page's scripts and styles come from the service itself, every one of them.
+    assets = told.answers.keys() - set(ASKED)
+    assert len(assets) >= 4
+    assert all(path.startswith("/schema/assets/") for path in assets)
+    assert {status for status, _ in told.answers.values()} == {200}
+    assert all(length for _, length in told.answers.values())
+
+
+def test_an_attempt_would_have_been_seen() -> None:
+    told = told_of([sys.executable, "-c", REACHES_OUT])
+    assert told.ready_in is None
+    assert told.unrouted == 1
+    assert told.datagrams == 1
+    assert told.elsewhere is None or len(told.elsewhere) == 1
