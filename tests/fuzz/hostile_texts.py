@@ -10,7 +10,7 @@ import http.client
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -66,7 +66,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def ask(self, target: str, body: bytes | None = None) -> tuple[int, Mapping[str, str], bytes]:
+    def ask(self, target: str, body: bytes | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Send a request as it is given, and return the answer. Raises OSError or HTTPException."""
         method = "GET" if body is None else "POST"
         headers = {} if body is None else {"Content-Type": "application/json"}

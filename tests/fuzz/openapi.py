@@ -10,8 +10,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from time import perf_counter
 
@@ -96,15 +96,15 @@ def fuzz(address: str, folder: Path, run: Run, *, seed: int) -> Outcome:
     )
 
 
-def fuzz_all(address: str, folder: Path, *, examples: int, scenarios: int, seed: int) -> list[Outcome]:
-    """Make every run of the plan, two at a time: more would only wait for each other."""
+def fuzz_all(address: str, folder: Path, *, examples: int, scenarios: int, seed: int) -> Iterator[Outcome]:
+    """Make every run of the plan, two at a time: more would only wait. Gives each as it ends."""
     folders = [folder / str(number) for number in range(3)]
     for own in folders:
         own.mkdir()
     with ThreadPoolExecutor(2) as pool:
         runs = zip(folders, plan(examples, scenarios), strict=True)
         jobs = [pool.submit(fuzz, address, own, run, seed=seed) for own, run in runs]
-        return [job.result() for job in jobs]
+        yield from (job.result() for job in as_completed(jobs))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,13 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ingest = Ingest(folder / "index", (REPOSITORY / DATA_DIR / "model").resolve())
         ingest.done("sync", write_jsonl(folder / "talks.jsonl", ROWS))
         with running_api(ingest.index_dir, ingest.model_dir, LOG_LEVEL="warning") as api:
-            outcomes = fuzz_all(
+            faults = 0
+            for outcome in fuzz_all(
                 api.address, folder, examples=args.examples, scenarios=args.scenarios, seed=args.seed
-            )
-    for outcome in outcomes:
-        verdict = "nothing found" if outcome.passed else f"FAULTS FOUND\n{outcome.said}"
-        print(f"{outcome.name}: {outcome.requests:,} requests in {outcome.seconds:.0f} s, {verdict}")
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+            ):
+                faults += not outcome.passed
+                verdict = "nothing found" if outcome.passed else f"FAULTS FOUND\n{outcome.said}"
+                told = f"{outcome.name}: {outcome.requests:,} requests in {outcome.seconds:.0f} s, {verdict}"
+                print(told, flush=True)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

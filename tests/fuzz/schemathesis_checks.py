@@ -1,6 +1,9 @@
 """A check of our own, in the place of one that takes the schema for the whole of the rules."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import schemathesis
 
@@ -25,7 +28,7 @@ _BAD_REQUEST = 400
 def refused_for_a_told_reason(
     ctx: schemathesis.CheckContext,  # noqa: ARG001 - the signature of a check.
     response: schemathesis.Response,
-    case: schemathesis.Case,
+    case: schemathesis.Case[Any],
 ) -> None:
     """Hold that what the schema allows is refused only by a rule that no schema can state."""
     if case.meta is None or not case.meta.generation.mode.is_positive:

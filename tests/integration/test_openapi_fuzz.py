@@ -12,7 +12,7 @@ SEED = 5
 
 def test_every_answer_is_as_documented(ingest: Ingest, folder: Path) -> None:
     with running_api(ingest.index_dir, ingest.model_dir, LOG_LEVEL="warning") as api:
-        outcomes = fuzz_all(api.address, folder, examples=EXAMPLES, scenarios=SCENARIOS, seed=SEED)
+        outcomes = list(fuzz_all(api.address, folder, examples=EXAMPLES, scenarios=SCENARIOS, seed=SEED))
         said = api.log.read_text()
     for outcome in outcomes:
         assert outcome.passed, outcome.said
