@@ -21,7 +21,8 @@ INDEX := $(INDEX_DIR)/CURRENT
 # Whichever Compose is here: the plugin of docker, or the program of its own.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help setup run up down ingest test test-crashes test-endurance test-containers coverage lint format benchmark lock clean
+.PHONY: help setup run up down ingest test test-crashes test-endurance test-containers coverage fuzz lint format
+.PHONY: benchmark lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -62,6 +63,11 @@ test-containers: $(VENV)/installed ## Build the images and check them (needs Doc
 
 coverage: setup ## Run every test and say which branches none of them takes.
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+# Each for itself: what one finds does not keep the next from looking.
+fuzz: setup ## Throw much at the API, its texts and the caption parsers (about 20 minutes).
+	@failed=0; for name in openapi hostile_texts caption_files; do \
+		$(BIN)/python -m tests.fuzz.$$name || failed=1; done; exit $$failed
 
 lint: $(VENV)/installed ## Check style, types and who imports whom.
 	$(BIN)/ruff check .

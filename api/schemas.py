@@ -40,7 +40,10 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     offset: Annotated[int, Meta(ge=0, le=RANKED_VIDEOS)] = 0
     moments: Annotated[int, Meta(ge=0, le=MOST_MOMENTS)] = 3
     mode: Mode = "hybrid"
-    max_distance: Annotated[float, Meta(gt=0)] | None = None
+    # Litestar does not document a rule whose number is 0 of a value that may be left out.
+    max_distance: (
+        Annotated[float, Meta(gt=0, extra_json_schema={"extra": {"exclusive_minimum": 0.0}})] | None
+    ) = None
     published_after: str | None = None
     published_before: str | None = None
     channel: str | None = None

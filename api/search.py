@@ -93,7 +93,10 @@ async def search(
     max_distance: Annotated[
         float | None,
         QueryParameter(
-            gt=0, description="Leave out what is this far from the query or farther; more than 0."
+            gt=0,
+            # Litestar does not document a rule whose number is 0 of a value that may be left out.
+            schema_extra={"exclusive_minimum": 0.0},
+            description="Leave out what is this far from the query or farther; more than 0.",
         ),
     ] = None,
     published_after: Annotated[

@@ -93,6 +93,19 @@ def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> N
                 assert example["value"]["code"] == example["summary"]
 
 
+def test_says_which_distances_are_refused(document: dict[str, Any]) -> None:
+    parameters = document["paths"]["/v1/search"]["get"]["parameters"]
+    (in_query,) = (parameter["schema"] for parameter in parameters if parameter["name"] == "max_distance")
+    in_body = document["components"]["schemas"]["SearchParameters"]["properties"]["max_distance"]
+    assert in_query["exclusiveMinimum"] == in_body["exclusiveMinimum"] == 0
+
+
+def test_says_that_bodies_take_no_unknown_field(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["SearchParameters"]["additionalProperties"] is False
+    assert schemas["BatchParameters"]["additionalProperties"] is False
+
+
 def test_shows_what_searches_answer(document: dict[str, Any]) -> None:
     for path, method in [("/search", "get"), ("/v1/search", "get"), ("/v1/search/batch", "post")]:
         response = document["paths"][path][method]["responses"]["200"]

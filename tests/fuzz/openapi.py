@@ -1,0 +1,133 @@
+"""`python -m tests.fuzz.openapi`: Schemathesis over the OpenAPI document of a running service, all checks.
+
+The service is a real process with the exported model and the index of the integration tests. The operations
+are shared out among two runs, as generating the requests takes more time than answering them; a third run
+follows the links between operations. Returns 1 where one of them found a fault.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+
+from retrieval.settings import DATA_DIR
+from tests.integration.conftest import ROWS
+from tests.support.documents import write_jsonl
+from tests.support.folders import passing_folder
+from tests.support.processes import REPOSITORY, Ingest, running_api
+
+CHECKS_OF_OURS = "tests.fuzz.schemathesis_checks"
+REPLACED = "positive_data_acceptance"
+"""The one check left out: that what the schema allows is accepted.
+
+A schema cannot say that offset and limit together are at most 200, that one date is before another, which
+cursors were given out, or what is blank. A check of ours is in its place: what the schema allows is refused
+for one of those reasons alone.
+"""
+DEAREST = ("search", "searchBatch", "searchClassic")
+"""These operations take about half of the time, those with the most parameters first of all."""
+
+LONGEST_SECONDS = 3600
+_COUNTED = re.compile(r"(\d+) generated")
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run of Schemathesis: its name, what it is to do, and how many examples an operation."""
+
+    name: str
+    options: tuple[str, ...]
+    examples: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run ended: whether nothing was found, how many requests were sent, and all that was said."""
+
+    name: str
+    passed: bool
+    requests: int
+    said: str
+    seconds: float
+
+
+def plan(examples: int, scenarios: int) -> tuple[Run, ...]:
+    """Say which runs make up a whole one."""
+    generated = ("--phases", "examples,coverage,fuzzing")
+    dearest = [word for operation in DEAREST for word in ("--include-operation-id", operation)]
+    others = [word for operation in DEAREST for word in ("--exclude-operation-id", operation)]
+    return (
+        Run("searches", (*generated, *dearest), examples),
+        Run("everything else", (*generated, *others), examples),
+        Run("stateful", ("--phases", "stateful"), scenarios),
+    )
+
+
+def fuzz(address: str, folder: Path, run: Run, *, seed: int) -> Outcome:
+    """Run Schemathesis to its end; it keeps what it writes in `folder`."""
+    began = perf_counter()
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{address}/schema/openapi.json"),
+            *("--checks", "all", "--exclude-checks", REPLACED, "--no-color"),
+            *("--continue-on-failure", "--max-examples", str(run.examples), "--seed", str(seed)),
+            *run.options,
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "SCHEMATHESIS_HOOKS": CHECKS_OF_OURS},
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=LONGEST_SECONDS,
+    )
+    counted = _COUNTED.search(finished.stdout)
+    return Outcome(
+        run.name,
+        finished.returncode == 0,
+        int(counted[1]) if counted else 0,
+        finished.stdout,
+        perf_counter() - began,
+    )
+
+
+def fuzz_all(address: str, folder: Path, *, examples: int, scenarios: int, seed: int) -> Iterator[Outcome]:
+    """Make every run of the plan, two at a time: more would only wait. Gives each as it ends."""
+    folders = [folder / str(number) for number in range(3)]
+    for own in folders:
+        own.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        runs = zip(folders, plan(examples, scenarios), strict=True)
+        jobs = [pool.submit(fuzz, address, own, run, seed=seed) for own, run in runs]
+        yield from (job.result() for job in as_completed(jobs))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start a service, fuzz it, and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.openapi")
+    parser.add_argument("--examples", type=int, default=2_000, help="an operation (2000)")
+    parser.add_argument("--scenarios", type=int, default=2_000, help="paths along the links (2000)")
+    parser.add_argument("--seed", type=int, default=5)
+    args = parser.parse_args(arguments)
+    with passing_folder() as folder:
+        ingest = Ingest(folder / "index", (REPOSITORY / DATA_DIR / "model").resolve())
+        ingest.done("sync", write_jsonl(folder / "talks.jsonl", ROWS))
+        with running_api(ingest.index_dir, ingest.model_dir, LOG_LEVEL="warning") as api:
+            faults = 0
+            for outcome in fuzz_all(
+                api.address, folder, examples=args.examples, scenarios=args.scenarios, seed=args.seed
+            ):
+                faults += not outcome.passed
+                verdict = "nothing found" if outcome.passed else f"FAULTS FOUND\n{outcome.said}"
+                told = f"{outcome.name}: {outcome.requests:,} requests in {outcome.seconds:.0f} s, {verdict}"
+                print(told, flush=True)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
