@@ -21,20 +21,26 @@ POLL_SECONDS = 0.5
 class _Version:
     """One open index and how many requests use it."""
 
-    def __init__(self, index: VideoIndex) -> None:
+    def __init__(self, index: VideoIndex, closings: set[asyncio.Task[None]]) -> None:
         # Of the index itself, and not of the pointer that led to it: that may have moved on since.
         self.name = index.manifest.index_version
         self.index = index
         self.leases = 0
         self.retired = False
+        self._closings = closings
 
-    async def close_if_unused(self) -> None:
+    def close_if_unused(self) -> None:
         if self.retired and not self.leases:
-            try:
-                await self.index.close()
-            except VidsearchError:
-                # Nobody reads it any more, least of all the request that happened to be its last.
-                _log.warning("The index version %s did not close cleanly", self.name, exc_info=True)
+            # Beside the requests: the one that happened to be its last reads it no more than any other.
+            task = asyncio.create_task(self._close())
+            self._closings.add(task)
+            task.add_done_callback(self._closings.discard)
+
+    async def _close(self) -> None:
+        try:
+            await self.index.close()
+        except VidsearchError:
+            _log.warning("The index version %s did not close cleanly", self.name, exc_info=True)
 
 
 class Lease:
@@ -52,7 +58,7 @@ class Lease:
     async def __aexit__(self, *_: object) -> None:
         """Give it back; the last one out closes a version that is no longer live."""
         self._version.leases -= 1
-        await self._version.close_if_unused()
+        self._version.close_if_unused()
 
 
 class LiveIndex:
@@ -77,6 +83,7 @@ class LiveIndex:
         self._problem = missing
         self._may_be_away = may_be_away
         self._follower: asyncio.Task[None] | None = None
+        self._closings: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Open the live version if there is one, and follow the pointer from now on.
@@ -100,7 +107,8 @@ class LiveIndex:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
-        await self._replace(None)
+        self._replace(None)
+        await asyncio.gather(*self._closings)
 
     def lease(self) -> Lease:
         """Hold the live index for the length of one request. Raises IndexUnavailableError where none is."""
@@ -132,11 +140,11 @@ class LiveIndex:
         if name is None or (self._version and self._version.name == name):
             return
         index = await self._open_version(name)
-        await self._replace(_Version(index))
+        self._replace(_Version(index, self._closings))
         _log.info("Serving index version %s", index.manifest.index_version)
 
-    async def _replace(self, version: _Version | None) -> None:
+    def _replace(self, version: _Version | None) -> None:
         old, self._version = self._version, version
         if old:
             old.retired = True
-            await old.close_if_unused()
+            old.close_if_unused()
