@@ -50,8 +50,9 @@ ingest: ## Bring SOURCE=path into the containers' index (ARGS=--prune and the li
 test: setup ## Run every test (under 10 minutes on two cores).
 	@$(BIN)/python -m pytest
 
-test-crashes: setup ## Kill twenty first builds and twenty updates while the API is searched (about 2 minutes).
+test-crashes: setup ## Kill twenty first builds and twenty updates, fail every request to a server (5 minutes).
 	@$(BIN)/python -m pytest tests/integration/test_crash_safety.py --kills 20 -rP
+	@$(BIN)/python -m pytest tests/integration/test_qdrant_sync.py --stride 1
 
 test-endurance: setup ## Stop the API twenty times and switch its index a hundred, searched meanwhile (3 minutes).
 	@$(BIN)/python -m pytest tests/integration/test_stops.py tests/integration/test_switches.py \

@@ -15,6 +15,7 @@ from retrieval.settings import DATA_DIR
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="how many syncs each crash test kills (4)")
+    parser.addoption("--stride", type=int, default=3, help="every how many-th request of a run fails (3)")
     parser.addoption("--stops", type=int, default=2, help="how often the service is stopped under load (2)")
     parser.addoption("--switches", type=int, default=6, help="how often the index is switched (6)")
 
@@ -23,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def kills(request: pytest.FixtureRequest) -> int:
     """How many runs each test that kills runs is to kill."""
     number: int = request.config.getoption("--kills")
+    return number
+
+
+@pytest.fixture(scope="session")
+def stride(request: pytest.FixtureRequest) -> int:
+    """Of a run's requests to a server, every how many-th is to be the one from which on it fails."""
+    number: int = request.config.getoption("--stride")
     return number
 
 

@@ -123,9 +123,10 @@ def test_a_run_in_place_may_lose_the_server_at_any_request(
     capsys: pytest.CaptureFixture[str],
     fault: Fault,
     where: Callable[[Seen], bool],
+    stride: int,
 ) -> None:
     """A reader finds every video there and then, and the same run again leaves nothing lost or doubled."""
-    for steps in itertools.count():
+    for steps in itertools.count(step=stride):
         prefix = f"{fault.kind}-{steps}"
         environment.setenv("QDRANT_COLLECTION", prefix)
         assert sync(ROWS, tmp_path) == 0
@@ -149,10 +150,14 @@ def test_a_run_in_place_may_lose_the_server_at_any_request(
 
 @pytest.mark.usefixtures("impatient", "encoder")
 def test_a_first_run_may_lose_the_server_at_any_request(
-    server: QdrantServer, expected: ServerContents, environment: pytest.MonkeyPatch, tmp_path: Path
+    server: QdrantServer,
+    expected: ServerContents,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stride: int,
 ) -> None:
     environment.setenv("QDRANT_COLLECTION", "first")
-    for after in itertools.count():
+    for after in itertools.count(step=stride):
         server.faults.start(GONE, after=after)
         code = sync(CHANGED, tmp_path)
         server.faults.clear()
@@ -170,13 +175,18 @@ def test_a_first_run_may_lose_the_server_at_any_request(
 @pytest.mark.parametrize("command", ["in place", "beside", "rollback"])
 @pytest.mark.usefixtures("impatient", "encoder")
 def test_one_answer_that_fails_never_costs_the_live_version(
-    server: QdrantServer, environment: pytest.MonkeyPatch, tmp_path: Path, command: str, fault: Fault
+    server: QdrantServer,
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: str,
+    fault: Fault,
+    stride: int,
 ) -> None:
     """Whether or not it was done: a version is live afterwards, the old or the new one."""
     sample = write_jsonl(tmp_path / "sample.jsonl", ROWS[:1]).resolve()
     environment.setattr(pipeline, "SAMPLE_CATALOGUE", sample)
-    # Every third request, and not the same ones for both faults: it is the same code that meets them.
-    for after in itertools.count(start=fault is LOST, step=3):
+    # Not the same requests for both faults: it is the same code that meets them.
+    for after in itertools.count(start=fault is LOST, step=stride):
         prefix = f"once-{fault.kind}-{command[:2]}-{after}"
         environment.setenv("QDRANT_COLLECTION", prefix)
         if command != "in place":
