@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from api.draining import Draining
 from api.problems import PROBLEM, kind_of, send_problem
 from api.response_headers import OF_ANSWERS
+from api.search import AT_ONCE
 from retrieval.errors import OverloadedError
 
 BURST = 64
@@ -24,9 +25,6 @@ STANDING_SECONDS = 0.25
 
 CALM_SECONDS = 1.0
 """After so long without a refusal the next burst is let in again."""
-
-BATCH_PLACES = 4
-"""A batch runs so many of its searches at a time."""
 
 
 class Admission:
@@ -96,7 +94,7 @@ def admit_searches(
 def _places_of(path: str) -> int:
     """Say how many searches a request is; 0 where it is none."""
     if path == "/v1/search/batch":
-        return BATCH_PLACES
+        return AT_ONCE
     return 1 if path == "/search" or path.startswith("/v1/") else 0
 
 

@@ -1,6 +1,6 @@
 """What the gate's rules measure: a catalogue against itself, and against the live index. Pure."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -82,7 +82,8 @@ def measure(facts: CatalogueFacts) -> dict[Rule, Measured]:
 def measure_canaries(lost: Collection[str], asked: int) -> dict[Rule, Measured]:
     """Measure how many of the titles that found their videos no longer do."""
     reason = f"{len(lost)} of {asked} titles no longer find their own videos: {some(lost)}"
-    return {Rule.LOST_CANARIES: Measured(_share(lost, asked), len(lost), reason)}
+    measured = _of(len(lost), asked, reason)
+    return {Rule.LOST_CANARIES: measured} if measured else {}
 
 
 def fresh_peaks(peaks: Mapping[str, Peak], now: datetime) -> dict[str, Peak]:
@@ -115,14 +116,14 @@ def _fewer_videos(facts: CatalogueFacts) -> Measured | None:
 
 def _replaced_videos(facts: CatalogueFacts) -> Measured | None:
     reason = f"{len(facts.removed)} of {facts.stored} videos would be removed: {some(facts.removed)}"
-    return _of(facts.removed, facts.stored, reason)
+    return _of(len(facts.removed), facts.stored, reason)
 
 
 def _renamed_videos(facts: CatalogueFacts) -> Measured | None:
     reason = (
         f"{len(facts.renamed)} new videos are ones that the index has by other ids: {some(facts.renamed)}"
     )
-    return _of(facts.renamed, facts.stored, reason)
+    return _of(len(facts.renamed), facts.stored, reason)
 
 
 def _less_coverage(facts: CatalogueFacts) -> Measured | None:
@@ -137,12 +138,12 @@ def _less_coverage(facts: CatalogueFacts) -> Measured | None:
 def _lost_transcripts(facts: CatalogueFacts) -> Measured | None:
     before = facts.before.transcribed if facts.before else 0
     reason = f"{len(facts.lost)} of {before} videos would lose their transcripts: {some(facts.lost)}"
-    return _of(facts.lost, before, reason)
+    return _of(len(facts.lost), before, reason)
 
 
 def _shorter_transcripts(facts: CatalogueFacts) -> Measured | None:
     reason = f"{len(facts.shorter)} transcripts would lose more than a quarter: {some(facts.shorter)}"
-    return _of(facts.shorter, facts.kept, reason)
+    return _of(len(facts.shorter), facts.kept, reason)
 
 
 def _changed_texts(facts: CatalogueFacts) -> Measured | None:
@@ -150,22 +151,22 @@ def _changed_texts(facts: CatalogueFacts) -> Measured | None:
         f"{len(facts.changed)} of {facts.kept} videos would have another title or transcript: "
         f"{some(facts.changed)}"
     )
-    return _of(facts.changed, facts.kept, reason)
+    return _of(len(facts.changed), facts.kept, reason)
 
 
 def _moved_texts(facts: CatalogueFacts) -> Measured | None:
     reason = f"{len(facts.moved)} videos would have the title or transcript of another: {some(facts.moved)}"
-    return _of(facts.moved, facts.kept, reason)
+    return _of(len(facts.moved), facts.kept, reason)
 
 
 def _rejected_rows(facts: CatalogueFacts) -> Measured | None:
     reason = f"{facts.rejected} of {facts.rows} rows give no video"
-    return Measured(facts.rejected / facts.rows, facts.rejected, reason) if facts.rows else None
+    return _of(facts.rejected, facts.rows, reason)
 
 
 def _repeated_ids(facts: CatalogueFacts) -> Measured | None:
     reason = f"{facts.repeated} of {facts.rows} rows have the id of an earlier row"
-    return Measured(facts.repeated / facts.rows, facts.repeated, reason) if facts.rows else None
+    return _of(facts.repeated, facts.rows, reason)
 
 
 def _shared_transcripts(facts: CatalogueFacts) -> Measured | None:
@@ -178,7 +179,7 @@ def _shared_transcripts(facts: CatalogueFacts) -> Measured | None:
 def _shared_titles(facts: CatalogueFacts) -> Measured | None:
     number = len(facts.same_title)
     reason = f"{number} of {facts.videos} videos have one and the same title: {some(facts.same_title)}"
-    return _of(facts.same_title, facts.videos, reason)
+    return _of(number, facts.videos, reason)
 
 
 def _placeholders(facts: CatalogueFacts) -> Measured | None:
@@ -186,7 +187,7 @@ def _placeholders(facts: CatalogueFacts) -> Measured | None:
         f"{len(facts.placeholders)} of {facts.rows} transcripts only say that there is none, such as n/a or "
         f"[Music]: {some(facts.placeholders)}"
     )
-    return _of(facts.placeholders, facts.rows, reason)
+    return _of(len(facts.placeholders), facts.rows, reason)
 
 
 def _future_dates(facts: CatalogueFacts) -> Measured | None:
@@ -219,9 +220,5 @@ _MEASURES: Mapping[Rule, Callable[[CatalogueFacts], Measured | None]] = MappingP
 )
 
 
-def _of(found: Sequence[str], among: int, reason: str) -> Measured | None:
-    return Measured(_share(found, among), len(found), reason) if among else None
-
-
-def _share(found: Collection[str], among: int) -> float:
-    return len(found) / among if among else 0.0
+def _of(count: int, among: int, reason: str) -> Measured | None:
+    return Measured(count / among, count, reason) if among else None

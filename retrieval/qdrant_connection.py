@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 REST_PORT = 6333
+
+METADATA_KEY = "vidsearch"
+"""Under this key of a collection's metadata is what is ours: a manifest, a lock's holder, the log of runs."""
+
 _PROBE_SECONDS = 0.3
 _UNAUTHORIZED = frozenset({401, 403, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 _CONFLICT = frozenset({409, grpc.StatusCode.ALREADY_EXISTS})

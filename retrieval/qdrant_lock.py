@@ -19,7 +19,7 @@ import msgspec
 from qdrant_client import AsyncQdrantClient
 
 from retrieval.errors import IndexUnavailableError, RunInProgressError
-from retrieval.qdrant_connection import CLEAN_UP, QdrantConnection, ServerError
+from retrieval.qdrant_connection import CLEAN_UP, METADATA_KEY, QdrantConnection, ServerError
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ LEASE = timedelta(minutes=10)
 """How long a lock outlives its holder. Far longer than the longest step that keeps the event loop waiting."""
 
 _RENEWAL_SECONDS = 30.0
-_METADATA_KEY = "vidsearch"
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -174,7 +173,7 @@ async def _holder(client: AsyncQdrantClient, name: str) -> Holder | None:
         return None
     info = await client.get_collection(name)
     try:
-        return msgspec.convert((info.config.metadata or {})[_METADATA_KEY], Holder, strict=False)
+        return msgspec.convert((info.config.metadata or {})[METADATA_KEY], Holder, strict=False)
     except (KeyError, msgspec.ValidationError):
         return None
 
@@ -189,4 +188,4 @@ def _pids_here() -> str:
 
 
 def _metadata(holder: Holder) -> dict[str, object]:
-    return {_METADATA_KEY: msgspec.to_builtins(holder)}
+    return {METADATA_KEY: msgspec.to_builtins(holder)}

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import msgspec
 from qdrant_client import AsyncQdrantClient
 
-from retrieval.qdrant_connection import CLEAN_UP, QdrantConnection
+from retrieval.qdrant_connection import CLEAN_UP, METADATA_KEY, QdrantConnection
 from retrieval.runs import Run
-
-_METADATA_KEY = "vidsearch"
 
 
 async def read_server_runs(connection: QdrantConnection, collection: str) -> tuple[Run, ...]:
@@ -22,7 +20,7 @@ async def read_server_runs(connection: QdrantConnection, collection: str) -> tup
             return ()
         info = await client.get_collection(collection)
         try:
-            return msgspec.convert((info.config.metadata or {})[_METADATA_KEY], tuple[Run, ...], strict=False)
+            return msgspec.convert((info.config.metadata or {})[METADATA_KEY], tuple[Run, ...], strict=False)
         except (KeyError, msgspec.ValidationError):
             return ()
 
@@ -34,7 +32,7 @@ async def write_server_runs(
     connection: QdrantConnection, collection: str, runs: Sequence[Run], *, replicas: int
 ) -> None:
     """Replace the log, kept on as many nodes as the index is. Raises ServerError."""
-    metadata = {_METADATA_KEY: [msgspec.to_builtins(run) for run in runs]}
+    metadata = {METADATA_KEY: [msgspec.to_builtins(run) for run in runs]}
 
     async def write(client: AsyncQdrantClient) -> None:
         if await client.collection_exists(collection):

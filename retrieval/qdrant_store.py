@@ -26,7 +26,7 @@ from retrieval.file_parts import FilePart
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest, new_version_name
 from retrieval.points import PASSAGES, VIDEOS
-from retrieval.qdrant_connection import CLEAN_UP, QdrantConnection, ServerError
+from retrieval.qdrant_connection import CLEAN_UP, METADATA_KEY, QdrantConnection, ServerError
 from retrieval.qdrant_index import QdrantIndex
 from retrieval.qdrant_lock import server_lock
 from retrieval.qdrant_points import INDEXED_FIELDS, collection_settings
@@ -39,7 +39,6 @@ from retrieval.settings import QdrantSettings
 _log = logging.getLogger(__name__)
 
 _KINDS = (VIDEOS, PASSAGES)
-_METADATA_KEY = "vidsearch"
 _GENERATION = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 
 
@@ -195,7 +194,7 @@ class QdrantStore:
 
     async def write_manifest(self, generation: str, manifest: Manifest) -> None:
         """Store a generation's manifest in place of the one it had."""
-        metadata = {_METADATA_KEY: msgspec.to_builtins(manifest)}
+        metadata = {METADATA_KEY: msgspec.to_builtins(manifest)}
         collection = self.collections(generation)[VIDEOS]
         await self.connection.call(lambda client: client.update_collection(collection, metadata=metadata))
 
@@ -258,7 +257,7 @@ class QdrantStore:
         collection = self.collections(generation)[VIDEOS]
         info = await self.connection.call(lambda client: client.get_collection(collection))
         try:
-            return msgspec.convert((info.config.metadata or {})[_METADATA_KEY], Manifest, strict=False)
+            return msgspec.convert((info.config.metadata or {})[METADATA_KEY], Manifest, strict=False)
         except (KeyError, msgspec.ValidationError) as e:
             raise IndexUnavailableError(
                 f"The metadata of the collection {collection} holds no readable manifest: {e}. "
@@ -302,7 +301,7 @@ class QdrantStore:
         if not exists:
             return False
         info = await self.connection.call(lambda client: client.get_collection(collection))
-        return _METADATA_KEY in (info.config.metadata or {})
+        return METADATA_KEY in (info.config.metadata or {})
 
     async def _delete(self, generation: str) -> None:
         """Delete a generation's collections; one that stays is deleted by a later run."""

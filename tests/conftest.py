@@ -20,32 +20,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--switches", type=int, default=6, help="how often the index is switched (6)")
 
 
+def _number(request: pytest.FixtureRequest, option: str) -> int:
+    number: int = request.config.getoption(option)
+    return number
+
+
 @pytest.fixture(scope="session")
 def kills(request: pytest.FixtureRequest) -> int:
     """How many runs each test that kills runs is to kill."""
-    number: int = request.config.getoption("--kills")
-    return number
+    return _number(request, "--kills")
 
 
 @pytest.fixture(scope="session")
 def stride(request: pytest.FixtureRequest) -> int:
     """Of a run's requests to a server, every how many-th is to be the one from which on it fails."""
-    number: int = request.config.getoption("--stride")
-    return number
+    return _number(request, "--stride")
 
 
 @pytest.fixture(scope="session")
 def stops(request: pytest.FixtureRequest) -> int:
     """How often a service is to be stopped while it is asked."""
-    number: int = request.config.getoption("--stops")
-    return number
+    return _number(request, "--stops")
 
 
 @pytest.fixture(scope="session")
 def switches(request: pytest.FixtureRequest) -> int:
     """How often the live version is to change while a service is asked."""
-    number: int = request.config.getoption("--switches")
-    return number
+    return _number(request, "--switches")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Requests a second and latency of our API against the tutorial's rule served by FastAPI, in the same run."""
 
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,10 +7,9 @@ from functools import partial
 from statistics import median
 from urllib.parse import urlencode
 
-import msgspec
-
 from tests.benchmarks.built_indexes import built_index
-from tests.benchmarks.conditions import ROOT, Options, cores
+from tests.benchmarks.client_process import run_client
+from tests.benchmarks.conditions import Options, cores
 from tests.benchmarks.datasets import labelled_queries
 from tests.benchmarks.figures import Figure, at_least, at_most, median_and_range, told
 from tests.benchmarks.load_client import Job, Level
@@ -62,16 +59,7 @@ def ask(server: Server, path: str, queries: list[str], clients: int, seconds: fl
         seed=seed,
         marker='"video_id":"' if path == "/v1/search" else '"video_id":["',
     )
-    client = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.load_client"],
-        cwd=ROOT,
-        input=msgspec.json.encode(job),
-        capture_output=True,
-        check=False,
-    )
-    if client.returncode:
-        raise RuntimeError(client.stderr.decode(errors="replace"))
-    return msgspec.json.decode(client.stdout, type=Level)
+    return run_client("tests.benchmarks.load_client", job, Level)
 
 
 def _line(route: str, clients: int, level: Level) -> str:

@@ -1,13 +1,10 @@
 """Four times as many searches as can be answered: how those fare that are let in, and what of the rest."""
 
-import subprocess
-import sys
 from urllib.parse import urlencode
 
-import msgspec
-
 from tests.benchmarks.built_indexes import built_index
-from tests.benchmarks.conditions import ROOT, Options, cores
+from tests.benchmarks.client_process import run_client
+from tests.benchmarks.conditions import Options, cores
 from tests.benchmarks.datasets import labelled_queries
 from tests.benchmarks.figures import Figure, at_least, at_most, told
 from tests.benchmarks.load import ask
@@ -44,7 +41,7 @@ def _measure(server: Server, path: str, queries: list[str], options: Options) ->
         seconds=STORM_SECONDS,
         seed=3,
     )
-    weather = _weather(storm)
+    weather = run_client("tests.benchmarks.overload_client", storm, Weather)
     grown = memory_of(server.pid).resident / before
     refused = sum(count for status, count in weather.statuses.items() if status != 200)
     other = {status for status in weather.statuses if status not in (200, 429, 503)}
@@ -102,16 +99,3 @@ def _measure(server: Server, path: str, queries: list[str], options: Options) ->
             conditions=conditions,
         ),
     ]
-
-
-def _weather(storm: Storm) -> Weather:
-    client = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.overload_client"],
-        cwd=ROOT,
-        input=msgspec.json.encode(storm),
-        capture_output=True,
-        check=False,
-    )
-    if client.returncode:
-        raise RuntimeError(client.stderr.decode(errors="replace"))
-    return msgspec.json.decode(client.stdout, type=Weather)
