@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from ingest.rows import RawRow, check_source_row
 from ingest.sources import decoding
 from ingest.sources.opening import open_source
-from ingest.sources.subtitles import Transcript, parse_subtitles
+from ingest.sources.subtitles import parse_subtitles
+from tests.support.processor_time import bounded
 
 SRT = "1\r\n00:00:01,000 --> 00:00:02,000\r\ncafé ترجمه\r\n\r\n2\r\n00:00:02,000 --> 00:00:03,000\r\nb\r\n"
 
@@ -194,18 +195,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_megabytes_of_nonsense_take_no_longer_than_they_should(content: str) -> None:
-    transcript = processor_bound(content)
+    with bounded(8):
+        transcript = parse_subtitles(content)
     assert all(cue["text"] for cue in transcript.cues)
-
-
-def processor_bound(content: str) -> Transcript:
-    import time
-
-    since = time.process_time()
-    transcript = parse_subtitles(content)
-    # Quadratic time would be minutes; the bound is wide for machines that others use too.
-    assert time.process_time() - since < 8
-    return transcript
 
 
 PIECES = """
