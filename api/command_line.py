@@ -39,7 +39,8 @@ environment:
   INDEX_DIR          where the index is (.data/index)
   MODEL_DIR          where the exported model is (.data/model)
   SEARCH_CACHE       how many answers are kept, 0 for none (1024)
-  MAX_SEARCHES       how many searches are answered at a time, a burst aside; more get a 503 (3 a processor)
+  MAX_SEARCHES       how many searches are answered at a time when there are too many; the rest get a 503
+                     (2 a processor)
   DRAIN_SECONDS      for how long /readyz says that the service stops, before it does (1)
   HEALTH_LEAST_COVERAGE  /health warns where a smaller share of the videos has a transcript (0)
   HEALTH_MOST_DAYS   /health warns where the index is older; 0 for never (0)

@@ -11,7 +11,7 @@ from api.health_report import Expectations
 from api.logs import LogFormat, LogLevel
 from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
 
-SEARCHES_A_CORE = 3
+SEARCHES_A_CORE = 2
 """With more under way than that a search waits for others most of its time."""
 
 

@@ -4,6 +4,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api.admission import Admission
+from retrieval.errors import OverloadedError
 from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import RaisingSearcher
 from tests.unit.api.guarded import guarded
@@ -82,6 +84,24 @@ def test_a_page_of_another_site_may_not(shared: TestClient[Litestar], origin: st
     assert response.headers["vary"] == "Origin"
     asked = {"origin": origin, "access-control-request-method": "GET"}
     assert "access-control-allow-origin" not in shared.options("/search", headers=asked).headers
+
+
+def test_what_there_is_no_room_for_has_the_headers_of_every_answer_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_admission: Admission, _places: int) -> None:
+        raise OverloadedError
+
+    monkeypatch.setattr(Admission, "take", refuse)
+    with guarded(cors_origins=(SITE,)) as client:
+        response = client.get(SEARCH, headers={"origin": SITE})
+    assert response.status_code == 503
+    assert ALWAYS.items() <= dict(response.headers).items()
+    assert response.headers["access-control-allow-origin"] == SITE
+    assert "Retry-After" in response.headers["access-control-expose-headers"]
+    assert response.headers["vary"] == "Origin"
+    names = [name for name, _ in response.headers.multi_items()]
+    assert len(names) == len(set(names))
 
 
 def test_who_names_no_site_is_told_that_it_matters(shared: TestClient[Litestar]) -> None:
