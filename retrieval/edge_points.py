@@ -72,11 +72,12 @@ def create_shard(folder: Path, dimension: int) -> EdgeShard:
         str(folder),
         EdgeConfig(
             # Cold: read from the page cache as needed. Otherwise loading reads the whole file, and a small
-            # index's file is 32 MB of mostly nothing.
+            # index's file is 32 MB of mostly nothing. Words too: a query reads the lists of its own few
+            # words, and those of 100,000 passages would be 36 MB of private memory.
             vectors={
                 PAIR: EdgeVectorParams(size=2 * dimension, distance=Distance.Manhattan, memory=Memory.Cold)
             },
-            sparse_vectors={WORDS: EdgeSparseVectorParams(modifier=Modifier.Idf)},
+            sparse_vectors={WORDS: EdgeSparseVectorParams(modifier=Modifier.Idf, memory=Memory.Cold)},
             hnsw_config=_GRAPH,
             optimizers=EdgeOptimizersConfig(default_segment_number=1),
             wal_enabled=False,

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from retrieval.edge_index import EdgeIndex
+from retrieval.freed_memory import give_back_freed_memory
 from retrieval.generations import Generations
 from retrieval.index import VideoIndex
 from retrieval.last_run import LastRun
@@ -42,6 +43,7 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
         stack.push_async_callback(last_run.close)
         stack.push_async_callback(live.close)
         await live.start()
+        give_back_freed_memory()
         yield Searcher(
             encoder=batcher, source=live, cached_results=settings.cached_results, last_run=last_run
         )
