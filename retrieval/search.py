@@ -53,17 +53,20 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundVideo(msgspec.Struct, frozen=True):
-    """One video of an answer. `distance` is Manhattan, of its nearest passage; best moments first."""
+    """One video of an answer. `distance` is Manhattan, of its nearest passage; best moments first.
+
+    It is None, and so are the moments', where the query was not embedded.
+    """
 
     record: VideoRecord
-    distance: float
+    distance: float | None
     moments: tuple[Moment, ...]
 
 
 class SearchResult(msgspec.Struct, frozen=True):
     """An answer, and the version of the index that gave it. No method mixes two versions.
 
-    `is_degraded`: it is from words alone, since the query was not embedded in time; its distances are none.
+    `is_degraded`: it is from words alone, since the query was not embedded in time; it knows no distances.
     """
 
     index_version: str
@@ -136,11 +139,12 @@ class Searcher:
         """Find the best moments inside one video. Raises VideoNotFoundError."""
         async with self._leased() as index:
             record = await _record(index, video_id)
-            query = await self._understand(text)
+            embedding = await self._embed(text)
             with self._observer.stage("vector"):
-                distances = await index.distances_of(query.embedding, [video_id])
+                distances = await index.distances_of(embedding, [video_id])
             if video_id not in distances:
                 raise _not_found()
+            query = Query(embedding, weigh_query(text))
             moments = await best_moments(
                 index, query, [video_id], "hybrid", limit=limit, observer=self._observer
             )
@@ -201,24 +205,23 @@ class Searcher:
             if not hits and index.manifest.counts.videos:
                 raise IndexUnavailableError("The index answers, but finds nothing.")
 
-    async def _understand(self, text: str) -> Query:
+    async def _embed(self, text: str) -> Embedding:
         with self._observer.stage("encode"):
-            return Query(await self._encoder.encode_query(text), weigh_query(text))
+            return await self._encoder.encode_query(text)
 
-    async def _understand_in_time(self, request: SearchRequest, index: VideoIndex) -> tuple[Query, Mode]:
-        """Understand a query, or at least its words where that is of use: say in which mode to go on.
+    async def _understand(self, request: SearchRequest, index: VideoIndex) -> Query:
+        """Understand a query, or in time at least its words, where these can answer it.
 
         A crowd before the encoder is no reason to find nothing: words take no encoder.
         """
         words = weigh_query(request.text)
         if request.mode != "hybrid" or request.max_distance is not None or not words.indices:
-            return await self._understand(request.text), request.mode
+            return Query(await self._embed(request.text), words)
         try:
             async with asyncio.timeout(_seconds_for(index) * ENCODING_SHARE):
-                return await self._understand(request.text), request.mode
+                return Query(await self._embed(request.text), words)
         except (TimeoutError, OverloadedError):
-            no_embedding = np.zeros(index.manifest.model.dimension, np.float32)
-            return Query(no_embedding, words), "lexical"
+            return Query(None, words)
 
     async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:
         kept: _T | None = self._results.get(key)
@@ -243,11 +246,11 @@ class Searcher:
                 raise (IndexUnavailableError(late) if index.is_remote else OverloadedError(late)) from e
 
     async def _search(self, index: VideoIndex, request: SearchRequest) -> SearchResult:
-        query, mode = await self._understand_in_time(request, index)
+        query = await self._understand(request, index)
         ranked = await rank_videos(
             index,
             query,
-            mode=mode,
+            mode=request.mode,
             where=request.where,
             max_distance=request.max_distance,
             until=request.offset + request.limit,
@@ -262,7 +265,7 @@ class Searcher:
                 index,
                 query,
                 ids,
-                mode,
+                request.mode,
                 limit=request.moments,
                 max_distance=request.max_distance,
                 observer=self._observer,
@@ -275,14 +278,14 @@ class Searcher:
                 for hit in chosen
                 if hit.video_id in records
             ),
-            is_degraded=mode != request.mode,
+            is_degraded=query.embedding is None,
         )
 
     async def _classic(self, index: VideoIndex, text: str) -> tuple[VideoRecord, ...]:
-        query = await self._understand(text)
+        embedding = await self._embed(text)
         with self._observer.stage("vector"):
             hits = await index.nearest_videos(
-                _pair(query.embedding), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE
+                _pair(embedding), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE
             )
         records = await index.videos([hit.video_id for hit in hits])
         return tuple(records[hit.video_id] for hit in hits if hit.video_id in records)

@@ -128,6 +128,7 @@ async def test_an_empty_index_answers_every_question(engine: Engine) -> None:
     assert await index.matching_videos(asking("word"), limit=5) == {}
     assert await index.relevance_of(asking("word"), ["a"]) == {}
     assert await index.passage_relevance_of(asking("word"), ["a"]) == {}
+    assert await index.matching_passages(asking("word"), ["a"], limit=5, query=ORIGIN) == {}
     assert await index.videos(["a"]) == {}
     assert await index.pair_vector("a") is None
     assert await index.page(limit=5) == ([], None)
@@ -657,6 +658,36 @@ async def test_passages_come_nearest_first_with_their_relevance(engine: Engine) 
     assert best == pytest.approx({"a": cats})
     assert await index.passage_relevance_of(NO_WORDS, ["a"]) == {}
     assert await index.passage_relevance_of(asking("cat"), []) == {}
+
+
+async def test_passages_that_share_words_come_most_relevant_first(engine: Engine) -> None:
+    parts = [
+        passage((3, 0, 0, 0), "a cat sleeps"),
+        passage((1, 0, 0, 0), "a dog barks"),
+        passage((2, 0, 0, 0), "cats chase a cat"),
+    ]
+    others = [
+        embedded("b", (0, 0, 0, 0), passages=[passage((5, 0, 0, 0), "a bird sings")]),
+        embedded("c", (0, 0, 0, 0), passages=[passage((6, 0, 0, 0), "a cat")]),
+    ]
+    index = await engine.build([embedded("a", (0, 0, 0, 0), passages=parts), *others])
+    asked = ["b", "a", "c", "absent"]
+    found = await index.matching_passages(asking("cat"), asked, limit=10)
+    assert set(found) == {"a", "c"}
+    cats, cat = found["a"]
+    assert cats.relevance > cat.relevance > 0
+    assert (cats.distance, cat.distance) == (None, None)
+    assert (await index.moments([cats]))[cats.passage_id] == Moment(None, None, "cats chase a cat", None)
+    assert await index.matching_passages(asking("cat"), ["a"], limit=1) == {"a": [cats]}
+    measured = await index.matching_passages(asking("cat"), asked, limit=10, query=ORIGIN)
+    assert {name: [hit.distance for hit in hits] for name, hits in measured.items()} == {
+        "a": [2.0, 3.0],
+        "c": [6.0],
+    }
+    assert [hit.relevance for hit in measured["a"]] == [cats.relevance, cat.relevance]
+    assert await index.matching_passages(NO_WORDS, ["a"], limit=2) == {}
+    assert await index.matching_passages(asking("unheard"), ["a"], limit=2, query=ORIGIN) == {}
+    assert await index.matching_passages(asking("cat"), [], limit=2, query=ORIGIN) == {}
 
 
 async def test_moments_say_what_and_when_and_leave_out_what_is_gone(engine: Engine) -> None:
