@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ingest.exit_codes import ExitCode
+from ingest.index_commands import readable_live
 from ingest.run_record import recording
 from ingest.signals import stop_at_signals
 from retrieval.exported_model import DESCRIPTION_FILE, read_exported_model
@@ -99,7 +100,7 @@ async def _restore_async(
                 f"Its files were written by {of.engine_files}, and here is {store.file_format}: its videos "
                 "are indexed anew."
             )
-        before = await store.live()
+        before = await readable_live(store)
         async with recording(store, [args.file], (), tell) as run:
             live = await restore(snapshot, stored, store, rebuild=args.rebuild, console=console)
             run.counts = {"restored": live.counts.videos}

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from qdrant_client import AsyncQdrantClient, models
 
-from retrieval.errors import IndexUnavailableError
+from retrieval.errors import IndexUnavailableError, UnreadableVersionError
 from retrieval.file_parts import FilePart
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest, new_version_name
@@ -259,9 +259,10 @@ class QdrantStore:
         try:
             return msgspec.convert((info.config.metadata or {})[METADATA_KEY], Manifest, strict=False)
         except (KeyError, msgspec.ValidationError) as e:
-            raise IndexUnavailableError(
+            raise UnreadableVersionError(
                 f"The metadata of the collection {collection} holds no readable manifest: {e}. "
-                "Delete its aliases, and build the index again: python -m ingest sync SOURCE"
+                "Restore a snapshot, or delete its aliases and build the index again: "
+                "python -m ingest sync SOURCE"
             ) from e
 
     async def _create(self, generation: str, dimension: int) -> None:

@@ -13,7 +13,9 @@ from retrieval.runs import Run
 class IndexStore(Protocol):
     """The live version of an index, the one before it, and the way to the next.
 
-    Every method raises IndexUnavailableError where the engine refuses or does not answer.
+    Every method raises IndexUnavailableError where the engine refuses or does not answer, and those that read
+    a version raise UnreadableVersionError where what is there is damaged. That keeps nobody from making
+    another version live.
     """
 
     @property
@@ -59,7 +61,7 @@ class IndexStore(Protocol):
     async def roll_back(self) -> Manifest:
         """Make the previous version live again, and the live one the previous; return what is live now.
 
-        Raises IndexUnavailableError where there is no previous version.
+        Raises IndexUnavailableError where there is no previous version; what is live then stays.
         """
 
     async def runs(self) -> Sequence[Run]:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from ingest.__main__ import main
 from ingest.snapshot_file import FORMAT
@@ -21,7 +23,7 @@ from retrieval.file_parts import FilePart, parts_of
 from retrieval.generations import Generations
 from retrieval.index import EmbeddedVideo
 from retrieval.manifest import Manifest
-from retrieval.qdrant_connection import Patience
+from retrieval.qdrant_connection import METADATA_KEY, Patience
 from retrieval.settings import SearchSettings
 from retrieval.store_opening import open_store
 from tests.integration.test_qdrant_sync import CHANGED, HOLD, LONG, ROWS, of_the_index
@@ -381,6 +383,70 @@ def test_files_that_are_no_index_never_go_live(
     assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar", "spoilt.tar"}
     # Its videos are whole, and another engine, or a rebuild, has no use for its files.
     run("restore", spoilt, "--rebuild")
+
+
+# What there was before may be damaged: that is what a backup is for.
+
+
+def damage_manifest(settings: SearchSettings, generation: str) -> None:
+    path = Generations(settings.index_dir).folder(generation) / "manifest.json"
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def lose_folder(settings: SearchSettings, generation: str) -> None:
+    shutil.rmtree(Generations(settings.index_dir).folder(generation))
+
+
+def damage_pointer(settings: SearchSettings, _: str) -> None:
+    (settings.index_dir / "CURRENT").write_bytes(bytes(40))
+
+
+def damage_metadata(settings: SearchSettings, generation: str) -> None:
+    assert settings.qdrant
+    client = QdrantClient(url=settings.qdrant.url, check_compatibility=False)
+    collection = f"{settings.qdrant.collection}-videos-{generation}"
+    client.update_collection(collection, metadata={METADATA_KEY: {"model": None}})
+    client.close()
+
+
+Damage = Callable[[SearchSettings, str], None]
+DAMAGED_VERSION: list[tuple[str, Damage]] = [
+    ("embedded", damage_manifest),
+    ("embedded", lose_folder),
+    ("stand-in", damage_metadata),
+]
+
+
+@pytest.mark.parametrize(("engine", "damage"), [*DAMAGED_VERSION, ("embedded", damage_pointer)])
+def test_a_damaged_live_version_is_told_and_restored_over(
+    place: Place, run: Run, taken: Path, changed: Path, engine: str, damage: Damage
+) -> None:
+    settings = place.use(engine, f"damaged-{damage.__name__}")
+    run("sync", changed)
+    damage(settings, live(settings)[0].index_version)
+    assert "The live version cannot be read." in run("status", code=4)
+    said = run("restore", taken)
+    assert "kept for a roll back" not in said
+    restored, videos = live(settings)
+    assert len(videos) == 5
+    assert f"live: {restored.index_version}, " in run("status")
+
+
+@pytest.mark.parametrize(("engine", "damage"), DAMAGED_VERSION)
+def test_a_damaged_live_version_can_be_rolled_back_from_and_not_to(
+    place: Place, run: Run, catalogue: Path, taken: Path, engine: str, damage: Damage
+) -> None:
+    settings = place.use(engine, f"rolled-{damage.__name__}")
+    run("sync", catalogue)
+    first, _ = live(settings)
+    run("restore", taken)
+    damage(settings, live(settings)[0].index_version)
+    assert f"Live: version {first.index_version}.\n" in run("rollback")
+    status = run("status")
+    assert f"live: {first.index_version}, " in status
+    assert "previous: cannot be read: " in status
+    run("rollback", code=4)
+    assert live(settings)[0] == first
 
 
 # What may happen to a snapshot on its way.
