@@ -4,8 +4,9 @@ import fcntl
 import glob
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 import msgspec
@@ -34,7 +35,7 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
     the live version has not ended, and where the version does not hold what its manifest says; and
     IndexUnavailableError where there is none or this program cannot read it. Raises OSError.
     """
-    with _arriving(path, replace=replace) as file:
+    with arriving(path, replace=replace) as file:
         async with store.hold_live() as held:
             if held.manifest.is_partial:
                 raise IngestError(
@@ -88,14 +89,17 @@ def _write_files(held: HeldVersion, writer: SnapshotWriter) -> None:
 
 
 @contextmanager
-def _arriving(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
-    """Write a file beside its place; it is put there, durably, where the block ends well, else deleted."""
+def arriving(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
+    """Write a file beside its place; it is put there, durably, where the block ends well, else deleted.
+
+    A link stays one: its place is where it leads.
+    """
+    path = Path(os.path.realpath(path))
     _check_free(path, replace=replace)
-    _clear_left_behind(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    clear_left_behind(path)
+    beside, file = _unfinished(path)
     try:
-        with beside.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -114,12 +118,26 @@ def _check_free(path: Path, *, replace: bool) -> None:
         )
 
 
-def _clear_left_behind(path: Path) -> None:
-    """Delete what snapshots of this name left that were killed: a file that nobody holds the lock of."""
+def _unfinished(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a file beside `path` that is locked until it is closed, under a name that nobody else has.
+
+    A process's number would be no such name: every container counts its own.
+    """
+    while True:
+        beside = path.with_name(f".{path.name}.{token_hex(8)}.unfinished")
+        file = beside.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if beside.exists():
+            return beside, file
+        file.close()  # Before it was locked another snapshot took it for one that was left behind.
+
+
+def clear_left_behind(path: Path) -> None:
+    """Delete what snapshots of this name left that were killed: a file that nobody holds the lock of.
+
+    One that cannot be deleted, as another user's, is in nobody's way.
+    """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
-        with left.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink(missing_ok=True)
