@@ -3,6 +3,7 @@
 import fcntl
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,9 +35,11 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
     Raises IngestError where the file is there already and not to be replaced, where a run that writes into
     the live version has not ended, and where the version does not hold what its manifest says; and
     IndexUnavailableError where there is none or this program cannot read it. Raises OSError.
+
+    An embedded index is only read. Beside the file there must be room for a copy of it meanwhile.
     """
-    with arriving(path, replace=replace) as file:
-        async with store.hold_live() as held:
+    with arriving(path, replace=replace) as (file, scratch):
+        async with store.hold_live(scratch=scratch) as held:
             if held.manifest.is_partial:
                 raise IngestError(
                     "The live version is not whole: a run that writes into it has not ended, or left videos "
@@ -89,10 +92,11 @@ def _write_files(held: HeldVersion, writer: SnapshotWriter) -> None:
 
 
 @contextmanager
-def arriving(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
+def arriving(path: Path, *, replace: bool) -> Iterator[tuple[BinaryIO, Path]]:
     """Write a file beside its place; it is put there, durably, where the block ends well, else deleted.
 
-    A link stays one: its place is where it leads.
+    A link stays one: its place is where it leads. With the file comes the name of a folder beside it, for
+    what else is needed meanwhile; what a killed snapshot left in it is cleared with its file.
     """
     path = Path(os.path.realpath(path))
     _check_free(path, replace=replace)
@@ -100,7 +104,7 @@ def arriving(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
     beside, file = _unfinished(path)
     try:
         with file:
-            yield file
+            yield file, _scratch_of(beside)
             file.flush()
             os.fsync(file.fileno())
             _check_free(path, replace=replace)
@@ -140,4 +144,9 @@ def clear_left_behind(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
         with suppress(OSError), left.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(_scratch_of(left), ignore_errors=True)
             left.unlink(missing_ok=True)
+
+
+def _scratch_of(unfinished: Path) -> Path:
+    return unfinished.with_suffix(".scratch")

@@ -16,6 +16,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -129,7 +130,7 @@ class QdrantStore:
         return None
 
     @asynccontextmanager
-    async def hold_live(self) -> AsyncIterator[QdrantVersion]:
+    async def hold_live(self, *, scratch: Path) -> AsyncIterator[QdrantVersion]:  # noqa: ARG002
         """Read the live version, and keep runs away meanwhile: they would write into it."""
         async with self.exclusive():
             generation, _ = await self._pointers()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from retrieval.file_parts import FilePart
@@ -41,11 +42,12 @@ class IndexStore(Protocol):
     def file_format(self) -> str | None:
         """Name the format of the files that a version consists of here; None where it has none of its own."""
 
-    def hold_live(self) -> AbstractAsyncContextManager["HeldVersion"]:
+    def hold_live(self, *, scratch: Path) -> AbstractAsyncContextManager["HeldVersion"]:
         """Keep the live version as it is until the block ends, to read all of it.
 
-        Where a run would write into it, as on a server, runs are kept away as by `exclusive`.
-        Raises IndexUnavailableError where there is none.
+        Where a run would write into it, as on a server, runs are kept away as by `exclusive`. What reading
+        must write goes into the folder `scratch`, made here where it is needed and deleted at the end.
+        Raises IndexUnavailableError where there is none, and OSError.
         """
 
     def build(

@@ -844,7 +844,7 @@ async def test_a_pair_vector_comes_back_bit_by_bit(engine: Engine) -> None:
 # Being read whole.
 
 
-async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
+async def test_all_that_was_written_can_be_read_back(engine: Engine, tmp_path: Path) -> None:
     many = embedded(
         "many",
         (1, 2, 3, 4),
@@ -859,7 +859,7 @@ async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
     awkward = [embedded(name, (n, 0, 0, 0), text=f"text {n}") for n, name in enumerate(AWKWARD_IDS)]
     videos = [many, embedded("none", (5, 5, 5, 5), passages=[passage((5, 5, 5, 5), None)]), *awkward]
     await engine.build(videos)
-    async with engine.store.hold_live() as held:
+    async with engine.store.hold_live(scratch=tmp_path / "scratch") as held:
         assert_same_videos([video async for video in held.videos()], videos)
         assert held.manifest == await engine.store.live()
         again = [video.record.video_id async for video in held.videos()]
@@ -868,7 +868,7 @@ async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
     assert bool(files) is (engine.store.file_format is not None)
 
 
-async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> None:
+async def test_a_version_of_another_ones_files_answers_alike(engine: Engine, tmp_path: Path) -> None:
     if engine.store.file_format is None:
         with pytest.raises(IndexUnavailableError, match="takes points"):
             async with engine.store.build(
@@ -880,7 +880,7 @@ async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> 
     videos = [embedded(f"{n}", row, text=f"words {n % 7}") for n, row in enumerate(rows)]
     first = await engine.build(videos)
     async with (
-        engine.store.hold_live() as held,
+        engine.store.hold_live(scratch=tmp_path / "scratch") as held,
         engine.store.build(dimension=2, keep_live=False, files=held.files()) as build,
     ):
         await build.writer.finish()
@@ -892,10 +892,10 @@ async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> 
 
 
 @pytest.mark.parametrize("new_engine", ["embedded"], indirect=True)
-async def test_a_version_that_is_held_outlives_every_run(engine: Engine) -> None:
+async def test_a_version_that_is_held_outlives_every_run(engine: Engine, tmp_path: Path) -> None:
     videos = [embedded(f"{n}", (n, 0, 0, 0)) for n in range(2500)]
     await engine.build(videos)
-    async with engine.store.hold_live() as held:
+    async with engine.store.hold_live(scratch=tmp_path / "scratch") as held:
         reading = held.videos()
         found = [await anext(reading)]
         for n in range(3):
@@ -905,9 +905,9 @@ async def test_a_version_that_is_held_outlives_every_run(engine: Engine) -> None
     assert_same_videos(found, videos)
 
 
-async def test_without_an_index_there_is_nothing_to_read(engine: Engine) -> None:
+async def test_without_an_index_there_is_nothing_to_read(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(IndexUnavailableError, match="There is no index"):
-        async with engine.store.hold_live():
+        async with engine.store.hold_live(scratch=tmp_path / "scratch"):
             pass
 
 

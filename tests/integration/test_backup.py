@@ -131,7 +131,8 @@ def live(settings: SearchSettings) -> tuple[Manifest, list[EmbeddedVideo]]:
     """Read all that is live."""
 
     async def read() -> tuple[Manifest, list[EmbeddedVideo]]:
-        async with open_store(settings) as store, store.hold_live() as held:
+        scratch = settings.index_dir.with_name("scratch")
+        async with open_store(settings) as store, store.hold_live(scratch=scratch) as held:
             return held.manifest, [video async for video in held.videos()]
 
     return asyncio.run(read())
@@ -475,6 +476,30 @@ def test_a_file_that_is_there_stays_until_the_new_one_is_whole(
 
 def stop(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_snapshot_only_reads_the_index(place: Place, run: Run, taken: Path) -> None:
+    """Another user may take it, of a folder that is mounted read-only, and the API's files stay its own."""
+    entries = [place.folder / "taken", *(place.folder / "taken").rglob("*")]
+    for path in entries:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat() for path in entries}
+    try:
+        run("snapshot", taken, "--replace")
+        after = {path: path.stat() for path in [entries[0], *entries[0].rglob("*")]}
+    finally:
+        for path in entries:
+            path.chmod(0o755)
+    assert {path: unchanging(found) for path, found in after.items()} == {
+        path: unchanging(found) for path, found in before.items()
+    }
+    assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar"}
+    run("restore", taken, "--dry-run")
+
+
+def unchanging(found: os.stat_result) -> tuple[int, ...]:
+    """All that is said of a file but when it was last read, and its blocks: reading may fill its holes."""
+    return (found.st_ino, found.st_uid, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @pytest.mark.usefixtures("taken")
