@@ -12,10 +12,10 @@ from retrieval.asking import ask_together
 from retrieval.encoder import Embedding, QueryEncoder
 from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
 from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
-from retrieval.last_run import LastRun
 from retrieval.lexical import weigh_query
 from retrieval.manifest import Manifest
 from retrieval.ranking import Mode, Query, best_moments, rank_videos
+from retrieval.recent_runs import RecentRuns
 from retrieval.result_cache import ResultCache
 from retrieval.runs import Run
 from retrieval.stages import UNOBSERVED, SearchObserver
@@ -97,16 +97,16 @@ class Searcher:
         encoder: QueryEncoder,
         source: IndexSource,
         cached_results: int,
-        last_run: LastRun | None = None,
+        recent_runs: RecentRuns | None = None,
     ) -> None:
         """Search what `source` holds; up to `cached_results` answers are kept.
 
-        `last_run` knows the log of the runs that filled it, if there is one.
+        `recent_runs` knows the log of the runs that filled it, if there is one.
         """
         self._encoder = encoder
         self._source = source
         self._results: ResultCache[Any] = ResultCache(cached_results)
-        self._last_run = last_run
+        self._recent_runs = recent_runs
 
     def observe(self, observer: SearchObserver) -> None:
         """Tell this observer of every search from now on, and nobody else."""
@@ -191,7 +191,11 @@ class Searcher:
 
         At most some seconds old, soon answered, and never an error: nobody should fail for the log.
         """
-        return await self._last_run.get() if self._last_run else None
+        return next(iter(await self.recent_runs()), None)
+
+    async def recent_runs(self) -> tuple[Run, ...]:
+        """Say what the log of runs tells, the last one first, in the way of `last_run`."""
+        return await self._recent_runs.get() if self._recent_runs else ()
 
     async def check(self) -> None:
         """Search for a canary, past every cache, and raise IndexUnavailableError unless the index answers.

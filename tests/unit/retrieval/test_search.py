@@ -550,3 +550,4 @@ async def test_a_probe_is_not_told_of(searcher: Searcher, observer: KeepingObser
 
 async def test_a_searcher_without_a_log_knows_of_no_run(searcher: Searcher) -> None:
     assert await searcher.last_run() is None
+    assert await searcher.recent_runs() == ()
