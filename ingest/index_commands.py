@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ingest.exit_codes import ExitCode
 from ingest.run_record import describe_run
-from retrieval.errors import IndexUnavailableError, UnreadableVersionError
+from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
 from retrieval.manifest import Manifest
 from retrieval.settings import SearchSettings
 from retrieval.store import IndexStore
@@ -25,8 +25,12 @@ def status(_: argparse.Namespace, settings: SearchSettings, console: Console) ->
 async def _status(settings: SearchSettings, console: Console) -> int:
     tell = partial(console.print, markup=False)
     async with open_store(settings) as store:
-        live, runs = await _read(store.live), await store.runs()
+        live = await _read(store.live)
         previous = await _read(store.previous) if live else None
+        try:
+            runs, unreadable = await store.runs(), None
+        except UnreadableLogError as e:
+            runs, unreadable = (), e
     if live:
         tell(f"live: {_described(live)}")
         tell(f"previous: {_described(previous)}")
@@ -37,6 +41,8 @@ async def _status(settings: SearchSettings, console: Console) -> int:
             "A run that writes into the live version began and has not ended, or left videos behind that "
             "no run has ended since. If none is at work, run the same sync again: it goes on from there."
         )
+    if unreadable:
+        tell(f"runs: {unreadable}. The next run begins a new log.")
     if runs:
         tell("runs, the last one first:")
     for run in runs:

@@ -13,6 +13,10 @@ class UnreadableVersionError(IndexUnavailableError):
     """What says which version is live, or what a version is, is damaged or gone."""
 
 
+class UnreadableLogError(VidsearchError):
+    """The log of ingest runs is damaged."""
+
+
 class IncompatibleIndexError(IndexUnavailableError):
     """The index was built with another model, distance or schema than this program serves."""
 

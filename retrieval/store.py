@@ -67,7 +67,10 @@ class IndexStore(Protocol):
         """
 
     async def runs(self) -> Sequence[Run]:
-        """Read the log of runs, the last one first; empty where none was noted."""
+        """Read the log of runs, the last one first; empty where none was noted.
+
+        Raises UnreadableLogError where it is damaged.
+        """
 
     async def write_runs(self, runs: Sequence[Run]) -> None:
         """Replace the log of runs. Only inside `exclusive`. Raises OSError too, where it is a file."""

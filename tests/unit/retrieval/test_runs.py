@@ -1,0 +1,42 @@
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from retrieval import recent_runs
+from retrieval.errors import UnreadableLogError
+from retrieval.opening import embedded_recent_runs
+from retrieval.runs import RUNS_FILE, Run, RunOutcome, read_runs, write_runs
+
+RUN = Run(
+    began_at=datetime(2026, 11, 24, 12, tzinfo=UTC), sources=("talks.csv",), outcome=RunOutcome.PUBLISHED
+)
+
+
+def test_a_log_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_runs(tmp_path) == ()
+    write_runs(tmp_path, [RUN, RUN])
+    assert read_runs(tmp_path) == (RUN, RUN)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[3]", b"\xff\xfe"])
+def test_a_damaged_log_is_an_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / RUNS_FILE).write_bytes(content)
+    with pytest.raises(UnreadableLogError, match=str(tmp_path / RUNS_FILE)):
+        read_runs(tmp_path)
+
+
+@pytest.mark.anyio
+async def test_who_only_reads_a_damaged_log_says_so_once_and_begins_no_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recent_runs, "KEPT_SECONDS", 0.0)
+    (tmp_path / RUNS_FILE).write_bytes(b"{")
+    recent = embedded_recent_runs(tmp_path)
+    for _ in range(3):
+        assert await recent.get() == ()
+    await recent.close()
+    (entry,) = caplog.records
+    assert entry.levelno == logging.WARNING
+    assert entry.getMessage().startswith(f"The log of runs cannot be read: {tmp_path / RUNS_FILE} ")
