@@ -39,6 +39,17 @@ SHED_REASONS: tuple[ShedReason, ...] = ("overloaded", "rate-limited")
 UNFINISHED = "unfinished"
 """The outcome of a run that is at work, or was killed."""
 
+PROMISED = (
+    ("GET", "/search"),
+    ("GET", "/v1/search"),
+    ("POST", "/v1/search/batch"),
+    ("GET", "/v1/videos"),
+    ("GET", "/v1/videos/{video_id}"),
+    ("GET", "/v1/videos/{video_id}/search"),
+    ("GET", "/v1/videos/{video_id}/similar"),
+)
+"""The requests of which the alerts of deploy/observability hold a promise."""
+
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -124,6 +135,10 @@ class Metrics:
         self._results = {kind: results.labels(kind) for kind in _KINDS}
         self._none = {kind: none.labels(kind) for kind in _KINDS}
         self._hits, self._misses = lookups.labels("hit"), lookups.labels("miss")
+        for route in PROMISED:
+            self._durations.labels(*route, "200")
+            for status in ("200", "500", "503"):
+                self._requests.labels(*route, status)
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._facts = _FactsCollector()
         registry.register(self._facts)

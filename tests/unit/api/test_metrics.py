@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from api import __version__
-from api.metrics import SHED_REASONS, Facts, Metrics
+from api.metrics import PROMISED, SHED_REASONS, Facts, Metrics
 from retrieval.manifest import IndexCounts
 from retrieval.runs import Run, RunOutcome
 from tests.support.scrapes import Scrape
@@ -41,6 +41,16 @@ def test_a_request_is_counted_timed_and_in_progress_until_it_ends() -> None:
     assert found.value(f"{duration}_sum", **ok) == pytest.approx(9.2007)
     counts = {le: found.value(f"{duration}_bucket", le=le, **ok) for le in ("0.001", "0.25", "5.0", "+Inf")}
     assert counts == {"0.001": 1, "0.25": 2, "5.0": 2, "+Inf": 3}
+
+
+@pytest.mark.parametrize(("method", "route"), PROMISED)
+def test_the_first_failure_of_a_route_is_an_increase(method: str, route: str) -> None:
+    found = scrape(Metrics())
+    for status in ("200", "500", "503"):
+        labels = {"method": method, "route": route, "status": status}
+        assert found.value("vidsearch_http_requests_total", **labels) == 0
+    slow = {"method": method, "route": route, "status": "200"}
+    assert found.value("vidsearch_http_request_duration_seconds_count", **slow) == 0
 
 
 def test_a_search_is_watched() -> None:

@@ -14,7 +14,7 @@ import yaml
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.metrics import SHED_REASONS, UNFINISHED
+from api.metrics import PROMISED, SHED_REASONS, UNFINISHED
 from api.settings import ApiSettings
 from retrieval.runs import RunOutcome
 from retrieval.settings import SearchSettings
@@ -165,6 +165,10 @@ def test_the_promises_cover_searches_and_the_catalogue_and_no_probe() -> None:
     covered = {route for route in routes if re.fullmatch(pattern, route)}
     assert covered == {route for route in routes if route == "/search" or route.startswith("/v1/")}
     assert len(covered) == 7
+    # Their figures are there from the start, so that the first failures count.
+    app = create_app(ApiSettings(search=SearchSettings()))
+    methods = {route.path_format: route.methods - {"OPTIONS"} for route in app.routes}
+    assert {*PROMISED} == {(method, route) for route in covered for method in methods[route]}
 
 
 def test_prometheus_asks_where_compose_lets_the_api_tell() -> None:
