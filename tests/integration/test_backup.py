@@ -147,7 +147,7 @@ def tree(index_dir: Path) -> dict[str, str]:
     for path in index_dir.rglob("*"):
         if path.is_file() and path.name not in ("lock", "runs.json"):
             with path.open("rb") as file:
-                digest = hashlib.sha256(msgspec.msgpack.encode(list(parts_of({"": file}))))
+                digest = hashlib.sha256(msgspec.msgpack.encode(list(parts_of({"it": file}))))
             found[path.relative_to(index_dir).as_posix()] = digest.hexdigest()
     return found
 
