@@ -5,7 +5,7 @@ path, no query, no id of a video.
 """
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import Literal
@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from api import __version__
 from retrieval.manifest import Manifest
-from retrieval.runs import Run, RunOutcome
+from retrieval.runs import Run, RunOutcome, last_confirmed
 from retrieval.stages import SearchKind, Stage
 
 METRICS_TEXT = CONTENT_TYPE_PLAIN_0_0_4
@@ -64,11 +64,12 @@ _ANSWER = (*_ROUTE, "status")
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for when somebody looks, and not kept up to date in between.
 
-    None is what is not known: no index, no log of runs, nobody has looked whether searches are answered.
+    None is what is not known: no index, nobody has looked whether searches are answered. `runs` are those
+    that the log tells of, the last one first.
     """
 
     manifest: Manifest | None = None
-    last_run: Run | None = None
+    runs: Sequence[Run] = ()
     is_ready: bool | None = None
 
 
@@ -218,7 +219,7 @@ class _FactsCollector(Collector):
             facts.is_ready,
         )
         yield from _of_index(facts.manifest)
-        yield from _of_run(facts.last_run)
+        yield from _of_runs(facts.runs)
 
 
 def _of_index(manifest: Manifest | None) -> Iterator[Metric]:
@@ -247,7 +248,8 @@ def _of_index(manifest: Manifest | None) -> Iterator[Metric]:
     )
 
 
-def _of_run(run: Run | None) -> Iterator[Metric]:
+def _of_runs(runs: Sequence[Run]) -> Iterator[Metric]:
+    run = next(iter(runs), None)
     outcomes = GaugeMetricFamily(
         "vidsearch_last_ingest_outcome",
         "How the last run of ingest ended: 1 for that outcome, 0 for the others.",
@@ -262,6 +264,12 @@ def _of_run(run: Run | None) -> Iterator[Metric]:
         "vidsearch_last_ingest_timestamp_seconds",
         "When the last run of ingest ended, or began where it has not ended.",
         (run.ended_at or run.began_at).timestamp() if run else None,
+    )
+    confirmed = last_confirmed(runs)
+    yield _gauge(
+        "vidsearch_last_ingest_success_timestamp_seconds",
+        "When a sync last went through, if only to find nothing to change; a restore is none.",
+        confirmed.timestamp() if confirmed else None,
     )
 
 

@@ -1,6 +1,6 @@
 """The log of ingest runs, kept with the index: what an operator or a dashboard asks about first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,9 @@ from retrieval.durable_files import discard_replacements, replace_file
 from retrieval.errors import UnreadableLogError
 
 RUNS_FILE = "runs.json"
+
+RESTORED = "restored"
+"""What a restore counts its videos as, and no other run does."""
 
 KEPT_RUNS = 20
 """How many runs are remembered, the last ones; those in a row that came to the same count as one."""
@@ -46,6 +49,20 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     times: int = 1
     since: datetime | None = None
+
+
+def last_confirmed(runs: Iterable[Run]) -> datetime | None:
+    """Say when a sync last went through: what was live then held what its sources did.
+
+    `runs` have the last one first. None where no sync is known of since a snapshot was restored, which
+    brought back what there was before.
+    """
+    for run in runs:
+        if run.index_version and RESTORED in run.counts:
+            return None
+        if run.outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED}:
+            return run.ended_at
+    return None
 
 
 def read_runs(index_dir: Path) -> tuple[Run, ...]:

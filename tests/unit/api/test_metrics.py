@@ -102,12 +102,21 @@ def test_an_empty_index_has_figures_too() -> None:
     ],
 )  # fmt: skip
 def test_tells_how_the_last_run_ended(run: Run, outcome: str, at: datetime) -> None:
-    found = scrape(Metrics(), Facts(last_run=run))
+    found = scrape(Metrics(), Facts(runs=[run]))
     name = "vidsearch_last_ingest_outcome"
     told = {sample.labels["outcome"]: sample.value for sample in found.samples if sample.name == name}
     assert told == dict.fromkeys([*RunOutcome, "unfinished"], 0.0) | {outcome: 1.0}
     assert found.value("vidsearch_last_ingest_timestamp_seconds") == at.timestamp()
     assert "/secret.csv" not in found.label_values()
+
+
+def test_tells_when_a_sync_last_went_through() -> None:
+    good = Run(began_at=BEGAN, sources=("a.csv",), ended_at=ENDED, outcome=RunOutcome.UNCHANGED)
+    name = "vidsearch_last_ingest_success_timestamp_seconds"
+    assert scrape(Metrics(), Facts(runs=[good])).value(name) == ENDED.timestamp()
+    at_work = Run(began_at=BEGAN, sources=("a.csv",))
+    assert scrape(Metrics(), Facts(runs=[at_work, good])).value(name) == ENDED.timestamp()
+    assert scrape(Metrics(), Facts(runs=[at_work])).value(name) is None
 
 
 def test_what_is_not_known_has_no_series() -> None:

@@ -1,17 +1,17 @@
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from retrieval import recent_runs
 from retrieval.errors import UnreadableLogError
 from retrieval.opening import embedded_recent_runs
-from retrieval.runs import RUNS_FILE, Run, RunOutcome, read_runs, write_runs
+from retrieval.runs import RESTORED, RUNS_FILE, Run, RunOutcome, last_confirmed, read_runs, write_runs
 
-RUN = Run(
-    began_at=datetime(2026, 11, 24, 12, tzinfo=UTC), sources=("talks.csv",), outcome=RunOutcome.PUBLISHED
-)
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+RUN = Run(began_at=NOON, sources=("talks.csv",))
 
 
 def test_a_log_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -40,3 +40,42 @@ async def test_who_only_reads_a_damaged_log_says_so_once_and_begins_no_new_one(
     (entry,) = caplog.records
     assert entry.levelno == logging.WARNING
     assert entry.getMessage().startswith(f"The log of runs cannot be read: {tmp_path / RUNS_FILE} ")
+
+
+def ended(outcome: RunOutcome, hour: int = 0, **others: object) -> Run:
+    return msgspec.structs.replace(RUN, outcome=outcome, ended_at=NOON + timedelta(hours=hour), **others)
+
+
+GOOD = ended(RunOutcome.UNCHANGED)
+RESTORE = ended(RunOutcome.PUBLISHED, 1, counts={RESTORED: 3}, index_version="v")
+
+
+@pytest.mark.parametrize(
+    ("runs", "at"),
+    [
+        ([], None),
+        ([GOOD], NOON),
+        (
+            [ended(RunOutcome.PUBLISHED, 1, index_version="v", counts={"add": 1}), GOOD],
+            NOON + timedelta(hours=1),
+        ),
+        (
+            [
+                RUN,
+                ended(RunOutcome.FAILED, 3),
+                ended(RunOutcome.REFUSED, 2),
+                ended(RunOutcome.STOPPED, 1),
+                GOOD,
+            ],
+            NOON,
+        ),
+        # What is live is as old as the snapshot, until a sync has looked at it.
+        ([RESTORE, GOOD], None),
+        ([ended(RunOutcome.UNCHANGED, 2), RESTORE, GOOD], NOON + timedelta(hours=2)),
+        ([ended(RunOutcome.FAILED, 1), GOOD], NOON),
+    ],
+)
+def test_an_index_is_confirmed_by_the_last_sync_that_went_through(
+    runs: list[Run], at: datetime | None
+) -> None:
+    assert last_confirmed(runs) == at
