@@ -222,6 +222,18 @@ def test_the_dashboard_can_be_laid_out_and_finds_its_source() -> None:
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
 
 
+def test_a_share_of_no_searches_is_said_to_be_one() -> None:
+    shares = [
+        panel for panel in panels() if panel["type"] == "stat" and "ratio_rate" in panel["targets"][0]["expr"]
+    ]
+    assert len(shares) == 2
+    for panel in shares:
+        (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+        assert mapping["type"] == "special"
+        assert mapping["options"]["match"] == "null+nan"
+        assert mapping["options"]["result"]["text"] == "no searches"
+
+
 @needs_promtool
 def test_prometheus_can_read_every_question_of_the_dashboard(tmp_path: Any) -> None:
     asked = [re.sub(r"\$(__rate_interval|instance)", "5m", each) for each in expressions()]
