@@ -116,6 +116,11 @@ class Metrics:
         none = Counter(
             "vidsearch_searches_without_results", "Searches that found nothing.", ["kind"], registry=registry
         )
+        self._degraded = Counter(
+            "vidsearch_searches_degraded",
+            "Hybrid searches that were answered from words alone: the query was not embedded in time.",
+            registry=registry,
+        )
         lookups = Counter(
             "vidsearch_cache_lookups",
             "Answers looked for among those that are kept.",
@@ -179,6 +184,10 @@ class Metrics:
         self._results[kind].observe(videos)
         if not videos:
             self._none[kind].inc()
+
+    def degraded(self) -> None:
+        """Count a search that is answered from words alone."""
+        self._degraded.inc()
 
     def lagged(self, seconds: float) -> None:
         """Count one measurement of the event loop."""

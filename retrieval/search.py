@@ -225,6 +225,7 @@ class Searcher:
             async with asyncio.timeout(_seconds_for(index) * ENCODING_SHARE):
                 return Query(await self._embed(request.text), words)
         except (TimeoutError, OverloadedError):
+            self._observer.degraded()
             return Query(None, words)
 
     async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:

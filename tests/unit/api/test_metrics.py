@@ -64,7 +64,10 @@ def test_a_search_is_watched() -> None:
     metrics.looked_up(hit=False)
     metrics.found("hybrid", 3)
     metrics.found("hybrid", 0)
+    assert scrape(metrics).value("vidsearch_searches_degraded_total") == 0
+    metrics.degraded()
     found = scrape(metrics)
+    assert found.value("vidsearch_searches_degraded_total") == 1
     stages = {stage: found.value("vidsearch_search_stage_duration_seconds_count", stage=stage)
               for stage in ("encode", "vector", "lexical", "fuse")}  # fmt: skip
     assert stages == {"encode": 1, "vector": 0, "lexical": 0, "fuse": 2}

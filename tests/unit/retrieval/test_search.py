@@ -441,6 +441,8 @@ async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_word
 ) -> None:
     monkeypatch.setattr(search, "ENCODING_SHARE", 0.02)
     searcher = Searcher(encoder=encoder, source=source, cached_results=8)
+    observer = KeepingObserver()
+    searcher.observe(observer)
     request = SearchRequest(text="zebra")
     result = await searcher.search(request)
     assert result.is_degraded
@@ -449,6 +451,8 @@ async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_word
     assert found.moments == (Moment(None, None, "zebra zebra", None),)
     # It is not kept: the next one may be the better for it.
     assert (await searcher.search(request)).is_degraded
+    assert observer.degradations == 2
+    assert observer.counts == [("hybrid", 1)] * 2
 
 
 @pytest.mark.parametrize(
