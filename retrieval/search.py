@@ -29,7 +29,10 @@ REMOTE_SECONDS = 1.0
 """How long one request may take beside a server, with all that it asks there."""
 
 LOCAL_SECONDS = 2.0
-"""How long one may take beside an index in this process, where only a crowd makes it wait."""
+"""How long one may wait beside an index in this process, where only a crowd before the encoder makes it wait.
+
+What the engine itself takes runs on the event loop's thread and is not cut off, however long it is.
+"""
 
 ENCODING_SHARE = 0.5
 """After this share of its time without its embedding a hybrid search answers from words alone."""
