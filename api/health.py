@@ -200,7 +200,7 @@ async def health(
         is_ready=await _is_ready(readiness),
         canary_seconds=readiness.seconds,
         manifest=await _manifest(searcher),
-        last_run=await searcher.last_run(),
+        runs=await searcher.recent_runs(),
         expected=expected,
         now=datetime.now(UTC),
     )

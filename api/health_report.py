@@ -9,7 +9,7 @@ from api import __version__
 from api.schemas import Health, HealthEntry, HealthStatus
 from api.shapes import shape_index_health, shape_model
 from retrieval.manifest import Manifest
-from retrieval.runs import Run, RunOutcome
+from retrieval.runs import Run, RunOutcome, last_confirmed
 
 _WELL_ENDED = frozenset({RunOutcome.PUBLISHED, RunOutcome.UNCHANGED, None})
 _SECONDS_A_DAY = 86_400
@@ -30,14 +30,18 @@ def report_health(
     is_ready: bool,
     canary_seconds: float | None,
     manifest: Manifest | None,
-    last_run: Run | None,
+    runs: Sequence[Run],
     expected: Expectations,
     now: datetime,
 ) -> Health:
-    """Sum up what is known: fail where searches are not answered, else warn where something falls short."""
+    """Sum up what is known: fail where searches are not answered, else warn where something falls short.
+
+    `runs` are those that the log tells of, the last one first.
+    """
+    last_run = next(iter(runs), None)
     checks: dict[str, list[HealthEntry]] = {
         "backend:responseTime": [_backend(is_ready=is_ready, seconds=canary_seconds, now=now)],
-        **({"index:age": [_age(manifest, expected, now)]} if manifest else {}),
+        **({"index:age": [_age(manifest, last_confirmed(runs), expected, now)]} if manifest else {}),
         **({"index:transcriptCoverage": [_coverage(manifest, expected, now)]} if manifest else {}),
         **({"ingest:lastRun": [_last_run(last_run)]} if last_run else {}),
     }
@@ -61,8 +65,11 @@ def _backend(*, is_ready: bool, seconds: float | None, now: datetime) -> HealthE
     )
 
 
-def _age(manifest: Manifest, expected: Expectations, now: datetime) -> HealthEntry:
-    seconds = (now - manifest.built_at).total_seconds()
+def _age(
+    manifest: Manifest, confirmed_at: datetime | None, expected: Expectations, now: datetime
+) -> HealthEntry:
+    """Say for how long nobody built the index, or found that there was nothing to change in it."""
+    seconds = (now - max(manifest.built_at, confirmed_at or manifest.built_at)).total_seconds()
     is_old = 0 < expected.most_days * _SECONDS_A_DAY < seconds
     return HealthEntry(
         component_type="datastore",

@@ -5,7 +5,7 @@ path, no query, no id of a video.
 """
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import Literal
@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from api import __version__
 from retrieval.manifest import Manifest
-from retrieval.runs import Run, RunOutcome
+from retrieval.runs import Run, RunOutcome, last_confirmed
 from retrieval.stages import SearchKind, Stage
 
 METRICS_TEXT = CONTENT_TYPE_PLAIN_0_0_4
@@ -38,6 +38,17 @@ SHED_REASONS: tuple[ShedReason, ...] = ("overloaded", "rate-limited")
 
 UNFINISHED = "unfinished"
 """The outcome of a run that is at work, or was killed."""
+
+PROMISED = (
+    ("GET", "/search"),
+    ("GET", "/v1/search"),
+    ("POST", "/v1/search/batch"),
+    ("GET", "/v1/videos"),
+    ("GET", "/v1/videos/{video_id}"),
+    ("GET", "/v1/videos/{video_id}/search"),
+    ("GET", "/v1/videos/{video_id}/similar"),
+)
+"""The requests of which the alerts of deploy/observability hold a promise."""
 
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -53,11 +64,12 @@ _ANSWER = (*_ROUTE, "status")
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for when somebody looks, and not kept up to date in between.
 
-    None is what is not known: no index, no log of runs, nobody has looked whether searches are answered.
+    None is what is not known: no index, nobody has looked whether searches are answered. `runs` are those
+    that the log tells of, the last one first.
     """
 
     manifest: Manifest | None = None
-    last_run: Run | None = None
+    runs: Sequence[Run] = ()
     is_ready: bool | None = None
 
 
@@ -104,6 +116,11 @@ class Metrics:
         none = Counter(
             "vidsearch_searches_without_results", "Searches that found nothing.", ["kind"], registry=registry
         )
+        self._degraded = Counter(
+            "vidsearch_searches_degraded",
+            "Hybrid searches that were answered from words alone: the query was not embedded in time.",
+            registry=registry,
+        )
         lookups = Counter(
             "vidsearch_cache_lookups",
             "Answers looked for among those that are kept.",
@@ -124,6 +141,10 @@ class Metrics:
         self._results = {kind: results.labels(kind) for kind in _KINDS}
         self._none = {kind: none.labels(kind) for kind in _KINDS}
         self._hits, self._misses = lookups.labels("hit"), lookups.labels("miss")
+        for route in PROMISED:
+            self._durations.labels(*route, "200")
+            for status in ("200", "500", "503"):
+                self._requests.labels(*route, status)
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._facts = _FactsCollector()
         registry.register(self._facts)
@@ -164,6 +185,10 @@ class Metrics:
         if not videos:
             self._none[kind].inc()
 
+    def degraded(self) -> None:
+        """Count a search that is answered from words alone."""
+        self._degraded.inc()
+
     def lagged(self, seconds: float) -> None:
         """Count one measurement of the event loop."""
         self._lag.observe(seconds)
@@ -203,7 +228,7 @@ class _FactsCollector(Collector):
             facts.is_ready,
         )
         yield from _of_index(facts.manifest)
-        yield from _of_run(facts.last_run)
+        yield from _of_runs(facts.runs)
 
 
 def _of_index(manifest: Manifest | None) -> Iterator[Metric]:
@@ -232,7 +257,8 @@ def _of_index(manifest: Manifest | None) -> Iterator[Metric]:
     )
 
 
-def _of_run(run: Run | None) -> Iterator[Metric]:
+def _of_runs(runs: Sequence[Run]) -> Iterator[Metric]:
+    run = next(iter(runs), None)
     outcomes = GaugeMetricFamily(
         "vidsearch_last_ingest_outcome",
         "How the last run of ingest ended: 1 for that outcome, 0 for the others.",
@@ -247,6 +273,12 @@ def _of_run(run: Run | None) -> Iterator[Metric]:
         "vidsearch_last_ingest_timestamp_seconds",
         "When the last run of ingest ended, or began where it has not ended.",
         (run.ended_at or run.began_at).timestamp() if run else None,
+    )
+    confirmed = last_confirmed(runs)
+    yield _gauge(
+        "vidsearch_last_ingest_success_timestamp_seconds",
+        "When a sync last went through, if only to find nothing to change; a restore is none.",
+        confirmed.timestamp() if confirmed else None,
     )
 
 

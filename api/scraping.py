@@ -50,7 +50,7 @@ class Scraper:
         return self._metrics.exposition(
             Facts(
                 manifest=await self._manifest(),
-                last_run=await self._searcher.last_run(),
+                runs=await self._searcher.recent_runs(),
                 is_ready=self._readiness.last_found,
             )
         )

@@ -31,11 +31,15 @@ from api.schemas import (
     SearchParameters,
 )
 from api.shapes import shape_search
+from retrieval.errors import OverloadedError
 from retrieval.ranking import RANKED_VIDEOS, Mode
 from retrieval.search import Searcher, SearchRequest
 
 AT_ONCE = 4
 """How many searches of one batch run together: one batch cannot take every place in the queue."""
+
+BATCH_SECONDS = 4.0
+"""How long a batch may take with all its searches: less than what a stop gives to those who have asked."""
 
 BATCH_BYTES = 1_048_576
 """Holds a full batch of the longest queries, every character escaped."""
@@ -181,6 +185,9 @@ async def _answer_all(searcher: Searcher, requests: Sequence[SearchRequest]) -> 
         async with places:
             return await _answer(searcher, request)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(answer_in_turn(request)) for request in requests]
+    try:
+        async with asyncio.timeout(BATCH_SECONDS), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(answer_in_turn(request)) for request in requests]
+    except TimeoutError as e:
+        raise OverloadedError(f"Not all of the batch was answered within {BATCH_SECONDS:g} s.") from e
     return [task.result() for task in tasks]

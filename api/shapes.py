@@ -31,7 +31,7 @@ def shape_search(request: SearchRequest, result: SearchResult, started: float) -
         index_version=result.index_version,
         took_ms=_took_ms(started),
         degraded="lexical" if result.is_degraded else None,
-        videos=[_shape_found(video, knows_distances=not result.is_degraded) for video in result.videos],
+        videos=[_shape_found(video) for video in result.videos],
     )
 
 
@@ -107,7 +107,7 @@ def shape_index_health(manifest: Manifest) -> IndexHealth:
     )
 
 
-def _shape_found(video: FoundVideo, *, knows_distances: bool = True) -> VideoAnswer:
+def _shape_found(video: FoundVideo) -> VideoAnswer:
     record = video.record
     url = watch_url(record.video_id, record.url)
     return VideoAnswer(
@@ -117,23 +117,25 @@ def _shape_found(video: FoundVideo, *, knows_distances: bool = True) -> VideoAns
         channel=record.channel,
         published_at=record.published_at,
         thumbnail_url=record.thumbnail_url,
-        distance=round(video.distance, DISTANCE_DECIMALS) if knows_distances else None,
+        distance=_rounded(video.distance),
         moments=[
-            _shape_moment(moment, moment.text, url, knows_distances=knows_distances)
-            for moment in video.moments
-            if moment.text is not None
+            _shape_moment(moment, moment.text, url) for moment in video.moments if moment.text is not None
         ],
     )
 
 
-def _shape_moment(moment: Moment, text: str, url: str | None, *, knows_distances: bool) -> MomentAnswer:
+def _shape_moment(moment: Moment, text: str, url: str | None) -> MomentAnswer:
     return MomentAnswer(
         start=moment.start,
         end=moment.end,
         text=text,
         url=moment_url(url, moment.start),
-        distance=round(moment.distance, DISTANCE_DECIMALS) if knows_distances else None,
+        distance=_rounded(moment.distance),
     )
+
+
+def _rounded(distance: float | None) -> float | None:
+    return None if distance is None else round(distance, DISTANCE_DECIMALS)
 
 
 def _took_ms(started: float) -> float:

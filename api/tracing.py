@@ -146,6 +146,7 @@ class _TracedStages:
         self._tracer = tracer
         self.looked_up = observer.looked_up
         self.found = observer.found
+        self.degraded = observer.degraded
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ingest.exit_codes import ExitCode
+from ingest.index_commands import readable_live
 from ingest.run_record import recording
 from ingest.signals import stop_at_signals
 from retrieval.exported_model import DESCRIPTION_FILE, read_exported_model
 from retrieval.manifest import ModelIdentity
+from retrieval.runs import RESTORED
 from retrieval.settings import SearchSettings
 from retrieval.store_opening import open_store
 
@@ -99,10 +101,10 @@ async def _restore_async(
                 f"Its files were written by {of.engine_files}, and here is {store.file_format}: its videos "
                 "are indexed anew."
             )
-        before = await store.live()
+        before = await readable_live(store)
         async with recording(store, [args.file], (), tell) as run:
             live = await restore(snapshot, stored, store, rebuild=args.rebuild, console=console)
-            run.counts = {"restored": live.counts.videos}
+            run.counts = {RESTORED: live.counts.videos}
             run.index_version = live.index_version
     kept = f" The version {before.index_version} is kept for a roll back." if before else ""
     tell(f"Live: version {live.index_version}, which is {of.manifest.index_version} restored.{kept}")

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
 
@@ -9,8 +10,10 @@ from rich.console import Console
 
 from ingest.exit_codes import ExitCode
 from ingest.run_record import describe_run
+from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
 from retrieval.manifest import Manifest
 from retrieval.settings import SearchSettings
+from retrieval.store import IndexStore
 from retrieval.store_opening import open_store
 
 
@@ -22,26 +25,54 @@ def status(_: argparse.Namespace, settings: SearchSettings, console: Console) ->
 async def _status(settings: SearchSettings, console: Console) -> int:
     tell = partial(console.print, markup=False)
     async with open_store(settings) as store:
-        live, runs = await store.live(), await store.runs()
-        previous = await store.previous() if live else None
+        live = await _read(store.live)
+        previous = await _read(store.previous) if live else None
+        try:
+            runs, unreadable = await store.runs(), None
+        except UnreadableLogError as e:
+            runs, unreadable = (), e
     if live:
-        for label, manifest in (("live", live), ("previous", previous)):
-            tell(f"{label}: {_described(manifest) if manifest else 'none'}")
-        if live.is_partial:
-            tell(
-                "A run that writes into the live version began and has not ended, or left videos behind that "
-                "no run has ended since. If none is at work, run the same sync again: it goes on from there."
-            )
+        tell(f"live: {_described(live)}")
+        tell(f"previous: {_described(previous)}")
     else:
         tell(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
+    if isinstance(live, Manifest) and live.is_partial:
+        tell(
+            "A run that writes into the live version began and has not ended, or left videos behind that "
+            "no run has ended since. If none is at work, run the same sync again: it goes on from there."
+        )
+    if unreadable:
+        tell(f"runs: {unreadable}. The next run begins a new log.")
     if runs:
         tell("runs, the last one first:")
     for run in runs:
         tell(f"  {describe_run(run)}")
+    if isinstance(live, UnreadableVersionError):
+        raise IndexUnavailableError(
+            "The live version cannot be read. python -m ingest rollback makes the one before live, and "
+            "python -m ingest restore FILE what a snapshot holds."
+        )
     return ExitCode.DONE
 
 
-def _described(manifest: Manifest) -> str:
+async def readable_live(store: IndexStore) -> Manifest | None:
+    """Read the live version's manifest; None where there is none, or it is damaged, to be made good."""
+    live = await _read(store.live)
+    return live if isinstance(live, Manifest) else None
+
+
+async def _read(read: Callable[[], Awaitable[Manifest | None]]) -> Manifest | UnreadableVersionError | None:
+    try:
+        return await read()
+    except UnreadableVersionError as e:
+        return e
+
+
+def _described(manifest: Manifest | UnreadableVersionError | None) -> str:
+    if manifest is None:
+        return "none"
+    if isinstance(manifest, UnreadableVersionError):
+        return f"cannot be read: {manifest}"
     counts, accepted = manifest.counts, ", ".join(manifest.accepted)
     return (
         f"{manifest.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
@@ -57,7 +88,7 @@ def rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) 
 
 async def _rollback(settings: SearchSettings, console: Console) -> int:
     async with open_store(settings) as store, store.exclusive():
-        before = await store.live()
+        before = await readable_live(store)
         live = await store.roll_back()
     kept = f" The version {before.index_version} is kept." if before else ""
     console.print(f"Live: version {live.index_version}.{kept}", markup=False)

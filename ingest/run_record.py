@@ -11,7 +11,7 @@ import msgspec
 from ingest.fields import clean_text
 from ingest.gate import GateError
 from ingest.rows import file_name
-from retrieval.errors import VidsearchError
+from retrieval.errors import UnreadableLogError, VidsearchError
 from retrieval.runs import KEPT_RUNS, Run, RunOutcome
 from retrieval.store import IndexStore
 
@@ -64,12 +64,20 @@ async def recording(
 async def _note(store: IndexStore, run: Run, tell: Callable[[str], None]) -> None:
     """Put a run at the head of the log, in place of what was noted of it before."""
     try:
-        others = [other for other in await store.runs() if other.began_at != run.began_at]
+        others = [other for other in await _noted(store, tell) if other.began_at != run.began_at]
         # One that is at work has come to nothing yet, and is not taken for one that was killed.
         runs = folded([run, *others]) if run.ended_at else [run, *folded(others)]
         await store.write_runs(runs[:KEPT_RUNS])
     except (VidsearchError, OSError) as e:
         tell(f"warning: This run cannot be noted in the log that ingest status shows: {e}")
+
+
+async def _noted(store: IndexStore, tell: Callable[[str], None]) -> Sequence[Run]:
+    try:
+        return await store.runs()
+    except UnreadableLogError as e:
+        tell(f"warning: The log of runs is begun anew: {e}")
+        return ()
 
 
 def folded(runs: Iterable[Run]) -> list[Run]:

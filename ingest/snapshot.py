@@ -3,9 +3,11 @@
 import fcntl
 import glob
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 import msgspec
@@ -33,9 +35,11 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
     Raises IngestError where the file is there already and not to be replaced, where a run that writes into
     the live version has not ended, and where the version does not hold what its manifest says; and
     IndexUnavailableError where there is none or this program cannot read it. Raises OSError.
+
+    An embedded index is only read. Beside the file there must be room for a copy of it meanwhile.
     """
-    with _arriving(path, replace=replace) as file:
-        async with store.hold_live() as held:
+    with arriving(path, replace=replace) as (file, scratch):
+        async with store.hold_live(scratch=scratch) as held:
             if held.manifest.is_partial:
                 raise IngestError(
                     "The live version is not whole: a run that writes into it has not ended, or left videos "
@@ -88,15 +92,19 @@ def _write_files(held: HeldVersion, writer: SnapshotWriter) -> None:
 
 
 @contextmanager
-def _arriving(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
-    """Write a file beside its place; it is put there, durably, where the block ends well, else deleted."""
+def arriving(path: Path, *, replace: bool) -> Iterator[tuple[BinaryIO, Path]]:
+    """Write a file beside its place; it is put there, durably, where the block ends well, else deleted.
+
+    A link stays one: its place is where it leads. With the file comes the name of a folder beside it, for
+    what else is needed meanwhile; what a killed snapshot left in it is cleared with its file.
+    """
+    path = Path(os.path.realpath(path))
     _check_free(path, replace=replace)
-    _clear_left_behind(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    clear_left_behind(path)
+    beside, file = _unfinished(path)
     try:
-        with beside.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+        with file:
+            yield file, _scratch_of(beside)
             file.flush()
             os.fsync(file.fileno())
             _check_free(path, replace=replace)
@@ -114,12 +122,31 @@ def _check_free(path: Path, *, replace: bool) -> None:
         )
 
 
-def _clear_left_behind(path: Path) -> None:
-    """Delete what snapshots of this name left that were killed: a file that nobody holds the lock of."""
+def _unfinished(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a file beside `path` that is locked until it is closed, under a name that nobody else has.
+
+    A process's number would be no such name: every container counts its own.
+    """
+    while True:
+        beside = path.with_name(f".{path.name}.{token_hex(8)}.unfinished")
+        file = beside.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if beside.exists():
+            return beside, file
+        file.close()  # Before it was locked another snapshot took it for one that was left behind.
+
+
+def clear_left_behind(path: Path) -> None:
+    """Delete what snapshots of this name left that were killed: a file that nobody holds the lock of.
+
+    One that cannot be deleted, as another user's, is in nobody's way.
+    """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
-        with left.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(_scratch_of(left), ignore_errors=True)
             left.unlink(missing_ok=True)
+
+
+def _scratch_of(unfinished: Path) -> Path:
+    return unfinished.with_suffix(".scratch")

@@ -8,7 +8,8 @@
     sha256 HEX                 of every byte above this line
 
 Any tar unpacks it. This module reads less than any tar does: plain files of these names, in one pass, once
-the last line is found to hold. Nothing is compressed, so nothing unfolds into more than there is.
+the last line is found to hold. Nothing is compressed, so nothing takes more room on disk than it has here. In
+memory what a member packs takes several times its size, which is one reason why there is a largest one.
 """
 
 import hashlib
@@ -34,8 +35,8 @@ ENGINE = "engine"
 MEMBER_BYTES = 4 << 20
 """About how large a member should be."""
 
-LARGEST_MEMBER = 256 << 20
-"""A video is in one member with all its passages: 60,000 of them are the most."""
+LARGEST_MEMBER = 64 << 20
+"""A video is in one member with all its passages: 15,000 of them are the most, 150 hours of talk."""
 
 _SNAPSHOT = "vidsearch-snapshot.json"
 _SUMS = "SHA256SUMS"

@@ -7,7 +7,7 @@ cost and free nobody.
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -139,10 +139,25 @@ class EdgeIndex:
         found = self._in_each(video_ids, _twice(query), limit=among)
         # Every look at a hit's id makes a new object: one look each.
         near = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, hits in found.items()}
-        relevance = self._relevance_among(words, {point for hits in near.values() for point, _ in hits})
+        relevance = self._scores_among(_by_words(words), _points_in(near)) if words.indices else {}
         return {
             video_id: [PassageHit(point, distance, relevance.get(point, 0.0)) for point, distance in hits]
             for video_id, hits in near.items()
+        }
+
+    @with_engine_errors
+    async def matching_passages(
+        self, words: SparseVector, video_ids: Sequence[str], *, limit: int, query: Embedding | None = None
+    ) -> dict[str, list[PassageHit]]:
+        """Find the passages of each of these videos that share words with the query, most relevant first."""
+        if not words.indices:
+            return {}
+        found = self._in_each(video_ids, _by_words(words), limit=limit)
+        matching = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, hits in found.items()}
+        distances = {} if query is None else self._scores_among(_twice(query), _points_in(matching))
+        return {
+            video_id: [PassageHit(point, distances.get(point), relevance) for point, relevance in hits]
+            for video_id, hits in matching.items()
         }
 
     @with_engine_errors
@@ -176,7 +191,7 @@ class EdgeIndex:
         """Say how relevant the most relevant passage of each video is; one that shares no word is absent."""
         if not words.indices:
             return {}
-        found = self._in_each(video_ids, Query.Nearest(edge_words(words), using=WORDS), limit=1)
+        found = self._in_each(video_ids, _by_words(words), limit=1)
         return {video_id: hits[0].score for video_id, hits in found.items()}
 
     @with_engine_errors
@@ -236,14 +251,14 @@ class EdgeIndex:
         answers = self._passages.query_batch(QueryBatchRequest(requests))
         return {video_id: hits for video_id, hits in zip(video_ids, answers, strict=True) if hits}
 
-    def _relevance_among(self, words: SparseVector, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
-        """Weigh just these passages by the words they share with the query."""
-        if not words.indices or not passages:
+    def _scores_among(self, query: Query, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
+        """Compare just these passages with the query; one that shares none of its words is absent."""
+        if not passages:
             return {}
         points: set[int | uuid.UUID | str] = {*passages}
         hits = self._passages.query(
             QueryRequest(
-                query=Query.Nearest(edge_words(words), using=WORDS),
+                query=query,
                 limit=len(passages),
                 filter=Filter(must=[HasIdCondition(points)]),
             )
@@ -262,7 +277,7 @@ class EdgeIndex:
             return {}
         hits = self._videos.query(
             QueryRequest(
-                query=Query.Nearest(edge_words(words), using=WORDS),
+                query=_by_words(words),
                 limit=limit,
                 filter=edge_filter(where, conditions),
             )
@@ -283,3 +298,11 @@ def _owners(videos: EdgeShard) -> dict[int, str]:
 
 def _twice(query: Embedding) -> Query:
     return Query.Nearest(np.concatenate([query, query]).tolist(), using=PAIR)
+
+
+def _by_words(words: SparseVector) -> Query:
+    return Query.Nearest(edge_words(words), using=WORDS)
+
+
+def _points_in(found: Mapping[str, Sequence[tuple[uuid.UUID, float]]]) -> set[uuid.UUID]:
+    return {point for hits in found.values() for point, _ in hits}

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from retrieval.edge_index import EdgeIndex
 from retrieval.edge_version import EdgeVersion, edge_file_format, held_version
@@ -78,13 +79,13 @@ class EdgeStore:
         return edge_file_format()
 
     @asynccontextmanager
-    async def hold_live(self) -> AsyncIterator[EdgeVersion]:
+    async def hold_live(self, *, scratch: Path) -> AsyncIterator[EdgeVersion]:
         """Read the live version, which no run changes, and keep its files while runs go on."""
         pointer = self._generations.pointer()
         if pointer is None:
             raise IndexUnavailableError(f"There is no index in {self.place}.")
         with held_version(
-            self._generations.folder(pointer.live), self._generations.manifest(pointer.live)
+            self._generations.folder(pointer.live), self._generations.manifest(pointer.live), scratch
         ) as held:
             yield held
 

@@ -1,5 +1,6 @@
 """An embedded version that is read whole, and stays readable whatever becomes of its folder meanwhile."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from qdrant_edge import EdgeShard
 
 from retrieval.edge_errors import engine_errors
 from retrieval.edge_points import every_stored_point
-from retrieval.file_parts import FilePart, parts_of
+from retrieval.file_parts import FilePart, parts_of, write_parts
 from retrieval.index import EmbeddedVideo
 from retrieval.manifest import Manifest
 from retrieval.points import PASSAGES, VIDEOS
@@ -18,12 +19,15 @@ from retrieval.whole_videos import StoredPoint, whole_videos
 
 
 class EdgeVersion:
-    """A HeldVersion: every file of it is open, so a run that deletes the folder takes nothing from it."""
+    """A HeldVersion: every file of it is open, so a run that deletes the folder takes nothing from it.
+
+    The engine has a copy of its own: whatever it opens it opens for writing, and it replaces some of it.
+    """
 
     def __init__(
         self, manifest: Manifest, files: Mapping[str, BinaryIO], shards: Mapping[str, EdgeShard]
     ) -> None:
-        """Read these files, by their paths, and these shards, by what they hold."""
+        """Read these files, by their paths, and shards of the same, by what they hold."""
         self.manifest = manifest
         self._files = files
         self._shards = shards
@@ -38,8 +42,12 @@ class EdgeVersion:
 
 
 @contextmanager
-def held_version(folder: Path, manifest: Manifest) -> Iterator[EdgeVersion]:
-    """Open a finished version until the block ends. Raises IndexUnavailableError where the engine cannot."""
+def held_version(folder: Path, manifest: Manifest, scratch: Path) -> Iterator[EdgeVersion]:
+    """Open a finished version until the block ends, and change nothing of it: it need only be readable.
+
+    The folder `scratch` is made, takes as much as the version does, and is deleted at the end. Raises
+    IndexUnavailableError where the engine cannot open it, and OSError.
+    """
     with ExitStack() as stack:
         files = {
             path.relative_to(folder).as_posix(): stack.enter_context(path.open("rb"))
@@ -47,10 +55,13 @@ def held_version(folder: Path, manifest: Manifest) -> Iterator[EdgeVersion]:
             for path in sorted((folder / kind).rglob("*"))
             if path.is_file()
         }
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+        write_parts(scratch, parts_of(files))
         shards = {}
         for kind in (VIDEOS, PASSAGES):
             with engine_errors(f"The index in {folder} cannot be opened"):
-                shards[kind] = EdgeShard.load(str(folder / kind))
+                shards[kind] = EdgeShard.load(str(scratch / kind))
             stack.callback(shards[kind].close)
         yield EdgeVersion(manifest, files, shards)
 

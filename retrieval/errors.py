@@ -9,6 +9,14 @@ class IndexUnavailableError(VidsearchError):
     """There is no index, or the one there cannot be opened or does not answer."""
 
 
+class UnreadableVersionError(IndexUnavailableError):
+    """What says which version is live, or what a version is, is damaged or gone."""
+
+
+class UnreadableLogError(VidsearchError):
+    """The log of ingest runs is damaged."""
+
+
 class IncompatibleIndexError(IndexUnavailableError):
     """The index was built with another model, distance or schema than this program serves."""
 

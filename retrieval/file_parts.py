@@ -35,8 +35,12 @@ class FilePart(msgspec.Struct, frozen=True, array_like=True):
 
 
 def parts_of(files: Mapping[str, BinaryIO]) -> Iterator[FilePart]:
-    """Read files, by their paths, to their ends. The same content always comes in the same parts."""
+    """Read files, by their paths, to their ends. The same content always comes in the same parts.
+
+    Raises IndexUnavailableError for a path that `write_parts` would not take.
+    """
     for path, file in files.items():
+        _check_name(path)
         size = os.fstat(file.fileno()).st_size
         is_empty = True
         for start, stop in written_parts(file.fileno(), size):
@@ -87,12 +91,18 @@ def write_parts(folder: Path, parts: Iterable[FilePart]) -> None:
             file.close()
 
 
-def _new_file(folder: Path, part: FilePart, ordinal: int) -> BinaryIO:
-    names = PurePosixPath(part.path).parts
+def _check_name(path: str) -> None:
+    names = PurePosixPath(path).parts
     is_safe = 0 < len(names) <= _DEEPEST and all(map(_NAME.fullmatch, names))
-    if not is_safe or "/".join(names) != part.path or ordinal > _MOST_FILES:
-        raise IndexUnavailableError(f"{part.path!r} is no file of an index.")
-    path = folder.joinpath(*names)
+    if not is_safe or "/".join(names) != path:
+        raise IndexUnavailableError(f"{path!r} is no file of an index.")
+
+
+def _new_file(folder: Path, part: FilePart, ordinal: int) -> BinaryIO:
+    _check_name(part.path)
+    if ordinal > _MOST_FILES:
+        raise IndexUnavailableError(f"{part.path!r} is one file more than an index has.")
+    path = folder / part.path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         file = path.open("xb")

@@ -21,7 +21,7 @@ from retrieval.durable_files import (
     sync_folder,
     sync_tree,
 )
-from retrieval.errors import IndexUnavailableError
+from retrieval.errors import IndexUnavailableError, UnreadableVersionError
 from retrieval.manifest import Manifest, new_version_name
 
 POINTER_FILE = "CURRENT"
@@ -47,7 +47,7 @@ class Generations:
     def pointer(self) -> Pointer | None:
         """Read which generation is live; None before the first publish.
 
-        Raises IndexUnavailableError where the pointer is there and cannot be read.
+        Raises UnreadableVersionError where the pointer is there and cannot be read.
         """
         path = self.index_dir / POINTER_FILE
         try:
@@ -55,8 +55,8 @@ class Generations:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise IndexUnavailableError(
-                f"{path} cannot be read: {e}. Delete it, and build the index again: "
+            raise UnreadableVersionError(
+                f"{path} cannot be read: {e}. Restore a snapshot, or delete it and build the index again: "
                 "python -m ingest sync SOURCE"
             ) from e
 
@@ -65,12 +65,12 @@ class Generations:
         return self._finished / name
 
     def manifest(self, name: str) -> Manifest:
-        """Read a finished generation's manifest. Raises IndexUnavailableError where it cannot be read."""
+        """Read a finished generation's manifest. Raises UnreadableVersionError where it cannot be read."""
         path = self.folder(name) / MANIFEST_FILE
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise IndexUnavailableError(f"{path} cannot be read: {e}") from e
+            raise UnreadableVersionError(f"{path} cannot be read: {e}") from e
 
     def start(self, *, copy_of: str | None = None) -> Path:
         """Make the folder of a new generation, empty or with the files of a finished one.
@@ -97,11 +97,12 @@ class Generations:
     def roll_back(self) -> Pointer:
         """Make the previous generation live again; the one that was live becomes the previous one.
 
-        Raises IndexUnavailableError where there is no previous generation.
+        Raises IndexUnavailableError where there is no previous generation, or its manifest cannot be read.
         """
         pointer = self.pointer()
         if pointer is None or pointer.previous is None or not self.folder(pointer.previous).is_dir():
             raise IndexUnavailableError(f"There is no previous version in {self.index_dir} to go back to.")
+        self.manifest(pointer.previous)
         return self._switch(pointer.previous)
 
     def discard_unfinished(self) -> None:
@@ -112,20 +113,26 @@ class Generations:
         """Delete all that runs left that were killed, while no other run is at work.
 
         That is what they did not finish, and finished generations that the pointer does not name. Without a
-        pointer those stay until one is published. Raises IndexUnavailableError where it cannot be read.
+        pointer that can be read those stay until one is published.
         """
         self.discard_unfinished()
         discard_replacements(self.index_dir / POINTER_FILE)
-        pointer = self.pointer()
+        pointer = self._readable_pointer()
         if pointer:
             self._discard_all_but(pointer)
 
     def _switch(self, name: str) -> Pointer:
-        before = self.pointer()
+        before = self._readable_pointer()
         pointer = Pointer(live=name, previous=before.live if before else None)
         replace_file(self.index_dir / POINTER_FILE, msgspec.json.encode(pointer))
         self._discard_all_but(pointer)
         return pointer
+
+    def _readable_pointer(self) -> Pointer | None:
+        try:
+            return self.pointer()
+        except UnreadableVersionError:
+            return None
 
     def _discard_all_but(self, pointer: Pointer) -> None:
         for folder in self._finished.glob("*"):

@@ -65,25 +65,27 @@ class VideoHit(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A passage near the query. Times are seconds, None for a transcript without times.
+    """A passage that was found. Times are seconds, None for a transcript without times.
 
     `text` is None for a video that has no transcript: there is no moment to show, only a distance.
+    `distance` is None where the query had no embedding to measure it from.
     """
 
     start: float | None
     end: float | None
     text: str | None
-    distance: float
+    distance: float | None
 
 
 class PassageHit(msgspec.Struct, frozen=True):
     """A passage of a known video: how near it is, and how relevant its words are (0 where none is shared).
 
-    `passage_id` is the engine's own; it means something only to the index that gave it.
+    `passage_id` is the engine's own; it means something only to the index that gave it. `distance` is None
+    where the passage was found by words and nothing was measured.
     """
 
     passage_id: UUID
-    distance: float
+    distance: float | None
     relevance: float
 
 
@@ -129,6 +131,15 @@ class VideoIndex(Protocol):
         """Find the `among` nearest passages of each of these videos, nearest first.
 
         An id the index does not hold is absent.
+        """
+
+    async def matching_passages(
+        self, words: SparseVector, video_ids: Sequence[str], *, limit: int, query: Embedding | None = None
+    ) -> dict[str, list[PassageHit]]:
+        """Find the passages of each of these videos that share words with the query, most relevant first.
+
+        At most `limit` of each; a video with none is absent. Their distances are those to `query`, where
+        there is one.
         """
 
     async def moments(self, hits: Sequence[PassageHit]) -> dict[UUID, Moment]:

@@ -80,6 +80,7 @@ class LiveIndex:
         self._current = current
         self._open_version = open_version
         self._version: _Version | None = None
+        self._missing = missing
         self._problem = missing
         self._may_be_away = may_be_away
         self._follower: asyncio.Task[None] | None = None
@@ -137,7 +138,10 @@ class LiveIndex:
 
     async def _follow(self) -> None:
         name = await self._current()
-        if name is None or (self._version and self._version.name == name):
+        if name is None:
+            self._problem = self._missing  # Whatever kept it from being seen before.
+            return
+        if self._version and self._version.name == name:
             return
         index = await self._open_version(name)
         self._replace(_Version(index, self._closings))

@@ -9,11 +9,11 @@ from retrieval.edge_index import EdgeIndex
 from retrieval.freed_memory import give_back_freed_memory
 from retrieval.generations import Generations
 from retrieval.index import VideoIndex
-from retrieval.last_run import LastRun
 from retrieval.live_index import LiveIndex
 from retrieval.manifest import ModelIdentity, check_servable
 from retrieval.onnx_encoder import OnnxEncoder
 from retrieval.query_batcher import QueryBatcher
+from retrieval.recent_runs import RecentRuns
 from retrieval.runs import Run, read_runs
 from retrieval.search import Searcher
 from retrieval.settings import QdrantSettings, SearchSettings
@@ -36,16 +36,16 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
         stack.push_async_callback(batcher.close)
         model = encoder.exported.identity
         if settings.qdrant:
-            live, last_run = await stack.enter_async_context(server_index(settings.qdrant, model))
+            live, recent_runs = await stack.enter_async_context(server_index(settings.qdrant, model))
         else:
             live = embedded_index(Generations(settings.index_dir), model)
-            last_run = embedded_last_run(settings.index_dir)
-        stack.push_async_callback(last_run.close)
+            recent_runs = embedded_recent_runs(settings.index_dir)
+        stack.push_async_callback(recent_runs.close)
         stack.push_async_callback(live.close)
         await live.start()
         give_back_freed_memory()
         yield Searcher(
-            encoder=batcher, source=live, cached_results=settings.cached_results, last_run=last_run
+            encoder=batcher, source=live, cached_results=settings.cached_results, recent_runs=recent_runs
         )
 
 
@@ -67,19 +67,19 @@ def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
     return LiveIndex(current=current, open_version=open_in_thread, missing=NO_INDEX)
 
 
-def embedded_last_run(index_dir: Path) -> LastRun:
+def embedded_recent_runs(index_dir: Path) -> RecentRuns:
     """Read the log of runs beside the generations."""
 
     async def read() -> Sequence[Run]:
         return await asyncio.to_thread(read_runs, index_dir)
 
-    return LastRun(read)
+    return RecentRuns(read)
 
 
 @asynccontextmanager
 async def server_index(
     settings: QdrantSettings, model: ModelIdentity
-) -> AsyncIterator[tuple[LiveIndex, LastRun]]:
+) -> AsyncIterator[tuple[LiveIndex, RecentRuns]]:
     """Follow the live version on a Qdrant server, and read its log of runs."""
     # The server's client takes 0.5 s to import and tens of MB, which the embedded engine has no use for.
     from retrieval.qdrant_connection import SERVING, connected  # noqa: PLC0415
@@ -98,4 +98,4 @@ async def server_index(
             return index
 
         live = LiveIndex(current=current, open_version=open_version, missing=NO_INDEX, may_be_away=True)
-        yield live, LastRun(store.runs)
+        yield live, RecentRuns(store.runs)

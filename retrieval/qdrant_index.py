@@ -5,7 +5,7 @@ videos in the same order; here one call may bring back more, because each costs 
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -116,10 +116,30 @@ class QdrantIndex:
         """Find the `among` nearest passages of each of these videos, nearest first."""
         found = await self._in_each(video_ids, _twice(query), PAIR, limit=among)
         near = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, hits in found.items()}
-        relevance = await self._relevance_among(words, {point for hits in near.values() for point, _ in hits})
+        relevance = await self._scores_among(sparse(words), WORDS, _points_in(near)) if words.indices else {}
         return {
             video_id: [PassageHit(point, distance, relevance.get(point, 0.0)) for point, distance in hits]
             for video_id, hits in near.items()
+        }
+
+    async def matching_passages(
+        self, words: SparseVector, video_ids: Sequence[str], *, limit: int, query: Embedding | None = None
+    ) -> dict[str, list[PassageHit]]:
+        """Find the passages of each of these videos that share words with the query, most relevant first."""
+        if not words.indices:
+            return {}
+        found = await self._in_each(video_ids, sparse(words), WORDS, limit=limit)
+        matching = {video_id: [(id_of(hit), hit.score) for hit in hits] for video_id, hits in found.items()}
+        if query is None:
+            return {
+                video_id: [PassageHit(point, None, relevance) for point, relevance in hits]
+                for video_id, hits in matching.items()
+            }
+        distances = await self._scores_among(_twice(query), PAIR, _points_in(matching))
+        return {
+            # One that a run replaced between the two questions has no distance, and is left out.
+            video_id: [PassageHit(p, distances[p], relevance) for p, relevance in hits if p in distances]
+            for video_id, hits in matching.items()
         }
 
     async def moments(self, hits: Sequence[PassageHit]) -> dict[uuid.UUID, Moment]:
@@ -255,16 +275,16 @@ class QdrantIndex:
             if answer.points
         }
 
-    async def _relevance_among(self, words: SparseVector, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
-        """Weigh just these passages by the words they share with the query."""
-        if not words.indices or not passages:
+    async def _scores_among(self, query: Any, using: str, passages: set[uuid.UUID]) -> dict[uuid.UUID, float]:
+        """Compare just these passages with the query; one that shares none of its words is absent."""
+        if not passages:
             return {}
         these = models.Filter(must=[models.HasIdCondition(has_id=[str(point) for point in passages])])
         answer = await self._connection.call(
             lambda client: client.query_points(
                 self._passages,
-                query=sparse(words),
-                using=WORDS,
+                query=query,
+                using=using,
                 limit=len(passages),
                 query_filter=these,
                 with_payload=False,
@@ -293,6 +313,10 @@ class QdrantIndex:
 def _twice(query: Embedding) -> list[float]:
     pair: list[float] = np.concatenate([query, query]).tolist()
     return pair
+
+
+def _points_in(found: Mapping[str, Sequence[tuple[uuid.UUID, float]]]) -> set[uuid.UUID]:
+    return {point for hits in found.values() for point, _ in hits}
 
 
 def _told(payload: dict[str, Any]) -> dict[str, Any]:

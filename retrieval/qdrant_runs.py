@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import msgspec
 from qdrant_client import AsyncQdrantClient
 
+from retrieval.errors import UnreadableLogError
 from retrieval.qdrant_connection import CLEAN_UP, METADATA_KEY, QdrantConnection
 from retrieval.runs import Run
 
 
 async def read_server_runs(connection: QdrantConnection, collection: str) -> tuple[Run, ...]:
-    """Read the log, the last run first; empty where there is none or what is there is not ours.
+    """Read the log, the last run first; empty where there is none.
 
-    Raises ServerError.
+    Raises UnreadableLogError where what is there is no log, and ServerError.
     """
 
     async def read(client: AsyncQdrantClient) -> tuple[Run, ...]:
@@ -21,8 +22,10 @@ async def read_server_runs(connection: QdrantConnection, collection: str) -> tup
         info = await client.get_collection(collection)
         try:
             return msgspec.convert((info.config.metadata or {})[METADATA_KEY], tuple[Run, ...], strict=False)
-        except (KeyError, msgspec.ValidationError):
-            return ()
+        except (KeyError, msgspec.ValidationError) as e:
+            raise UnreadableLogError(
+                f"The metadata of the collection {collection} is no log of runs: {e}"
+            ) from e
 
     # A run has other things to wait for than its log.
     return await connection.call(read, patience=CLEAN_UP)

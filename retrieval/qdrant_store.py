@@ -16,12 +16,13 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from qdrant_client import AsyncQdrantClient, models
 
-from retrieval.errors import IndexUnavailableError
+from retrieval.errors import IndexUnavailableError, UnreadableVersionError
 from retrieval.file_parts import FilePart
 from retrieval.index import StoredVideo
 from retrieval.manifest import Manifest, new_version_name
@@ -129,7 +130,7 @@ class QdrantStore:
         return None
 
     @asynccontextmanager
-    async def hold_live(self) -> AsyncIterator[QdrantVersion]:
+    async def hold_live(self, *, scratch: Path) -> AsyncIterator[QdrantVersion]:  # noqa: ARG002
         """Read the live version, and keep runs away meanwhile: they would write into it."""
         async with self.exclusive():
             generation, _ = await self._pointers()
@@ -259,9 +260,10 @@ class QdrantStore:
         try:
             return msgspec.convert((info.config.metadata or {})[METADATA_KEY], Manifest, strict=False)
         except (KeyError, msgspec.ValidationError) as e:
-            raise IndexUnavailableError(
+            raise UnreadableVersionError(
                 f"The metadata of the collection {collection} holds no readable manifest: {e}. "
-                "Delete its aliases, and build the index again: python -m ingest sync SOURCE"
+                "Restore a snapshot, or delete its aliases and build the index again: "
+                "python -m ingest sync SOURCE"
             ) from e
 
     async def _create(self, generation: str, dimension: int) -> None:

@@ -6,7 +6,7 @@ retrieval.fusion), for each video on its own: a score does not depend on which o
 so pages are consistent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from retrieval.asking import ask_together
 from retrieval.encoder import Embedding
 from retrieval.fusion import evidence
-from retrieval.index import Moment, PassageHit, SearchFilter, SparseVector, VideoHit, VideoIndex
+from retrieval.index import Moment, PassageHit, SearchFilter, SparseVector, VideoIndex
 from retrieval.stages import UNOBSERVED, SearchObserver, observed
 
 Mode = Literal["hybrid", "semantic", "lexical"]
@@ -34,10 +34,20 @@ _NO_WORDS = SparseVector((), ())
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A query as the index understands it."""
+    """A query as the index understands it.
 
-    embedding: Embedding
+    Without an embedding it is answered by its words alone, whatever the mode, and no distance is told.
+    """
+
+    embedding: Embedding | None
     words: SparseVector
+
+
+class RankedVideo(msgspec.Struct, frozen=True):
+    """A video of an answer, with the distance of its nearest passage if the query has an embedding."""
+
+    video_id: str
+    distance: float | None
 
 
 async def rank_videos(
@@ -49,14 +59,14 @@ async def rank_videos(
     max_distance: float | None,
     until: int,
     observer: SearchObserver = UNOBSERVED,
-) -> list[VideoHit]:
+) -> list[RankedVideo]:
     """Rank videos, best first, at least `until` of them where there are so many; ties by video id.
 
     A deeper ranking continues a shallower one: its first part is the same, so that pages of one query
     neither repeat nor drop a video.
     """
 
-    async def rank(nearest: int, matching: int) -> list[VideoHit]:
+    async def rank(nearest: int, matching: int) -> list[RankedVideo]:
         return await _rank(
             index, query, mode, where, max_distance, nearest=nearest, matching=matching, observer=observer
         )
@@ -79,18 +89,27 @@ async def best_moments(
     max_distance: float | None = None,
     observer: SearchObserver = UNOBSERVED,
 ) -> dict[str, tuple[Moment, ...]]:
-    """Choose up to `limit` moments of each video, best first; one without a transcript has none."""
+    """Choose up to `limit` moments of each video, best first; one without a transcript has none.
+
+    By words alone only passages that have any of them are moments.
+    """
     if not limit:
         return dict.fromkeys(video_ids, ())
     among = max(_PASSAGES_COMPARED, 2 * limit)
-    words = _NO_WORDS if mode == "semantic" else query.words
-    with observer.stage("vector"):
-        passages = await index.passages_of(query.embedding, words, video_ids, among=among)
+    if mode == "lexical" or query.embedding is None:
+        with observer.stage("lexical"):
+            passages = await index.matching_passages(
+                query.words, video_ids, limit=among, query=query.embedding
+            )
+    else:
+        words = _NO_WORDS if mode == "semantic" else query.words
+        with observer.stage("vector"):
+            passages = await index.passages_of(query.embedding, words, video_ids, among=among)
     with observer.stage("fuse"):
         chosen = {
             video_id: sorted(
-                (hit for hit in hits if max_distance is None or hit.distance < max_distance),
-                key=lambda hit: (-_strength(hit, mode), hit.distance),
+                (hit for hit in hits if _is_within(hit.distance, max_distance)),
+                key=lambda hit: (-_strength(hit, mode), hit.distance or 0.0),
             )[:limit]
             for video_id, hits in passages.items()
         }
@@ -115,48 +134,40 @@ async def _rank(
     nearest: int,
     matching: int,
     observer: SearchObserver,
-) -> list[VideoHit]:
+) -> list[RankedVideo]:
+    if mode == "lexical" or query.embedding is None:
+        return await _rank_by_words(index, query, where, max_distance, matching=matching, observer=observer)
     if mode == "semantic":
         with observer.stage("vector"):
-            return await index.nearest_by_passage(
+            hits = await index.nearest_by_passage(
                 query.embedding, limit=nearest, where=where, max_distance=max_distance
             )
-    passage_relevance: dict[str, float] = {}
-    if mode == "lexical":
-        with observer.stage("lexical"):
-            relevance = await index.matching_videos(query.words, limit=matching, where=where)
-        with observer.stage("vector"):
-            distances = await index.distances_of(query.embedding, list(relevance))
-    else:
-        relevance, near = await ask_together(
-            index,
-            observed(observer, "lexical", index.matching_videos, query.words, limit=matching, where=where),
-            observed(
-                observer,
-                "vector",
-                index.nearest_by_passage,
-                query.embedding,
-                limit=nearest,
-                where=where,
-                max_distance=max_distance,
-            ),
-        )
-        distances = {hit.video_id: hit.distance for hit in near}
-        lacking, farther_off = sorted(distances.keys() - relevance), sorted(relevance.keys() - distances)
-        more, passage_relevance, farther = await ask_together(
-            index,
-            observed(observer, "lexical", index.relevance_of, query.words, lacking),
-            observed(
-                observer, "lexical", index.passage_relevance_of, query.words, list(relevance | distances)
-            ),
-            observed(observer, "vector", index.distances_of, query.embedding, farther_off),
-        )
-        relevance |= more
-        distances |= farther
+        return [RankedVideo(hit.video_id, hit.distance) for hit in hits]
+    relevance, near = await ask_together(
+        index,
+        observed(observer, "lexical", index.matching_videos, query.words, limit=matching, where=where),
+        observed(
+            observer,
+            "vector",
+            index.nearest_by_passage,
+            query.embedding,
+            limit=nearest,
+            where=where,
+            max_distance=max_distance,
+        ),
+    )
+    distances = {hit.video_id: hit.distance for hit in near}
+    lacking, farther_off = sorted(distances.keys() - relevance), sorted(relevance.keys() - distances)
+    more, passage_relevance, farther = await ask_together(
+        index,
+        observed(observer, "lexical", index.relevance_of, query.words, lacking),
+        observed(observer, "lexical", index.passage_relevance_of, query.words, list(relevance | distances)),
+        observed(observer, "vector", index.distances_of, query.embedding, farther_off),
+    )
+    relevance |= more
+    distances |= farther
 
     def strength(video_id: str) -> float:
-        if mode == "lexical":
-            return relevance[video_id]
         return evidence(
             distance=distances[video_id],
             video_relevance=relevance.get(video_id, 0.0),
@@ -164,17 +175,46 @@ async def _rank(
         )
 
     with observer.stage("fuse"):
-        order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
-        return [
-            VideoHit(video_id, distances[video_id])
-            for video_id in order
-            if max_distance is None or distances[video_id] < max_distance
-        ]
+        return _in_order(distances, strength, max_distance)
+
+
+async def _rank_by_words(
+    index: VideoIndex,
+    query: Query,
+    where: SearchFilter,
+    max_distance: float | None,
+    *,
+    matching: int,
+    observer: SearchObserver,
+) -> list[RankedVideo]:
+    with observer.stage("lexical"):
+        relevance = await index.matching_videos(query.words, limit=matching, where=where)
+    distances: Mapping[str, float | None] = dict.fromkeys(relevance)
+    if query.embedding is not None:
+        with observer.stage("vector"):
+            distances = await index.distances_of(query.embedding, list(relevance))
+    with observer.stage("fuse"):
+        return _in_order(distances, relevance.__getitem__, max_distance)
+
+
+def _in_order(
+    distances: Mapping[str, float | None], strength: Callable[[str], float], max_distance: float | None
+) -> list[RankedVideo]:
+    order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
+    return [
+        RankedVideo(video_id, distances[video_id])
+        for video_id in order
+        if _is_within(distances[video_id], max_distance)
+    ]
+
+
+def _is_within(distance: float | None, max_distance: float | None) -> bool:
+    return max_distance is None or (distance is not None and distance < max_distance)
 
 
 def _strength(hit: PassageHit, mode: Mode) -> float:
+    if mode == "lexical" or hit.distance is None:
+        return hit.relevance
     if mode == "semantic":
         return -hit.distance
-    if mode == "lexical":
-        return hit.relevance
     return evidence(distance=hit.distance, passage_relevance=hit.relevance)

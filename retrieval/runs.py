@@ -1,7 +1,6 @@
 """The log of ingest runs, kept with the index: what an operator or a dashboard asks about first."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,13 +8,15 @@ from pathlib import Path
 import msgspec
 
 from retrieval.durable_files import discard_replacements, replace_file
+from retrieval.errors import UnreadableLogError
 
 RUNS_FILE = "runs.json"
 
+RESTORED = "restored"
+"""What a restore counts its videos as, and no other run does."""
+
 KEPT_RUNS = 20
 """How many runs are remembered, the last ones; those in a row that came to the same count as one."""
-
-_log = logging.getLogger(__name__)
 
 
 class RunOutcome(StrEnum):
@@ -50,10 +51,24 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
 
 
+def last_confirmed(runs: Iterable[Run]) -> datetime | None:
+    """Say when a sync last went through: what was live then held what its sources did.
+
+    `runs` have the last one first. None where no sync is known of since a snapshot was restored, which
+    brought back what there was before.
+    """
+    for run in runs:
+        if run.index_version and RESTORED in run.counts:
+            return None
+        if run.outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED}:
+            return run.ended_at
+    return None
+
+
 def read_runs(index_dir: Path) -> tuple[Run, ...]:
     """Read the log of an embedded index, the last run first; empty where there is none.
 
-    What cannot be read counts as none and is logged: the log must not keep a run from being made.
+    Raises UnreadableLogError where it cannot be read.
     """
     path = index_dir / RUNS_FILE
     try:
@@ -61,8 +76,7 @@ def read_runs(index_dir: Path) -> tuple[Run, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-        _log.warning("The log of runs %s cannot be read, and is begun anew: %s", path, e)
-        return ()
+        raise UnreadableLogError(f"{path} cannot be read: {e}") from e
 
 
 def write_runs(index_dir: Path, runs: Sequence[Run]) -> None:

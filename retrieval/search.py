@@ -12,10 +12,10 @@ from retrieval.asking import ask_together
 from retrieval.encoder import Embedding, QueryEncoder
 from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
 from retrieval.index import NO_FILTER, IndexSource, Label, Moment, PairVector, SearchFilter, VideoIndex
-from retrieval.last_run import LastRun
 from retrieval.lexical import weigh_query
 from retrieval.manifest import Manifest
 from retrieval.ranking import Mode, Query, best_moments, rank_videos
+from retrieval.recent_runs import RecentRuns
 from retrieval.result_cache import ResultCache
 from retrieval.runs import Run
 from retrieval.stages import UNOBSERVED, SearchObserver
@@ -29,7 +29,10 @@ REMOTE_SECONDS = 1.0
 """How long one request may take beside a server, with all that it asks there."""
 
 LOCAL_SECONDS = 2.0
-"""How long one may take beside an index in this process, where only a crowd makes it wait."""
+"""How long one may wait beside an index in this process, where only a crowd before the encoder makes it wait.
+
+What the engine itself takes runs on the event loop's thread and is not cut off, however long it is.
+"""
 
 ENCODING_SHARE = 0.5
 """After this share of its time without its embedding a hybrid search answers from words alone."""
@@ -56,17 +59,20 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundVideo(msgspec.Struct, frozen=True):
-    """One video of an answer. `distance` is Manhattan, of its nearest passage; best moments first."""
+    """One video of an answer. `distance` is Manhattan, of its nearest passage; best moments first.
+
+    It is None, and so are the moments', where the query was not embedded.
+    """
 
     record: VideoRecord
-    distance: float
+    distance: float | None
     moments: tuple[Moment, ...]
 
 
 class SearchResult(msgspec.Struct, frozen=True):
     """An answer, and the version of the index that gave it. No method mixes two versions.
 
-    `is_degraded`: it is from words alone, since the query was not embedded in time; its distances are none.
+    `is_degraded`: it is from words alone, since the query was not embedded in time; it knows no distances.
     """
 
     index_version: str
@@ -107,16 +113,16 @@ class Searcher:
         encoder: QueryEncoder,
         source: IndexSource,
         cached_results: int,
-        last_run: LastRun | None = None,
+        recent_runs: RecentRuns | None = None,
     ) -> None:
         """Search what `source` holds; up to `cached_results` answers are kept.
 
-        `last_run` knows the log of the runs that filled it, if there is one.
+        `recent_runs` knows the log of the runs that filled it, if there is one.
         """
         self._encoder = encoder
         self._source = source
         self._results: ResultCache[Any] = ResultCache(cached_results)
-        self._last_run = last_run
+        self._recent_runs = recent_runs
 
     def observe(self, observer: SearchObserver) -> None:
         """Tell this observer of every search from now on, and nobody else."""
@@ -149,11 +155,12 @@ class Searcher:
         """Find the best moments inside one video. Raises VideoNotFoundError."""
         async with self._leased() as index:
             record = await _record(index, video_id)
-            query = await self._understand(text)
+            embedding = await self._embed(text)
             with self._observer.stage("vector"):
-                distances = await index.distances_of(query.embedding, [video_id])
+                distances = await index.distances_of(embedding, [video_id])
             if video_id not in distances:
                 raise _not_found()
+            query = Query(embedding, weigh_query(text))
             moments = await best_moments(
                 index, query, [video_id], "hybrid", limit=limit, observer=self._observer
             )
@@ -218,7 +225,11 @@ class Searcher:
 
         At most some seconds old, soon answered, and never an error: nobody should fail for the log.
         """
-        return await self._last_run.get() if self._last_run else None
+        return next(iter(await self.recent_runs()), None)
+
+    async def recent_runs(self) -> tuple[Run, ...]:
+        """Say what the log of runs tells, the last one first, in the way of `last_run`."""
+        return await self._recent_runs.get() if self._recent_runs else ()
 
     async def check(self) -> None:
         """Search for a canary, past every cache, and raise IndexUnavailableError unless the index answers.
@@ -232,24 +243,24 @@ class Searcher:
             if not hits and index.manifest.counts.videos:
                 raise IndexUnavailableError("The index answers, but finds nothing.")
 
-    async def _understand(self, text: str) -> Query:
+    async def _embed(self, text: str) -> Embedding:
         with self._observer.stage("encode"):
-            return Query(await self._encoder.encode_query(text), weigh_query(text))
+            return await self._encoder.encode_query(text)
 
-    async def _understand_in_time(self, request: SearchRequest, index: VideoIndex) -> tuple[Query, Mode]:
-        """Understand a query, or at least its words where that is of use: say in which mode to go on.
+    async def _understand(self, request: SearchRequest, index: VideoIndex) -> Query:
+        """Understand a query, or in time at least its words, where these can answer it.
 
         A crowd before the encoder is no reason to find nothing: words take no encoder.
         """
         words = weigh_query(request.text)
         if request.mode != "hybrid" or request.max_distance is not None or not words.indices:
-            return await self._understand(request.text), request.mode
+            return Query(await self._embed(request.text), words)
         try:
             async with asyncio.timeout(_seconds_for(index) * ENCODING_SHARE):
-                return await self._understand(request.text), request.mode
+                return Query(await self._embed(request.text), words)
         except (TimeoutError, OverloadedError):
-            no_embedding = np.zeros(index.manifest.model.dimension, np.float32)
-            return Query(no_embedding, words), "lexical"
+            self._observer.degraded()
+            return Query(None, words)
 
     async def _cached(self, key: Hashable, answer: Callable[[], Awaitable[_T]]) -> _T:
         kept: _T | None = self._results.get(key)
@@ -274,11 +285,11 @@ class Searcher:
                 raise (IndexUnavailableError(late) if index.is_remote else OverloadedError(late)) from e
 
     async def _search(self, index: VideoIndex, request: SearchRequest) -> SearchResult:
-        query, mode = await self._understand_in_time(request, index)
+        query = await self._understand(request, index)
         ranked = await rank_videos(
             index,
             query,
-            mode=mode,
+            mode=request.mode,
             where=request.where,
             max_distance=request.max_distance,
             until=request.offset + request.limit,
@@ -293,7 +304,7 @@ class Searcher:
                 index,
                 query,
                 ids,
-                mode,
+                request.mode,
                 limit=request.moments,
                 max_distance=request.max_distance,
                 observer=self._observer,
@@ -306,14 +317,14 @@ class Searcher:
                 for hit in chosen
                 if hit.video_id in records
             ),
-            is_degraded=mode != request.mode,
+            is_degraded=query.embedding is None,
         )
 
     async def _classic(self, index: VideoIndex, text: str) -> tuple[VideoRecord, ...]:
-        query = await self._understand(text)
+        embedding = await self._embed(text)
         with self._observer.stage("vector"):
             hits = await index.nearest_videos(
-                _pair(query.embedding), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE
+                _pair(embedding), limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE
             )
         records = await index.videos([hit.video_id for hit in hits])
         return tuple(records[hit.video_id] for hit in hits if hit.video_id in records)

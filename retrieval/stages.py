@@ -32,6 +32,9 @@ class SearchObserver(Protocol):
     def found(self, kind: SearchKind, videos: int) -> None:
         """Tell how many videos the first page of a search has, whether it was kept or looked for."""
 
+    def degraded(self) -> None:
+        """Tell that a search is answered from words alone, since its query was not embedded in time."""
+
 
 class Unobserved:
     """The SearchObserver that does nothing."""
@@ -46,6 +49,9 @@ class Unobserved:
         """Do nothing."""
 
     def found(self, kind: SearchKind, videos: int) -> None:
+        """Do nothing."""
+
+    def degraded(self) -> None:
         """Do nothing."""
 
 

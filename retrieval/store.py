@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from retrieval.file_parts import FilePart
@@ -13,7 +14,9 @@ from retrieval.runs import Run
 class IndexStore(Protocol):
     """The live version of an index, the one before it, and the way to the next.
 
-    Every method raises IndexUnavailableError where the engine refuses or does not answer.
+    Every method raises IndexUnavailableError where the engine refuses or does not answer, and those that read
+    a version raise UnreadableVersionError where what is there is damaged. That keeps nobody from making
+    another version live.
     """
 
     @property
@@ -39,11 +42,12 @@ class IndexStore(Protocol):
     def file_format(self) -> str | None:
         """Name the format of the files that a version consists of here; None where it has none of its own."""
 
-    def hold_live(self) -> AbstractAsyncContextManager["HeldVersion"]:
+    def hold_live(self, *, scratch: Path) -> AbstractAsyncContextManager["HeldVersion"]:
         """Keep the live version as it is until the block ends, to read all of it.
 
-        Where a run would write into it, as on a server, runs are kept away as by `exclusive`.
-        Raises IndexUnavailableError where there is none.
+        Where a run would write into it, as on a server, runs are kept away as by `exclusive`. What reading
+        must write goes into the folder `scratch`, made here where it is needed and deleted at the end.
+        Raises IndexUnavailableError where there is none, and OSError.
         """
 
     def build(
@@ -59,11 +63,14 @@ class IndexStore(Protocol):
     async def roll_back(self) -> Manifest:
         """Make the previous version live again, and the live one the previous; return what is live now.
 
-        Raises IndexUnavailableError where there is no previous version.
+        Raises IndexUnavailableError where there is no previous version; what is live then stays.
         """
 
     async def runs(self) -> Sequence[Run]:
-        """Read the log of runs, the last one first; empty where none was noted."""
+        """Read the log of runs, the last one first; empty where none was noted.
+
+        Raises UnreadableLogError where it is damaged.
+        """
 
     async def write_runs(self, runs: Sequence[Run]) -> None:
         """Replace the log of runs. Only inside `exclusive`. Raises OSError too, where it is a file."""

@@ -131,6 +131,7 @@ async def test_an_empty_index_answers_every_question(engine: Engine) -> None:
     assert await index.matching_videos(asking("word"), limit=5) == {}
     assert await index.relevance_of(asking("word"), ["a"]) == {}
     assert await index.passage_relevance_of(asking("word"), ["a"]) == {}
+    assert await index.matching_passages(asking("word"), ["a"], limit=5, query=ORIGIN) == {}
     assert await index.videos(["a"]) == {}
     assert await index.pair_vector("a") is None
     assert await index.page(limit=5) == ([], None)
@@ -664,6 +665,36 @@ async def test_passages_come_nearest_first_with_their_relevance(engine: Engine) 
     assert await index.passage_relevance_of(asking("cat"), []) == {}
 
 
+async def test_passages_that_share_words_come_most_relevant_first(engine: Engine) -> None:
+    parts = [
+        passage((3, 0, 0, 0), "a cat sleeps"),
+        passage((1, 0, 0, 0), "a dog barks"),
+        passage((2, 0, 0, 0), "cats chase a cat"),
+    ]
+    others = [
+        embedded("b", (0, 0, 0, 0), passages=[passage((5, 0, 0, 0), "a bird sings")]),
+        embedded("c", (0, 0, 0, 0), passages=[passage((6, 0, 0, 0), "a cat")]),
+    ]
+    index = await engine.build([embedded("a", (0, 0, 0, 0), passages=parts), *others])
+    asked = ["b", "a", "c", "absent"]
+    found = await index.matching_passages(asking("cat"), asked, limit=10)
+    assert set(found) == {"a", "c"}
+    cats, cat = found["a"]
+    assert cats.relevance > cat.relevance > 0
+    assert (cats.distance, cat.distance) == (None, None)
+    assert (await index.moments([cats]))[cats.passage_id] == Moment(None, None, "cats chase a cat", None)
+    assert await index.matching_passages(asking("cat"), ["a"], limit=1) == {"a": [cats]}
+    measured = await index.matching_passages(asking("cat"), asked, limit=10, query=ORIGIN)
+    assert {name: [hit.distance for hit in hits] for name, hits in measured.items()} == {
+        "a": [2.0, 3.0],
+        "c": [6.0],
+    }
+    assert [hit.relevance for hit in measured["a"]] == [cats.relevance, cat.relevance]
+    assert await index.matching_passages(NO_WORDS, ["a"], limit=2) == {}
+    assert await index.matching_passages(asking("unheard"), ["a"], limit=2, query=ORIGIN) == {}
+    assert await index.matching_passages(asking("cat"), [], limit=2, query=ORIGIN) == {}
+
+
 async def test_moments_say_what_and_when_and_leave_out_what_is_gone(engine: Engine) -> None:
     parts = [
         passage((0, 0, 0, 0), "first 猫", start=0.0, end=1.5),
@@ -917,7 +948,7 @@ async def test_a_pair_vector_comes_back_bit_by_bit(engine: Engine) -> None:
 # Being read whole.
 
 
-async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
+async def test_all_that_was_written_can_be_read_back(engine: Engine, tmp_path: Path) -> None:
     many = embedded(
         "many",
         (1, 2, 3, 4),
@@ -932,7 +963,7 @@ async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
     awkward = [embedded(name, (n, 0, 0, 0), text=f"text {n}") for n, name in enumerate(AWKWARD_IDS)]
     videos = [many, embedded("none", (5, 5, 5, 5), passages=[passage((5, 5, 5, 5), None)]), *awkward]
     await engine.build(videos)
-    async with engine.store.hold_live() as held:
+    async with engine.store.hold_live(scratch=tmp_path / "scratch") as held:
         assert_same_videos([video async for video in held.videos()], videos)
         assert held.manifest == await engine.store.live()
         again = [video.record.video_id async for video in held.videos()]
@@ -941,7 +972,7 @@ async def test_all_that_was_written_can_be_read_back(engine: Engine) -> None:
     assert bool(files) is (engine.store.file_format is not None)
 
 
-async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> None:
+async def test_a_version_of_another_ones_files_answers_alike(engine: Engine, tmp_path: Path) -> None:
     if engine.store.file_format is None:
         with pytest.raises(IndexUnavailableError, match="takes points"):
             async with engine.store.build(
@@ -953,7 +984,7 @@ async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> 
     videos = [embedded(f"{n}", row, text=f"words {n % 7}") for n, row in enumerate(rows)]
     first = await engine.build(videos)
     async with (
-        engine.store.hold_live() as held,
+        engine.store.hold_live(scratch=tmp_path / "scratch") as held,
         engine.store.build(dimension=2, keep_live=False, files=held.files()) as build,
     ):
         await build.writer.finish()
@@ -965,10 +996,10 @@ async def test_a_version_of_another_ones_files_answers_alike(engine: Engine) -> 
 
 
 @pytest.mark.parametrize("new_engine", ["embedded"], indirect=True)
-async def test_a_version_that_is_held_outlives_every_run(engine: Engine) -> None:
+async def test_a_version_that_is_held_outlives_every_run(engine: Engine, tmp_path: Path) -> None:
     videos = [embedded(f"{n}", (n, 0, 0, 0)) for n in range(2500)]
     await engine.build(videos)
-    async with engine.store.hold_live() as held:
+    async with engine.store.hold_live(scratch=tmp_path / "scratch") as held:
         reading = held.videos()
         found = [await anext(reading)]
         for n in range(3):
@@ -978,9 +1009,9 @@ async def test_a_version_that_is_held_outlives_every_run(engine: Engine) -> None
     assert_same_videos(found, videos)
 
 
-async def test_without_an_index_there_is_nothing_to_read(engine: Engine) -> None:
+async def test_without_an_index_there_is_nothing_to_read(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(IndexUnavailableError, match="There is no index"):
-        async with engine.store.hold_live():
+        async with engine.store.hold_live(scratch=tmp_path / "scratch"):
             pass
 
 

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from ingest.__main__ import main
 from ingest.snapshot_file import FORMAT
@@ -21,7 +23,7 @@ from retrieval.file_parts import FilePart, parts_of
 from retrieval.generations import Generations
 from retrieval.index import EmbeddedVideo
 from retrieval.manifest import Manifest
-from retrieval.qdrant_connection import Patience
+from retrieval.qdrant_connection import METADATA_KEY, Patience
 from retrieval.settings import SearchSettings
 from retrieval.store_opening import open_store
 from tests.integration.test_qdrant_sync import CHANGED, HOLD, LONG, ROWS, of_the_index
@@ -129,7 +131,8 @@ def live(settings: SearchSettings) -> tuple[Manifest, list[EmbeddedVideo]]:
     """Read all that is live."""
 
     async def read() -> tuple[Manifest, list[EmbeddedVideo]]:
-        async with open_store(settings) as store, store.hold_live() as held:
+        scratch = settings.index_dir.with_name("scratch")
+        async with open_store(settings) as store, store.hold_live(scratch=scratch) as held:
             return held.manifest, [video async for video in held.videos()]
 
     return asyncio.run(read())
@@ -144,7 +147,7 @@ def tree(index_dir: Path) -> dict[str, str]:
     for path in index_dir.rglob("*"):
         if path.is_file() and path.name not in ("lock", "runs.json"):
             with path.open("rb") as file:
-                digest = hashlib.sha256(msgspec.msgpack.encode(list(parts_of({"": file}))))
+                digest = hashlib.sha256(msgspec.msgpack.encode(list(parts_of({"it": file}))))
             found[path.relative_to(index_dir).as_posix()] = digest.hexdigest()
     return found
 
@@ -383,6 +386,70 @@ def test_files_that_are_no_index_never_go_live(
     run("restore", spoilt, "--rebuild")
 
 
+# What there was before may be damaged: that is what a backup is for.
+
+
+def damage_manifest(settings: SearchSettings, generation: str) -> None:
+    path = Generations(settings.index_dir).folder(generation) / "manifest.json"
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def lose_folder(settings: SearchSettings, generation: str) -> None:
+    shutil.rmtree(Generations(settings.index_dir).folder(generation))
+
+
+def damage_pointer(settings: SearchSettings, _: str) -> None:
+    (settings.index_dir / "CURRENT").write_bytes(bytes(40))
+
+
+def damage_metadata(settings: SearchSettings, generation: str) -> None:
+    assert settings.qdrant
+    client = QdrantClient(url=settings.qdrant.url, check_compatibility=False)
+    collection = f"{settings.qdrant.collection}-videos-{generation}"
+    client.update_collection(collection, metadata={METADATA_KEY: {"model": None}})
+    client.close()
+
+
+Damage = Callable[[SearchSettings, str], None]
+DAMAGED_VERSION: list[tuple[str, Damage]] = [
+    ("embedded", damage_manifest),
+    ("embedded", lose_folder),
+    ("stand-in", damage_metadata),
+]
+
+
+@pytest.mark.parametrize(("engine", "damage"), [*DAMAGED_VERSION, ("embedded", damage_pointer)])
+def test_a_damaged_live_version_is_told_and_restored_over(
+    place: Place, run: Run, taken: Path, changed: Path, engine: str, damage: Damage
+) -> None:
+    settings = place.use(engine, f"damaged-{damage.__name__}")
+    run("sync", changed)
+    damage(settings, live(settings)[0].index_version)
+    assert "The live version cannot be read." in run("status", code=4)
+    said = run("restore", taken)
+    assert "kept for a roll back" not in said
+    restored, videos = live(settings)
+    assert len(videos) == 5
+    assert f"live: {restored.index_version}, " in run("status")
+
+
+@pytest.mark.parametrize(("engine", "damage"), DAMAGED_VERSION)
+def test_a_damaged_live_version_can_be_rolled_back_from_and_not_to(
+    place: Place, run: Run, catalogue: Path, taken: Path, engine: str, damage: Damage
+) -> None:
+    settings = place.use(engine, f"rolled-{damage.__name__}")
+    run("sync", catalogue)
+    first, _ = live(settings)
+    run("restore", taken)
+    damage(settings, live(settings)[0].index_version)
+    assert f"Live: version {first.index_version}.\n" in run("rollback")
+    status = run("status")
+    assert f"live: {first.index_version}, " in status
+    assert "previous: cannot be read: " in status
+    run("rollback", code=4)
+    assert live(settings)[0] == first
+
+
 # What may happen to a snapshot on its way.
 
 
@@ -409,6 +476,30 @@ def test_a_file_that_is_there_stays_until_the_new_one_is_whole(
 
 def stop(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_snapshot_only_reads_the_index(place: Place, run: Run, taken: Path) -> None:
+    """Another user may take it, of a folder that is mounted read-only, and the API's files stay its own."""
+    entries = [place.folder / "taken", *(place.folder / "taken").rglob("*")]
+    for path in entries:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat() for path in entries}
+    try:
+        run("snapshot", taken, "--replace")
+        after = {path: path.stat() for path in [entries[0], *entries[0].rglob("*")]}
+    finally:
+        for path in entries:
+            path.chmod(0o755)
+    assert {path: unchanging(found) for path, found in after.items()} == {
+        path: unchanging(found) for path, found in before.items()
+    }
+    assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar"}
+    run("restore", taken, "--dry-run")
+
+
+def unchanging(found: os.stat_result) -> tuple[int, ...]:
+    """All that is said of a file but when it was last read, and its blocks: reading may fill its holes."""
+    return (found.st_ino, found.st_uid, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @pytest.mark.usefixtures("taken")

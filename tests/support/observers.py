@@ -7,13 +7,14 @@ from retrieval.stages import SearchKind, Stage
 
 
 class KeepingObserver:
-    """Keeps the stages that ended, in their order, the lookups and the numbers of videos."""
+    """Keeps the stages that ended, in order, the lookups, the numbers of videos, how many were degraded."""
 
     def __init__(self) -> None:
         self.ended: list[Stage] = []
         self.failed: list[Stage] = []
         self.hits: list[bool] = []
         self.counts: list[tuple[SearchKind, int]] = []
+        self.degradations = 0
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
@@ -29,3 +30,6 @@ class KeepingObserver:
 
     def found(self, kind: SearchKind, videos: int) -> None:
         self.counts.append((kind, videos))
+
+    def degraded(self) -> None:
+        self.degradations += 1

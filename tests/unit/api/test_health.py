@@ -105,12 +105,12 @@ def test_health_fails_without_an_index(serve: Serve) -> None:
     assert client.head("/health").status_code == 503
 
 
-def reported(run: Run | None = RUN, expected: Expectations = Expectations()) -> Health:  # noqa: B008
+def reported(*runs: Run, expected: Expectations = Expectations()) -> Health:  # noqa: B008
     return report_health(
         is_ready=True,
         canary_seconds=0.004,
         manifest=MANIFEST,
-        last_run=run,
+        runs=runs,
         expected=expected,
         now=MANIFEST.built_at + timedelta(days=3),
     )
@@ -129,6 +129,19 @@ def test_health_warns_where_something_falls_short(expected: Expectations, check:
     health = reported(expected=expected)
     assert health.checks[check][0].status == status
     assert health.status == status
+
+
+def test_an_index_is_as_old_as_the_last_sync_that_found_nothing_to_change() -> None:
+    now = MANIFEST.built_at + timedelta(days=3)
+    run = msgspec.structs.replace(RUN, outcome=RunOutcome.UNCHANGED, ended_at=now - timedelta(hours=1))
+    at_work = Run(began_at=now, sources=("talks.csv",))
+    for runs in ([run], [at_work, run]):
+        (age,) = reported(*runs, expected=Expectations(most_days=2)).checks["index:age"]
+        assert (age.status, age.observed_value) == ("pass", 3600)
+    # It is never older than it was built.
+    before = msgspec.structs.replace(run, ended_at=MANIFEST.built_at - timedelta(days=9))
+    (age,) = reported(before).checks["index:age"]
+    assert age.observed_value == 3 * 86_400
 
 
 @pytest.mark.parametrize(
@@ -150,7 +163,7 @@ def test_health_warns_where_the_last_run_went_wrong(outcome: str, status: str) -
 
 def test_a_run_at_work_or_none_at_all_is_no_reason_to_warn() -> None:
     assert reported(msgspec.structs.replace(RUN, outcome=None, ended_at=None)).status == "pass"
-    assert "ingest:lastRun" not in reported(None).checks
+    assert "ingest:lastRun" not in reported().checks
 
 
 def test_many_polls_are_one_question(serve: Serve) -> None:

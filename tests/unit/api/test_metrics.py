@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from api import __version__
-from api.metrics import SHED_REASONS, Facts, Metrics
+from api.metrics import PROMISED, SHED_REASONS, Facts, Metrics
 from retrieval.manifest import IndexCounts
 from retrieval.runs import Run, RunOutcome
 from tests.support.scrapes import Scrape
@@ -43,6 +43,16 @@ def test_a_request_is_counted_timed_and_in_progress_until_it_ends() -> None:
     assert counts == {"0.001": 1, "0.25": 2, "5.0": 2, "+Inf": 3}
 
 
+@pytest.mark.parametrize(("method", "route"), PROMISED)
+def test_the_first_failure_of_a_route_is_an_increase(method: str, route: str) -> None:
+    found = scrape(Metrics())
+    for status in ("200", "500", "503"):
+        labels = {"method": method, "route": route, "status": status}
+        assert found.value("vidsearch_http_requests_total", **labels) == 0
+    slow = {"method": method, "route": route, "status": "200"}
+    assert found.value("vidsearch_http_request_duration_seconds_count", **slow) == 0
+
+
 def test_a_search_is_watched() -> None:
     metrics = Metrics()
     with pytest.raises(ZeroDivisionError), metrics.stage("encode"):
@@ -54,7 +64,10 @@ def test_a_search_is_watched() -> None:
     metrics.looked_up(hit=False)
     metrics.found("hybrid", 3)
     metrics.found("hybrid", 0)
+    assert scrape(metrics).value("vidsearch_searches_degraded_total") == 0
+    metrics.degraded()
     found = scrape(metrics)
+    assert found.value("vidsearch_searches_degraded_total") == 1
     stages = {stage: found.value("vidsearch_search_stage_duration_seconds_count", stage=stage)
               for stage in ("encode", "vector", "lexical", "fuse")}  # fmt: skip
     assert stages == {"encode": 1, "vector": 0, "lexical": 0, "fuse": 2}
@@ -92,12 +105,21 @@ def test_an_empty_index_has_figures_too() -> None:
     ],
 )  # fmt: skip
 def test_tells_how_the_last_run_ended(run: Run, outcome: str, at: datetime) -> None:
-    found = scrape(Metrics(), Facts(last_run=run))
+    found = scrape(Metrics(), Facts(runs=[run]))
     name = "vidsearch_last_ingest_outcome"
     told = {sample.labels["outcome"]: sample.value for sample in found.samples if sample.name == name}
     assert told == dict.fromkeys([*RunOutcome, "unfinished"], 0.0) | {outcome: 1.0}
     assert found.value("vidsearch_last_ingest_timestamp_seconds") == at.timestamp()
     assert "/secret.csv" not in found.label_values()
+
+
+def test_tells_when_a_sync_last_went_through() -> None:
+    good = Run(began_at=BEGAN, sources=("a.csv",), ended_at=ENDED, outcome=RunOutcome.UNCHANGED)
+    name = "vidsearch_last_ingest_success_timestamp_seconds"
+    assert scrape(Metrics(), Facts(runs=[good])).value(name) == ENDED.timestamp()
+    at_work = Run(began_at=BEGAN, sources=("a.csv",))
+    assert scrape(Metrics(), Facts(runs=[at_work, good])).value(name) == ENDED.timestamp()
+    assert scrape(Metrics(), Facts(runs=[at_work])).value(name) is None
 
 
 def test_what_is_not_known_has_no_series() -> None:

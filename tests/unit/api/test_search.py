@@ -7,8 +7,10 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api import search
 from api.schemas import BatchAnswer, SearchAnswer
 from api.search import AT_ONCE
+from api.server import GRACE_SECONDS
 from retrieval.errors import OverloadedError
 from retrieval.index import NO_FILTER, SearchFilter
 from retrieval.search import SearchRequest, SearchResult
@@ -238,6 +240,30 @@ def test_one_failure_fails_the_batch(serve: Serve) -> None:
 
     response = serve(Full()).post("/v1/search/batch", json={"requests": [{"query": c} for c in "abc"]})
     assert (response.status_code, response.json()["code"]) == (503, "overloaded")
+
+
+def test_a_batch_that_takes_too_long_is_given_up_with_all_its_searches(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stuck(EchoSearcher):
+        given_up = 0
+
+        async def search(self, request: SearchRequest) -> SearchResult:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                self.given_up += 1
+            raise AssertionError(request)
+
+    monkeypatch.setattr(search, "BATCH_SECONDS", 0.05)
+    stuck = Stuck()
+    response = serve(stuck).post("/v1/search/batch", json={"requests": [{"query": "x"}] * 32})
+    assert (response.status_code, response.json()["code"]) == (503, "overloaded")
+    assert stuck.given_up == AT_ONCE
+
+
+def test_a_stop_waits_for_a_batch() -> None:
+    assert search.BATCH_SECONDS < GRACE_SECONDS
 
 
 def test_a_batch_runs_few_searches_at_once(serve: Serve) -> None:

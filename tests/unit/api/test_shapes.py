@@ -22,3 +22,15 @@ def test_distances_have_four_decimals() -> None:
     result = SearchResult(VERSION, (FoundVideo(record(), 1 / 3, (Moment(0.0, 1.0, "said", 2 / 3),)),))
     video = shape_search(SearchRequest(text="x"), result, perf_counter()).videos[0]
     assert (video.distance, video.moments[0].distance) == (0.3333, 0.6667)
+
+
+def test_a_distance_that_nothing_was_measured_for_is_null() -> None:
+    result = SearchResult(
+        VERSION, (FoundVideo(record(), None, (Moment(0.0, 1.0, "said", None),)),), is_degraded=True
+    )
+    answer = shape_search(SearchRequest(text="x"), result, perf_counter())
+    assert (answer.degraded, answer.videos[0].distance, answer.videos[0].moments[0].distance) == (
+        "lexical",
+        None,
+        None,
+    )

@@ -14,7 +14,7 @@ import yaml
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.metrics import SHED_REASONS, UNFINISHED
+from api.metrics import PROMISED, SHED_REASONS, UNFINISHED
 from api.settings import ApiSettings
 from retrieval.runs import RunOutcome
 from retrieval.settings import SearchSettings
@@ -165,6 +165,10 @@ def test_the_promises_cover_searches_and_the_catalogue_and_no_probe() -> None:
     covered = {route for route in routes if re.fullmatch(pattern, route)}
     assert covered == {route for route in routes if route == "/search" or route.startswith("/v1/")}
     assert len(covered) == 7
+    # Their figures are there from the start, so that the first failures count.
+    app = create_app(ApiSettings(search=SearchSettings()))
+    methods = {route.path_format: route.methods - {"OPTIONS"} for route in app.routes}
+    assert {*PROMISED} == {(method, route) for route in covered for method in methods[route]}
 
 
 def test_prometheus_asks_where_compose_lets_the_api_tell() -> None:
@@ -216,6 +220,18 @@ def test_the_dashboard_can_be_laid_out_and_finds_its_source() -> None:
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in every)
     (provider,) = read(FOLDER / "grafana/provisioning/dashboards/vidsearch.yml")["providers"]
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
+
+
+def test_a_share_of_no_searches_is_said_to_be_one() -> None:
+    shares = [
+        panel for panel in panels() if panel["type"] == "stat" and "ratio_rate" in panel["targets"][0]["expr"]
+    ]
+    assert len(shares) == 2
+    for panel in shares:
+        (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+        assert mapping["type"] == "special"
+        assert mapping["options"]["match"] == "null+nan"
+        assert mapping["options"]["result"]["text"] == "no searches"
 
 
 @needs_promtool

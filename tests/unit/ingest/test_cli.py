@@ -283,7 +283,10 @@ def test_a_log_of_runs_that_cannot_be_used_keeps_no_run_from_being_made(
 ) -> None:
     index_dir.mkdir()
     (index_dir / RUNS_FILE).write_bytes(b"{torn")
-    run("sync", catalogue)
+    assert f"runs: {index_dir / RUNS_FILE} cannot be read: " in run("status")
+    said = run("sync", catalogue)
+    assert said.count("warning: The log of runs is begun anew: ") == 1
+    assert ": published " in run("status")
     (index_dir / RUNS_FILE).unlink()
     (index_dir / RUNS_FILE).mkdir()
     said = run("sync", catalogue)

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -95,6 +96,9 @@ def test_no_path_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
     with pytest.raises(IndexUnavailableError, match="is no file of an index"):
         write_parts(folder, [FilePart(path, 1, 0, b"x")])
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    # Nor is any sent on its way that would not arrive.
+    with TemporaryFile() as file, pytest.raises(IndexUnavailableError, match="is no file of an index"):
+        list(parts_of({path: file}))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from retrieval import durable_files, generations
-from retrieval.errors import IndexUnavailableError
+from retrieval.errors import IndexUnavailableError, UnreadableVersionError
 from retrieval.generations import MANIFEST_FILE, POINTER_FILE, Generations, Pointer
 from tests.support.embedded_videos import manifest_of
 
@@ -112,6 +112,14 @@ def test_rolling_back_to_a_generation_somebody_deleted_is_refused(versions: Gene
         versions.roll_back()
     assert versions.pointer() == Pointer(live=two, previous=one)
     assert live_content(versions) == "two"
+
+
+def test_rolling_back_to_a_generation_that_cannot_be_read_is_refused(versions: Generations) -> None:
+    one, two = publish(versions, "one"), publish(versions, "two")
+    (versions.folder(one) / MANIFEST_FILE).write_bytes(b"{")
+    with pytest.raises(UnreadableVersionError, match=one):
+        versions.roll_back()
+    assert versions.pointer() == Pointer(live=two, previous=one)
 
 
 def test_a_copy_starts_with_the_files_and_shares_none(versions: Generations) -> None:
@@ -260,6 +268,15 @@ def test_a_damaged_pointer_is_an_error_that_names_the_file(versions: Generations
         versions.pointer()
     with pytest.raises(IndexUnavailableError, match=str(path)):
         versions.roll_back()
+
+
+def test_a_damaged_pointer_keeps_nothing_from_going_live(versions: Generations) -> None:
+    one = publish(versions, "one")
+    (versions.index_dir / POINTER_FILE).write_bytes(bytes(40))
+    versions.discard_unused()
+    assert finished(versions) == {one}
+    two = publish(versions, "two")
+    assert versions.pointer() == Pointer(live=two)
 
 
 def test_a_pointer_that_cannot_be_read_is_not_taken_for_no_index(versions: Generations) -> None:

@@ -243,6 +243,11 @@ async def test_where_the_answer_may_be_late_the_start_does_not_wait_for_it() -> 
     await shelf.looked_at()
     with pytest.raises(IndexUnavailableError, match="key is refused"):
         live.lease()
+    # It is there, and empty.
+    shelf.current = None
+    await shelf.looked_at()
+    with pytest.raises(IndexUnavailableError, match=MISSING):
+        live.lease()
     shelf.current = "one"
     await until(lambda: shelf.opened)
     await a_while()

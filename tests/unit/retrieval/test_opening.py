@@ -144,6 +144,7 @@ async def test_a_searcher_with_the_real_model_finds_what_was_meant(
         await searcher.check()
         assert await searcher.manifest() == manifest
         assert await searcher.last_run() == run
+        assert await searcher.recent_runs() == (run,)
         answer = await searcher.search(SearchRequest(text="astronauts and spacecraft", limit=1))
         assert answer.videos[0].record.video_id == "space"
         assert (await searcher.classic("recipe for a loaf"))[0].video_id == "cooking"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.index import NO_FILTER, SearchFilter, VideoHit, VideoIndex
-from retrieval.ranking import RANKED_VIDEOS, Mode, Query, best_moments, rank_videos
+from retrieval.index import NO_FILTER, Moment, SearchFilter, VideoIndex
+from retrieval.ranking import RANKED_VIDEOS, Mode, Query, RankedVideo, best_moments, rank_videos
 from tests.support.embedded_videos import (
     NO_WORDS,
     asking,
@@ -40,12 +40,12 @@ async def ranked(
     where: SearchFilter = NO_FILTER,
     max_distance: float | None = None,
     until: int = 10,
-) -> list[VideoHit]:
+) -> list[RankedVideo]:
     query = Query(ORIGIN, asking(text))
     return await rank_videos(index, query, mode=mode, where=where, max_distance=max_distance, until=until)
 
 
-def ids(hits: list[VideoHit]) -> list[str]:
+def ids(hits: list[RankedVideo]) -> list[str]:
     return [hit.video_id for hit in hits]
 
 
@@ -67,19 +67,19 @@ async def small(engine: EmbeddedEngine) -> VideoIndex:
 
 async def test_semantic_is_by_distance_alone(small: VideoIndex) -> None:
     assert await ranked(small, "zebra", "semantic") == [
-        VideoHit("nearer with words", 0.5),
-        VideoHit("near", 1.0),
-        VideoHit("with words", 1.25),
-        VideoHit("far", 8.0),
-        VideoHit("far with words", 9.0),
+        RankedVideo("nearer with words", 0.5),
+        RankedVideo("near", 1.0),
+        RankedVideo("with words", 1.25),
+        RankedVideo("far", 8.0),
+        RankedVideo("far with words", 9.0),
     ]
 
 
 async def test_lexical_is_by_words_alone_and_still_tells_distances(small: VideoIndex) -> None:
     assert await ranked(small, "zebra", "lexical") == [
-        VideoHit("far with words", 9.0),
-        VideoHit("with words", 1.25),
-        VideoHit("nearer with words", 0.5),
+        RankedVideo("far with words", 9.0),
+        RankedVideo("with words", 1.25),
+        RankedVideo("nearer with words", 0.5),
     ]
 
 
@@ -238,11 +238,41 @@ async def starts(index: VideoIndex, mode: Mode, *, limit: int = 10) -> list[floa
 
 async def test_moments_are_best_first_in_the_mode_asked(told: VideoIndex) -> None:
     assert await starts(told, "semantic") == [10.0, 20.0, 40.0, 90.0]
-    assert await starts(told, "lexical") == [40.0, 20.0, 10.0, 90.0]
+    # By words alone what has none of them is no moment.
+    assert await starts(told, "lexical") == [40.0, 20.0]
     assert (await starts(told, "hybrid"))[0] == 20.0
     assert (await starts(told, "hybrid"))[-1] == 90.0
     for mode in MODES:
         assert await starts(told, mode, limit=2) == (await starts(told, mode))[:2]
+
+
+@pytest.fixture(scope="module")
+async def long(engine: EmbeddedEngine) -> VideoIndex:
+    """One video of forty passages, whose words are in the one that is nearest to nothing."""
+    parts = [passage((n / 4, 0, 0, 0), f"about gardens {n}", start=float(n)) for n in range(39)]
+    parts.append(passage((90, 90, 90, 90), "the zebra", start=39.0))
+    return await engine.build([embedded("a", (0, 0, 0, 0), text="zebra gardens", passages=parts)])
+
+
+async def test_by_words_alone_a_moment_need_not_be_near(long: VideoIndex) -> None:
+    query = Query(ORIGIN, asking("zebra"))
+    assert await best_moments(long, query, ["a"], "lexical", limit=3) == {
+        "a": (Moment(39.0, None, "the zebra", 360.0),)
+    }
+    assert await best_moments(long, query, ["a"], "lexical", limit=3, max_distance=360.0) == {"a": ()}
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_query_without_an_embedding_is_answered_by_words_and_nothing_is_measured(
+    long: VideoIndex, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(type(long), "distances_of")
+    query = Query(None, asking("zebra"))
+    ranked = await rank_videos(long, query, mode=mode, where=NO_FILTER, max_distance=None, until=10)
+    assert ranked == [RankedVideo("a", None)]
+    assert await best_moments(long, query, ["a"], mode, limit=3) == {
+        "a": (Moment(39.0, None, "the zebra", None),)
+    }
 
 
 async def test_every_video_asked_about_has_its_own_moments(told: VideoIndex) -> None:

@@ -507,11 +507,18 @@ async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_word
 ) -> None:
     monkeypatch.setattr(search, "ENCODING_SHARE", 0.02)
     searcher = Searcher(encoder=encoder, source=source, cached_results=8)
-    request = SearchRequest(text="bread")
+    observer = KeepingObserver()
+    searcher.observe(observer)
+    request = SearchRequest(text="zebra")
     result = await searcher.search(request)
     assert result.is_degraded
+    (found,) = result.videos
+    assert (found.record.video_id, found.distance) == ("d", None)
+    assert found.moments == (Moment(None, None, "zebra zebra", None),)
     # It is not kept: the next one may be the better for it.
     assert (await searcher.search(request)).is_degraded
+    assert observer.degradations == 2
+    assert observer.counts == [("hybrid", 1)] * 2
 
 
 @pytest.mark.parametrize(
@@ -558,7 +565,7 @@ MOMENTS = ["vector", "fuse"]
     [
         ({"limit": 5}, ["encode", *RANKED, *MOMENTS]),
         ({"limit": 5, "mode": "semantic"}, ["encode", "vector", *MOMENTS]),
-        ({"limit": 1, "mode": "lexical"}, ["encode", "lexical", "vector", "fuse", *MOMENTS]),
+        ({"limit": 1, "mode": "lexical"}, ["encode", "lexical", "vector", "fuse", "lexical", "fuse"]),
         ({"limit": 5, "moments": 0}, ["encode", *RANKED]),
         ({"limit": 50, "moments": 1}, ["encode", *RANKED, *RANKED, *MOMENTS]),
     ],
@@ -619,3 +626,4 @@ async def test_labels_are_no_search_to_be_told_of(searcher: Searcher, observer: 
 
 async def test_a_searcher_without_a_log_knows_of_no_run(searcher: Searcher) -> None:
     assert await searcher.last_run() is None
+    assert await searcher.recent_runs() == ()

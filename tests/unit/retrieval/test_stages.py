@@ -38,3 +38,4 @@ async def test_nobody_watching_changes_nothing() -> None:
     with UNOBSERVED.stage("encode"), UNOBSERVED.stage("encode"):
         UNOBSERVED.looked_up(hit=True)
         UNOBSERVED.found("classic", 5)
+        UNOBSERVED.degraded()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from retrieval import last_run
-from retrieval.last_run import KEPT_SECONDS, LastRun
+from retrieval import recent_runs
+from retrieval.recent_runs import KEPT_SECONDS, RecentRuns
 from retrieval.runs import Run, RunOutcome
 from tests.support.waiting import a_while, until
 
@@ -45,61 +45,63 @@ async def log() -> Log:
 
 
 @pytest.fixture
-async def last(log: Log) -> AsyncIterator[LastRun]:
-    last = LastRun(log.read, clock=log.clock)
-    yield last
-    await last.close()
+async def recent(log: Log) -> AsyncIterator[RecentRuns]:
+    recent = RecentRuns(log.read, clock=log.clock)
+    yield recent
+    await recent.close()
 
 
-async def test_the_first_of_the_log_is_repeated_for_some_seconds(log: Log, last: LastRun) -> None:
-    assert await last.get() is NEWER
+async def test_the_log_is_repeated_for_some_seconds(log: Log, recent: RecentRuns) -> None:
+    assert await recent.get() == (NEWER, OLDER)
     log.runs = (OLDER,)
     log.now = KEPT_SECONDS - 0.1
-    assert await last.get() is NEWER
+    assert await recent.get() == (NEWER, OLDER)
     assert log.readings == 1
     log.now = KEPT_SECONDS
-    assert await last.get() is OLDER
+    assert await recent.get() == (OLDER,)
 
 
-async def test_an_empty_log_has_no_last_run(log: Log, last: LastRun) -> None:
+async def test_an_empty_log_has_no_runs(log: Log, recent: RecentRuns) -> None:
     log.runs = ()
-    assert await last.get() is None
+    assert await recent.get() == ()
 
 
-async def test_a_log_that_cannot_be_read_is_told_once_and_the_run_before_stands(
-    log: Log, last: LastRun, caplog: pytest.LogCaptureFixture
+async def test_a_log_that_cannot_be_read_is_told_once_and_what_was_read_before_stands(
+    log: Log, recent: RecentRuns, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await last.get()
+    await recent.get()
     log.error = ZeroDivisionError("no log")
     for _ in range(2):
         log.now += KEPT_SECONDS
-        assert await last.get() is NEWER
+        assert await recent.get() == (NEWER, OLDER)
     log.error = None
     log.now += KEPT_SECONDS
-    assert await last.get() is NEWER
+    assert await recent.get() == (NEWER, OLDER)
     assert [(entry.levelno, entry.getMessage()) for entry in caplog.records] == [
         (logging.WARNING, "The log of runs cannot be read: no log")
     ]
 
 
 async def test_nobody_waits_for_a_log_that_does_not_answer(
-    log: Log, last: LastRun, monkeypatch: pytest.MonkeyPatch
+    log: Log, recent: RecentRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_run, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(recent_runs, "PATIENCE_SECONDS", 0.01)
     log.answers.clear()
     async with asyncio.timeout(5):
-        assert await asyncio.gather(*(last.get() for _ in range(3))) == [None] * 3
+        assert await asyncio.gather(*(recent.get() for _ in range(3))) == [()] * 3
     assert log.readings == 1
     log.answers.set()
     await a_while()
-    assert await last.get() is NEWER
+    assert await recent.get() == (NEWER, OLDER)
     assert log.readings == 1
 
 
-async def test_closing_gives_up_a_reading(log: Log, last: LastRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_run, "PATIENCE_SECONDS", 0.01)
+async def test_closing_gives_up_a_reading(
+    log: Log, recent: RecentRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_runs, "PATIENCE_SECONDS", 0.01)
     log.answers.clear()
-    await last.get()
+    await recent.get()
     await until(lambda: log.readings)
     async with asyncio.timeout(5):
-        await last.close()
+        await recent.close()

@@ -1,4 +1,4 @@
-"""The last run of ingest, as the log tells it, for those who ask often and must not wait."""
+"""The last runs of ingest, as the log tells them, for those who ask often and must not wait."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
 
-class LastRun:
+class RecentRuns:
     """Reads a log of runs now and then. One event loop owns it."""
 
     def __init__(
@@ -26,21 +26,21 @@ class LastRun:
         """Read with `read`, the last run first; whatever it raises is logged, once until it works again."""
         self._read = read
         self._clock = clock
-        self._run: Run | None = None
+        self._runs: tuple[Run, ...] = ()
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
         self._fails = False
 
-    async def get(self) -> Run | None:
-        """Say which run was the last, as far as is known: at most KEPT_SECONDS old where the log answers.
+    async def get(self) -> tuple[Run, ...]:
+        """Say which runs were the last, as far as is known: at most KEPT_SECONDS old where the log answers.
 
-        None where there was none, or the log could not be read yet. Raises nothing.
+        The last one first; empty where there was none, or the log could not be read yet. Raises nothing.
         """
         if self._reading is None and self._is_stale():
             self._reading = asyncio.create_task(self._refresh())
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=PATIENCE_SECONDS)
-        return self._run
+        return self._runs
 
     async def close(self) -> None:
         """Stop reading."""
@@ -54,8 +54,7 @@ class LastRun:
 
     async def _refresh(self) -> None:
         try:
-            runs = await self._read()
-            self._run = runs[0] if runs else None
+            self._runs = tuple(await self._read())
             self._fails = False
         except Exception as e:  # noqa: BLE001 - whatever it is, nobody who asks can do anything about it.
             if not self._fails:
