@@ -15,6 +15,7 @@ from api.admission import Admission, admit_searches
 from api.classic import classic_search, info, root
 from api.documentation import describe_api, serve_assets
 from api.draining import Draining
+from api.embed_script import serve_embed_script
 from api.event_loop import watch_lag
 from api.health import Readiness, health, livez, readyz, startupz
 from api.health_report import Expectations
@@ -116,6 +117,7 @@ def create_app(
             *([metrics_route] if settings.metrics_port is None else []),
             serve_assets(),
             serve_page_assets(),
+            serve_embed_script(),
         ],
         lifespan=[lifespan],
         guards=[guard_access(access, keys, RateLimits(access))],

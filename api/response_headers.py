@@ -67,10 +67,11 @@ def complete_headers(settings: AccessSettings, pages: Headers) -> BeforeSend:
         headers = [*message["headers"]]
         given = dict(headers)
         path = path_of(scope)
-        if not given.get(b"content-type", b"").startswith(b"text/html"):
-            headers += OF_ANSWERS
-        else:
-            headers += _OF_DOCUMENTATION if path == DOCUMENTATION else pages
+        ours: Headers = OF_ANSWERS
+        if given.get(b"content-type", b"").startswith(b"text/html"):
+            ours = _OF_DOCUMENTATION if path == DOCUMENTATION else pages
+        # What a route says of these itself stands.
+        headers += [header for header in ours if header[0] not in given]
         headers += limit_headers(scope)
         if path == "/":
             headers.append((b"vary", b"Accept"))

@@ -50,6 +50,7 @@ ROUTES = {
     "/schema/openapi.json": "pages",
     "/schema/assets/{file_path:path}": "pages",
     "/schema/{path:str}": "pages",
+    "/embed.js": "pages",
 }
 
 REQUIRED, INVALID, MISSING = (401, "key-required"), (401, "key-invalid"), (403, "scope-missing")
