@@ -14,18 +14,20 @@
       font-family: inherit; font-size: max(1em, 14px); line-height: 1.45;
       color: var(--vidsearch-text, light-dark(#1b1f24, #e6e9ec));
       --accent: var(--vidsearch-accent, light-dark(#1a56c4, #8ab4f8));
-      --back: var(--vidsearch-background, light-dark(#fff, #16191d));
       --muted: var(--vidsearch-muted, light-dark(#57606a, #a4adb6));
       --edge: 1px solid light-dark(#e0e4e8, #2f353c);
     }
     .light { color-scheme: light; }
     .dark { color-scheme: dark; }
-    form {
-      display: flex; align-items: center; background: var(--back);
-      border: 1px solid var(--vidsearch-border, light-dark(#818a94, #737c86));
+    form, .panel {
+      background: var(--vidsearch-background, light-dark(#fff, #16191d));
       border-radius: var(--vidsearch-radius, 8px);
     }
-    form:focus-within, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+    form {
+      display: flex; align-items: center; outline-offset: -1px;
+      border: 1px solid var(--vidsearch-border, light-dark(#818a94, #737c86));
+    }
+    form:focus-within, a:focus-visible { outline: 2px solid var(--accent); }
     form::before { /* A magnifier. */
       content: ""; width: 1.2em; height: 1.2em; margin-inline: .8em .5em; background:
         radial-gradient(circle at 40% 40%, #0000 25%, var(--muted) 27% 35%, #0000 37%),
@@ -35,23 +37,20 @@
       flex: 1; min-width: 0; padding: .65em .8em .65em 0; border: 0; outline: 0; background: none;
       color: inherit; font: inherit; font-size: max(1em, 16px);
     }
-    input::placeholder { color: var(--muted); opacity: 1; }
+    ::placeholder { color: var(--muted); opacity: 1; }
+    ::-webkit-search-cancel-button { margin-inline-start: .5em; }
     p, .channel { margin: 0; color: var(--muted); font-size: .875em; }
-    p:not(:empty) { margin: .6em 0; }
+    p:not(:empty) { padding: .6em .9em; }
     ul { margin: 0; padding: 0; list-style: none; }
-    .videos {
-      overflow: auto; max-height: var(--vidsearch-height, none);
-      background: var(--back); border: var(--edge); border-radius: var(--vidsearch-radius, 8px);
-    }
-    .videos:empty { display: none; }
-    .videos > li { padding: .8em; }
-    .videos > li + li { border-top: var(--edge); }
+    .panel { overflow: auto; max-height: var(--vidsearch-height, none); margin-top: .4em; }
+    .panel:not(:has(p:empty)) { border: var(--edge); }
+    .panel > ul > li { padding: .8em; border-top: var(--edge); }
     .title { display: block; font-weight: 600; }
     a { color: var(--accent); text-decoration: none; }
-    a:hover { text-decoration: underline; }
+    a.title:hover, a:hover .time { text-decoration: underline; }
     .moment { display: flex; gap: .75em; margin-top: .6em; color: inherit; font-size: .9375em; }
     .time { min-width: 2.6em; color: var(--accent); }
-    .quote { flex: 1; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden; }
+    .quote { flex: 1; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
     mark { background: color-mix(in srgb, var(--accent) 20%, #0000); color: inherit; }
   `;
   // Each option: what it may be, also in words, and what it is when left out.
@@ -96,8 +95,9 @@
   });
   const form = element("form", { role: "search", ariaLabel: label }, input);
   const status = element("p", { role: "status" });
-  const list = element("ul", { className: "videos", role: "list" });
-  const box = element("div", { className: `box ${theme}`, lang: "en" }, form, status, list);
+  const list = element("ul", { role: "list" });
+  const panel = element("div", { className: "panel" }, status, list);
+  const box = element("div", { className: `box ${theme}`, lang: "en" }, form, panel);
 
   const host = element("div", { className: "vidsearch" });
   const root = host.attachShadow({ mode: "open" });
@@ -107,8 +107,8 @@
   root.adoptedStyleSheets = [sheet];
   root.append(box);
 
+  const { target } = script.dataset;
   function place() {
-    const { target } = script.dataset;
     let found;
     try {
       found = target && document.querySelector(target);
@@ -122,7 +122,7 @@
     }
   }
 
-  if (document.readyState === "loading" && script.dataset.target) {
+  if (document.readyState === "loading" && target) {
     document.addEventListener("DOMContentLoaded", place); // The target may come after the script.
   } else {
     place();
@@ -142,7 +142,7 @@
 
   function show(text, ...videos) {
     list.replaceChildren(...videos);
-    list.scrollTop = 0;
+    panel.scrollTop = 0;
     status.textContent = text;
   }
 
@@ -240,10 +240,10 @@
     const part = (all, first) => all.slice(first, first + QUOTED_WORDS);
     const count = (first) => part(hits, first).filter(Boolean).length;
     const starts = hits.flatMap((isHit, place) => (isHit ? Math.max(0, place - 4) : []));
-    const first = starts.reduce((best, each) => (count(each) > count(best) ? each : best), 0);
+    const first = starts.reduce((best, each) => (count(each) > count(best) ? each : best), starts[0] ?? 0);
     const marked = words.map((word, place) => (hits[place] ? element("mark", {}, word) : word));
-    const shown = part(marked, first).flatMap((word) => [word, " "]);
-    return [first ? "… " : "", ...shown, first + QUOTED_WORDS < words.length ? "…" : ""];
+    const shown = part(marked, first).flatMap((word) => [" ", word]);
+    return [first ? "…" : "", ...shown, first + QUOTED_WORDS < words.length ? "…" : ""];
   }
 
   function typed(delay) {

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.unit.api.guarded import guarded
 
 SCRIPT = "/embed.js"
 FILE = Path(__file__).parents[3] / "api" / "assets" / "embed.js"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "embed.md"
 LARGEST = 12_000
 """Bytes, as they are sent: whoever puts a search box into a page does not want it to weigh."""
 
@@ -66,3 +68,14 @@ def test_an_allowed_site_may_check_it_by_its_hash() -> None:
         answer = client.get(SCRIPT, headers={"origin": site})
         assert answer.headers["access-control-allow-origin"] == site
         assert answer.headers["vary"] == "Origin"
+
+
+def test_each_option_and_custom_property_is_documented_and_no_other() -> None:
+    script, document = FILE.read_text(encoding="utf-8"), DOCUMENT.read_text(encoding="utf-8")
+    options = {f"data-{name}" for name in re.findall(r'^    \["([a-z]+)", /', script, re.MULTILINE)}
+    assert len(options) > 5
+    rows = "".join(line.partition(" | ")[0] for line in document.splitlines() if line.startswith("| `"))
+    assert {*re.findall(r"`(data-[a-z]+)`", rows)} == options | {"data-target"}
+    assert {*re.findall(r"`(--vidsearch-[a-z]+)`", rows)} == {
+        *re.findall(r"var\((--vidsearch-[a-z]+)", script)
+    }
