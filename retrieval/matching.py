@@ -58,7 +58,7 @@ def quote(text: str, query: str, *, longest: int) -> tuple[Piece, ...]:
     start = _start(text, matches, longest)
     end = _end(text, start, longest)
     pieces = list(_pieces(text, matches, start, end))
-    if start:
+    if start or text[0].islower():
         pieces.insert(0, Piece(f"{ELLIPSIS} "))
     if end < len(text):
         pieces.append(Piece(f" {ELLIPSIS}"))
@@ -96,18 +96,35 @@ def _pieces(text: str, matches: list[_Match], start: int, end: int) -> Iterator[
 
 def _start(text: str, matches: list[_Match], longest: int) -> int:
     """Choose where a quote begins: a little before the words that match most, best where a sentence does."""
-    if not matches:
-        return 0
-    first = max(range(len(matches)), key=lambda number: (*_worth(matches, number, longest - _LEAD), -number))
-    anchor = matches[first].start
+    anchor = _LEAD
+    if matches:
+        worth = [(*_worth(matches, number, longest - _LEAD), -number) for number in range(len(matches))]
+        anchor = matches[-max(worth)[-1]].start
     earliest = anchor - _LEAD
     if earliest <= 0:
-        return 0
+        # A passage is cut from a talk, and may begin in the middle of a sentence.
+        if not text[0].islower():
+            return 0
+        earliest = 0
     ends = [found.end() for found in _SENTENCE_END.finditer(text, earliest, anchor)]
     if ends:
         return ends[0]
+    if not earliest:
+        return 0
     blank = text.find(" ", earliest, anchor)
     return anchor if blank < 0 else blank + 1
+
+
+def without(text: str, shown: str) -> str:
+    """Give what of a text is not shown already: neighbouring passages share some of their words.
+
+    Where a text holds the whole of `shown`, that is what is after it, or before it where that is longer.
+    """
+    place = text.find(shown) if shown else -1
+    if place < 0:
+        return text
+    after, before = text[place + len(shown) :].lstrip(" ,;"), text[:place].rstrip()
+    return max(after, before, key=len)
 
 
 def _worth(matches: list[_Match], first: int, length: int) -> tuple[int, int]:

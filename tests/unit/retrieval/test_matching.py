@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical import weigh_query
-from retrieval.matching import _WORD, ELLIPSIS, Piece, quote, split_matches
+from retrieval.matching import _WORD, ELLIPSIS, Piece, quote, split_matches, without
 
 TEXTS = st.text(max_size=400) | st.lists(
     st.sampled_from(
@@ -83,6 +83,28 @@ def test_a_quote_begins_with_a_sentence_where_one_is_near() -> None:
 
 def test_without_a_match_it_is_the_beginning() -> None:
     told = quote("one two three " * 40, "zebra", longest=100)
-    assert joined(told).startswith("one two three")
+    assert joined(told).startswith(f"{ELLIPSIS} one two three")
     assert told[-1] == Piece(f" {ELLIPSIS}")
-    assert len(joined(told)) <= 102
+    assert len(joined(told)) <= 104
+
+
+def test_a_passage_that_begins_within_a_sentence_is_quoted_from_the_next_one() -> None:
+    text = "and rolls it off. The mirror is next. " + "It takes a while. " * 20
+    assert joined(quote(text, "mirror", longest=120)).startswith(f"{ELLIPSIS} The mirror is next.")
+    text = "and the mirror goes on without an end " * 10
+    assert joined(quote(text, "mirror", longest=120)).startswith(f"{ELLIPSIS} and the mirror")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "rest"),
+    [
+        ("a b c d", "", "a b c d"),
+        ("a b c d", "x", "a b c d"),
+        ("a b c d", "a b", "c d"),
+        ("a b c d", "c d", "a b"),
+        ("a b c d e", "b", "c d e"),
+        ("a b", "a b", ""),
+    ],
+)
+def test_what_is_not_shown_already(text: str, shown: str, rest: str) -> None:
+    assert without(text, shown) == rest
