@@ -25,11 +25,18 @@ from api.pages import serve_page_assets, template_config
 from api.problems import respond
 from api.rate_limits import RateLimits
 from api.request_log import watch_requests
-from api.response_headers import EXPOSED, PAGE_POLICY, complete_headers, of_pages
+from api.response_headers import (
+    EXPOSED,
+    PAGE_POLICY,
+    PAGE_POLICY_WITHOUT_THUMBNAILS,
+    complete_headers,
+    of_pages,
+)
 from api.route_templates import RouteTemplates
 from api.scraping import Scraper
 from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
+from api.search_page import PageChoices, app_page, search_page, video_page
 from api.settings import ApiSettings
 from api.tracing import Tracing
 from api.video_paths import keep_video_ids_whole
@@ -66,7 +73,7 @@ def create_app(
     metrics = Metrics()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
-    pages = of_pages(PAGE_POLICY)
+    pages = of_pages(PAGE_POLICY if settings.page_thumbnails else PAGE_POLICY_WITHOUT_THUMBNAILS)
     keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
 
     @asynccontextmanager
@@ -95,6 +102,9 @@ def create_app(
     def provide_expectations() -> Expectations:
         return settings.expected
 
+    def provide_choices() -> PageChoices:
+        return PageChoices(settings.page_thumbnails, keys.asked_for)
+
     def provide_scraper() -> Scraper:
         return opened[0].scraper
 
@@ -118,6 +128,9 @@ def create_app(
             serve_assets(),
             serve_page_assets(),
             serve_embed_script(),
+            app_page,
+            search_page,
+            video_page,
         ],
         lifespan=[lifespan],
         guards=[guard_access(access, keys, RateLimits(access))],
@@ -127,6 +140,7 @@ def create_app(
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
             "expected": Provide(provide_expectations, sync_to_thread=False),
+            "choices": Provide(provide_choices, sync_to_thread=False),
             **scraper,
         },
         exception_handlers={Exception: respond},
