@@ -22,6 +22,7 @@ from litestar.types import (
 )
 
 from api.draining import Draining
+from api.pages import path_of
 from api.problems import PROBLEM, kind_of, send_problem
 from api.response_headers import EXPOSED
 from api.search import AT_ONCE
@@ -38,6 +39,9 @@ STANDING_SECONDS = 0.15
 
 CALM_SECONDS = 1.0
 """After so long without a refusal the next burst is let in again."""
+
+_SEARCHES = frozenset({"/search", "/app/search"})
+_BELOW_ARE_SEARCHES = ("/v1/", "/app/videos/")
 
 
 class Admission:
@@ -104,7 +108,7 @@ def admit_searches(
                 stay.begin()
         except OverloadedError:
             scope.setdefault("state", {})[PROBLEM] = kind_of(OverloadedError).code
-            await send_problem(send, OverloadedError, _for_allowed_site(scope, cors))
+            await send_problem(scope, send, OverloadedError, _for_allowed_site(scope, cors))
             return
         try:
             await app(scope, receive, stay.until_answer(send))
@@ -161,12 +165,12 @@ class _Stay:
 
 def _places_of(scope: HTTPScope) -> int:
     """Say how many searches a request is; 0 where it is none, as a browser's question what it may ask."""
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = path_of(scope)
     if scope["method"] == "OPTIONS":
         return 0
     if path == "/v1/search/batch":
         return AT_ONCE
-    return 1 if path == "/search" or path.startswith("/v1/") else 0
+    return 1 if path in _SEARCHES or path.startswith(_BELOW_ARE_SEARCHES) else 0
 
 
 def _for_allowed_site(scope: Scope, cors: CORSConfig | None) -> list[tuple[bytes, bytes]]:

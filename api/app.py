@@ -15,19 +15,28 @@ from api.admission import Admission, admit_searches
 from api.classic import classic_search, info, root
 from api.documentation import describe_api, serve_assets
 from api.draining import Draining
+from api.embed_script import serve_embed_script
 from api.event_loop import watch_lag
 from api.health import Readiness, health, livez, readyz, startupz
 from api.health_report import Expectations
 from api.live_keys import LiveKeys
 from api.metrics import Metrics
+from api.pages import serve_page_assets, template_config
 from api.problems import respond
 from api.rate_limits import RateLimits
 from api.request_log import watch_requests
-from api.response_headers import EXPOSED, complete_headers
+from api.response_headers import (
+    EXPOSED,
+    PAGE_POLICY,
+    PAGE_POLICY_WITHOUT_THUMBNAILS,
+    complete_headers,
+    of_pages,
+)
 from api.route_templates import RouteTemplates
 from api.scraping import Scraper
 from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
+from api.search_page import PageChoices, app_page, search_page, video_page
 from api.settings import ApiSettings
 from api.tracing import Tracing
 from api.video_paths import keep_video_ids_whole
@@ -64,6 +73,7 @@ def create_app(
     metrics = Metrics()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
+    pages = of_pages(PAGE_POLICY if settings.page_thumbnails else PAGE_POLICY_WITHOUT_THUMBNAILS)
     keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
 
     @asynccontextmanager
@@ -92,6 +102,9 @@ def create_app(
     def provide_expectations() -> Expectations:
         return settings.expected
 
+    def provide_choices() -> PageChoices:
+        return PageChoices(settings.page_thumbnails, keys.asked_for)
+
     def provide_scraper() -> Scraper:
         return opened[0].scraper
 
@@ -113,19 +126,26 @@ def create_app(
             health,
             *([metrics_route] if settings.metrics_port is None else []),
             serve_assets(),
+            serve_page_assets(),
+            serve_embed_script(),
+            app_page,
+            search_page,
+            video_page,
         ],
         lifespan=[lifespan],
         guards=[guard_access(access, keys, RateLimits(access))],
-        before_send=[complete_headers(access)],
+        before_send=[complete_headers(access, pages)],
         cors_config=_cors(access),
         dependencies={
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
             "expected": Provide(provide_expectations, sync_to_thread=False),
+            "choices": Provide(provide_choices, sync_to_thread=False),
             **scraper,
         },
         exception_handlers={Exception: respond},
         openapi_config=describe_api(),
+        template_config=template_config(),
         logging_config=None,
         debug=False,
     )

@@ -40,6 +40,10 @@ ROUTES = {
     "/v1/videos/{video_id:str}": "search",
     "/v1/videos/{video_id:str}/search": "search",
     "/v1/videos/{video_id:str}/similar": "search",
+    "/app": "pages",
+    "/app/search": "search",
+    "/app/videos/{video_id:str}": "search",
+    "/app/assets/{file_path:path}": "pages",
     "/livez": "health",
     "/startupz": "health",
     "/readyz": "health",
@@ -49,6 +53,7 @@ ROUTES = {
     "/schema/openapi.json": "pages",
     "/schema/assets/{file_path:path}": "pages",
     "/schema/{path:str}": "pages",
+    "/embed.js": "pages",
 }
 
 REQUIRED, INVALID, MISSING = (401, "key-required"), (401, "key-invalid"), (403, "scope-missing")
@@ -132,10 +137,22 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient[
 
 
 def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) -> httpx.Response:
-    at = path.replace("{video_id:str}", "a").replace("{file_path:path}", "page.js").replace("{path:str}", "x")
+    at = (
+        path.replace("{video_id:str}", "a").replace("{file_path:path}", "page.css").replace("{path:str}", "x")
+    )
     query = "?query=x" if at.endswith("/search") else ""
     body = {"content": b'{"requests":[{"query":"x"}]}'} if method == "POST" else {}
     return client.request(method, f"{at}{query}", headers=headers, **body)
+
+
+def code_of(response: httpx.Response) -> str:
+    """Read which problem an answer is, in the form that its route gives."""
+    if response.request.url.path.startswith("/app"):
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        return response.text.partition('data-problem="')[2].partition('"')[0]
+    assert response.headers["content-type"] == "application/problem+json"
+    code: str = response.json()["code"]
+    return code
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,8 +173,7 @@ def test_every_route_with_every_kind_of_key(
         assert "www-authenticate" not in response.headers
     else:
         status, code = expected
-        assert (response.status_code, response.json()["code"]) == (status, code)
-        assert response.headers["content-type"] == "application/problem+json"
+        assert (response.status_code, code_of(response)) == (status, code)
         challenge = CHALLENGES[code].replace('scope="search"', f'scope="{ROUTES[path]}"')
         assert response.headers["www-authenticate"] == challenge
         assert value is None or len(value) < len("Bearer vs_") or value[-8:] not in response.text

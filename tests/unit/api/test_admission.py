@@ -149,13 +149,20 @@ async def ask(path: str, *, method: str, among: int) -> dict[str, Any]:
         ("/health", "GET", 80, 200),
         ("/metrics", "GET", 80, 200),
         ("/schema", "GET", 80, 200),
+        ("/app", "GET", 80, 200),
+        ("/app/search", "GET", 79, 200),
+        ("/app/search", "GET", 80, 503),
+        ("/app/videos/a", "GET", 80, 503),
+        ("/app/assets/page.css", "GET", 80, 200),
     ],
 )
 def test_searches_take_places_and_health_takes_none(path: str, method: str, among: int, status: int) -> None:
     answer = asyncio.run(ask(path, method=method, among=among))
     assert answer["status"] == status
     if status == 503:
-        assert answer["headers"][b"content-type"] == b"application/problem+json"
+        is_page = path.startswith("/app")
+        media_type = b"text/html; charset=utf-8" if is_page else b"application/problem+json"
+        assert answer["headers"][b"content-type"] == media_type
         assert answer["headers"][b"retry-after"] == b"1"
 
 

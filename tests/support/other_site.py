@@ -1,0 +1,48 @@
+"""A site that is not ours: a small server whose pages say what else they may load."""
+
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import msgspec
+
+
+class OtherSite(msgspec.Struct):
+    """Its address, and the pages that a test puts there, by path, each under the policy."""
+
+    address: str
+    pages: MutableMapping[str, str] = {}
+    policy: str = "default-src 'none'"
+
+
+@contextmanager
+def serving_site() -> Iterator[OtherSite]:
+    """Serve a site on a port of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = site.pages.get(self.path)
+            body = (page or "").encode()
+            self.send_response(200 if page else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Security-Policy", site.policy)
+            # The strictest: it loads nothing of other sites but what says that they may.
+            self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: a test's output is its own."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    site = OtherSite(f"http://127.0.0.1:{server.server_port}")
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
