@@ -20,6 +20,7 @@ from api.health import Readiness, health, livez, readyz, startupz
 from api.health_report import Expectations
 from api.live_keys import LiveKeys
 from api.metrics import Metrics
+from api.paths import normalize_paths
 from api.problems import respond
 from api.rate_limits import RateLimits
 from api.request_log import watch_requests
@@ -30,7 +31,6 @@ from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
 from api.settings import ApiSettings
 from api.tracing import Tracing
-from api.video_paths import keep_video_ids_whole
 from api.videos import get_video, list_videos, search_video, similar_videos
 from retrieval.opening import open_searcher
 from retrieval.search import Searcher
@@ -130,17 +130,18 @@ def create_app(
         debug=False,
     )
     admitted = admit_searches(
-        keep_video_ids_whole(app.asgi_handler),
+        app.asgi_handler,
         Admission(settings.max_searches),
         draining,
         app.cors_config,
     )
-    app.asgi_handler = watch_requests(
+    watched = watch_requests(
         admitted,
         metrics=metrics,
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
+    app.asgi_handler = normalize_paths(watched)
     if settings.metrics_port is not None:
         app.state.metrics_app = Litestar(
             [metrics_route],
