@@ -1,4 +1,4 @@
-"""A client's connection: gives up on a request whose head is too large or too slow. uvicorn would not."""
+"""A client's connection: gives up on what is too large, too slow or not wanted. uvicorn would not."""
 
 import asyncio
 import select
@@ -13,7 +13,10 @@ from api.problems import PROBLEM_JSON, kind_of
 from api.response_headers import OF_ANSWERS
 
 LARGEST_HEAD = 65_536
-"""Bytes of a request's first line and headers, give or take what one read brings."""
+"""Bytes of a request's first line and headers, give or take what one read brings.
+
+As many may come in a row of what is neither head nor body: trailers, the frames of chunks, empty lines.
+"""
 
 HEAD_SECONDS = 10.0
 """How long they may take to arrive, from the connection or from their first byte."""
@@ -22,8 +25,8 @@ HEAD_SECONDS = 10.0
 class BoundedConnection(HttpToolsProtocol):
     """Reads requests as uvicorn does, and answers a head that it does not read to its end."""
 
-    _reading_head = True
-    _head_bytes = 0
+    _reading_head = False
+    _bytes = 0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,25 +40,39 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the head is too large by now."""
-        if self._reading_head:
-            self._head_bytes += len(data)
+        """Read on, unless too much has come by now that is no body: a body has a limit of its own."""
+        self._bytes += len(data)
         super().data_received(data)
-        if self._reading_head and self._head_bytes > LARGEST_HEAD:
-            self._refuse(HeadTooLargeError())
+        if self._bytes > LARGEST_HEAD:
+            if self._reading_head:
+                self._refuse(HeadTooLargeError())
+            else:
+                # The request was let in, so it has its answer or none.
+                self._close()
 
     def on_message_begin(self) -> None:
-        """Begin to count, at the first byte of a request."""
+        """Count anew, at the first byte of a request."""
         super().on_message_begin()
         self._reading_head = True
-        self._head_bytes = 0
+        self._bytes = 0
         self._wait_for_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, and no trailer: uvicorn would add it to the headers of a request that is let in."""
+        if self._reading_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Count no more: a body has a limit of its own."""
+        """Count anew: what comes now is body."""
         self._reading_head = False
+        self._bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew, at each piece."""
+        self._bytes = 0
+        super().on_body(body)
 
     def shutdown(self) -> None:
         """Close, once what is being answered or has arrived and was not read yet is answered."""
@@ -83,19 +100,22 @@ class BoundedConnection(HttpToolsProtocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        if self.scope is None:
-            # Nothing was asked, so nothing is answered: browsers connect before they know what to ask.
-            self.transport.close()
-        else:
+        if self._reading_head:
             self._refuse(HeadTooSlowError(HEAD_SECONDS))
+        else:
+            # Nothing was asked, so nothing is answered: browsers connect before they know what to ask.
+            self._close()
 
     def _refuse(self, error: Exception) -> None:
-        self._stop_waiting()
         if self.transport.is_closing():
             return
         # Into the answer to an earlier request on this connection nothing may be written.
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_answer(error))
+        self._close()
+
+    def _close(self) -> None:
+        self._stop_waiting()
         self.transport.close()
 
 

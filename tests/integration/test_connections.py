@@ -1,6 +1,7 @@
 """A request's head that is too large or too slow, over real sockets."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import uvicorn
 
 from api import connections
 from api.connections import LARGEST_HEAD, BoundedConnection
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -30,10 +32,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[Streams]:
-    config = uvicorn.Config(
-        answer_everything, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
-    )
+async def connected(app: Any = answer_everything) -> AsyncIterator[Streams]:
+    config = uvicorn.Config(app, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none")
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -112,3 +112,47 @@ async def test_a_slow_second_request_is_cut_off_too() -> None:
         writer.write(b"GET / HT")
         status, problem = await answered(reader)
         assert (status, problem["code"]) == (408, "head-too-slow")
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_trailers_are_no_headers() -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer_everything(scope, receive, send)
+        seen.append([*scope["headers"]])
+
+    async with connected(app) as (reader, writer):
+        writer.write(CHUNKED + b"2\r\nhi\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\nX-API-Key: a\r\n\r\n")
+        await reader.readuntil(b"ok")
+        await until(lambda: seen)
+        assert [name for name, _ in seen[0]] == [b"host", b"transfer-encoding"]
+        # The connection goes on as if they had not been there.
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"ok")
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (CHUNKED + b"0\r\n", b"X: " + b"a" * 1000 + b"\r\n"),
+        (CHUNKED + b"0\r\nX: ", b"a" * 1000),
+        (CHUNKED + b"2;", b"a" * 1000),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n" * 500),
+    ],
+    ids=["trailers", "a trailer", "a chunk's extension", "empty lines"],
+)
+async def test_what_is_neither_head_nor_body_has_an_end(begin: bytes, piece: bytes) -> None:
+    async with connected() as (reader, writer):
+        sent = 0
+        writer.write(begin)
+        async with asyncio.timeout(5):
+            while not writer.is_closing() and not reader.at_eof():
+                with contextlib.suppress(ConnectionError):
+                    writer.write(piece)
+                    await writer.drain()
+                sent += len(piece)
+                await asyncio.sleep(0)
+                assert sent < 1000 * LARGEST_HEAD
