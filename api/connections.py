@@ -19,7 +19,11 @@ As many may come in a row of what is neither head nor body: trailers, the frames
 """
 
 HEAD_SECONDS = 10.0
-"""How long they may take to arrive, from the connection or from their first byte."""
+"""How long they may take to arrive, from the connection, the last answer or their first byte."""
+
+TAKING_SECONDS = 10.0
+TAKEN_BYTES = 65_536
+"""So much of what waits for a client it has to take in so many seconds, or all of it."""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -28,16 +32,31 @@ class BoundedConnection(HttpToolsProtocol):
     _reading_head = False
     _bytes = 0
     _deadline: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
+    _not_taken = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to watch whether the client takes its answers: uvicorn's sending waits for ever."""
+        super().pause_writing()
+        self._watch_taking()
+
+    def resume_writing(self) -> None:
+        """Watch no longer."""
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless too much has come by now that is no body: a body has a limit of its own."""
@@ -55,7 +74,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
         self._reading_head = True
         self._bytes = 0
-        self._wait_for_head()
+        self._wait(HEAD_SECONDS)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, and no trailer: uvicorn would add it to the headers of a request that is let in."""
@@ -74,6 +93,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._bytes = 0
         super().on_body(body)
 
+    def on_response_complete(self) -> None:
+        """Wait for the next request, also where uvicorn does not: it stops at the first byte of anything."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self._reading_head:
+            self._wait(HEAD_SECONDS)
+
     def shutdown(self) -> None:
         """Close, once what is being answered or has arrived and was not read yet is answered."""
         if not self._has_unread():
@@ -90,17 +115,33 @@ class BoundedConnection(HttpToolsProtocol):
         arrived.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(arrived.poll(0))
 
-    def _wait_for_head(self) -> None:
+    def _wait(self, seconds: float) -> None:
         self._stop_waiting()
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._deadline = self.loop.call_later(seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
+    def _watch_taking(self) -> None:
+        self._not_taken = self.transport.get_write_buffer_size()
+        self._taking = self.loop.call_later(TAKING_SECONDS, self._look_what_was_taken)
+
+    def _look_what_was_taken(self) -> None:
+        if self._not_taken - self.transport.get_write_buffer_size() < TAKEN_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_taking()
+
     def _give_up(self) -> None:
-        if self._reading_head:
+        if self.flow.write_paused:
+            # It is watched whether the answer is taken, and until then no request is due.
+            self._wait(HEAD_SECONDS)
+        elif self.transport.is_closing():
+            # The end of an answer was not taken, and would keep the connection for ever.
+            self.transport.abort()
+        elif self._reading_head:
             self._refuse(HeadTooSlowError(HEAD_SECONDS))
         else:
             # Nothing was asked, so nothing is answered: browsers connect before they know what to ask.
@@ -115,8 +156,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._close()
 
     def _close(self) -> None:
-        self._stop_waiting()
         self.transport.close()
+        self._wait(TAKING_SECONDS)
 
 
 def _answer(error: Exception) -> bytes:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
 
 from api import connections
 from api.connections import LARGEST_HEAD, BoundedConnection
@@ -29,11 +31,14 @@ async def answer_everything(_: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "TAKING_SECONDS", 0.3)
 
 
 @asynccontextmanager
-async def connected(app: Any = answer_everything) -> AsyncIterator[Streams]:
-    config = uvicorn.Config(app, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none")
+async def connected(
+    app: Any = answer_everything, protocol: type[BoundedConnection] = BoundedConnection
+) -> AsyncIterator[Streams]:
+    config = uvicorn.Config(app, port=0, http=protocol, lifespan="off", log_config=None, ws="none")
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -156,3 +161,100 @@ async def test_what_is_neither_head_nor_body_has_an_end(begin: bytes, piece: byt
                 sent += len(piece)
                 await asyncio.sleep(0)
                 assert sent < 1000 * LARGEST_HEAD
+
+
+async def answer_at_once(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X"),
+    ],
+    ids=["an empty line", "a body", "a trailer"],
+)
+async def test_who_is_answered_and_begins_no_request_is_let_go(head: bytes, more: bytes) -> None:
+    async with connected(answer_at_once) as (reader, writer):
+        writer.write(head)
+        await reader.readuntil(b"ok")
+        writer.write(more)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_takes_no_answer_is_let_go() -> None:
+    ended = asyncio.Event()
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for more in (True, False):
+            await send({"type": "http.response.body", "body": b"x" * 20_000_000, "more_body": more})
+        ended.set()
+
+    async with connected(app) as (_, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("high", [None, 50_000_000], ids=["much", "little"])
+async def test_who_does_not_take_the_end_of_an_answer_is_let_go(high: int | None) -> None:
+    lost = asyncio.Event()
+
+    class Connection(BoundedConnection):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            transport.set_write_buffer_limits(high)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"x" * 20_000_000})
+
+    async with connected(app, Connection) as (_, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            await lost.wait()
+
+
+class SlowlyTaken(asyncio.Transport):
+    """Has so many bytes to give to its client, at each look."""
+
+    def __init__(self, left: list[int]) -> None:
+        super().__init__()
+        self.left = left
+        self.aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.left.pop(0)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@pytest.mark.parametrize(
+    ("left", "aborted"),
+    [([900_000, 900_000], True), ([900_000, 899_000], True), ([900_000, 800_000, 800_000], False)],
+)
+async def test_a_client_has_the_time_that_a_large_answer_takes(left: list[int], *, aborted: bool) -> None:
+    config = uvicorn.Config(
+        answer_at_once, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
+    )
+    connection = BoundedConnection(config, ServerState(), {})
+    transport = SlowlyTaken(left)
+    connection.transport, connection.flow = transport, FlowControl(transport)
+    connection.pause_writing()
+    connection._look_what_was_taken()
+    assert transport.aborted is aborted
+    connection.resume_writing()
+    assert connection._taking is None
