@@ -14,6 +14,7 @@ import yaml
 from litestar.testing import TestClient
 
 from api.app import create_app
+from api.health_report import MOST_RUN_HOURS
 from api.metrics import SHED_REASONS, UNFINISHED
 from api.settings import ApiSettings
 from retrieval.runs import RunOutcome
@@ -116,6 +117,12 @@ def test_every_alert_is_seen_firing() -> None:
         if case["exp_alerts"]
     }
     assert fired == alerts().keys()
+
+
+def test_a_run_has_not_ended_for_too_long_in_health_and_alert_alike() -> None:
+    alert = alerts()["VidsearchIngestUnfinished"]
+    assert f"> {MOST_RUN_HOURS} * 3600" in alert["expr"]
+    assert f"{MOST_RUN_HOURS} hours ago" in alert["annotations"]["summary"]
 
 
 @pytest.mark.parametrize("name", alerts())
