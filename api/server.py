@@ -66,19 +66,15 @@ class AnnouncingServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at SIGTERM or Ctrl-C.
+        """Stop at SIGTERM or Ctrl-C, and do nothing more at the next one.
 
         uvicorn's own way raises the signal again at the end, which kills the process before the index is
-        closed.
+        closed. So would one that comes then: it is heard until the event loop ends, which is after that.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        yield
 
     async def _close_port(self) -> None:
         accepted = []
