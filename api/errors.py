@@ -78,6 +78,13 @@ class BodyTooSlowError(RequestError):
         super().__init__(f"The body did not arrive within {seconds:g} s.")
 
 
+class BodyIncompleteError(RequestError):
+    """A body whose client went away before it was sent. Nobody is there to be told."""
+
+    def __init__(self) -> None:
+        super().__init__("The body ended before all of it was sent.")
+
+
 class HeadTooLargeError(RequestError):
     """A request line and headers of more bytes than any client needs."""
 
