@@ -64,7 +64,8 @@ def create_app(
     metrics = Metrics()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
-    keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
+    keys = LiveKeys(access, may_be_off=access.open or settings.is_local)
+    guard = guard_access(access, keys, RateLimits(access))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -115,7 +116,7 @@ def create_app(
             serve_assets(),
         ],
         lifespan=[lifespan],
-        guards=[guard_access(access, keys, RateLimits(access))],
+        guards=[guard],
         before_send=[complete_headers(access)],
         cors_config=_cors(access),
         dependencies={
@@ -145,6 +146,8 @@ def create_app(
     if settings.metrics_port is not None:
         app.state.metrics_app = Litestar(
             [metrics_route],
+            # Whoever is on this machine may read them without a key: its own Prometheus.
+            guards=[] if is_loopback(settings.metrics_host) else [guard],
             dependencies=scraper,
             exception_handlers={Exception: respond},
             openapi_config=None,

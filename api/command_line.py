@@ -49,7 +49,8 @@ environment:
   QDRANT_GRPC_PORT   its gRPC port; REST is used where that is closed (6334)
   QDRANT_COLLECTION  what the names of its collections begin with (vidsearch)
   METRICS_PORT       a port of its own for /metrics, which is then on no other (none)
-  METRICS_HOST       address to listen on there (127.0.0.1)
+  METRICS_HOST       address to listen on there (127.0.0.1); on any but a loopback one it takes a key of the
+                     scope metrics, once there are keys
   LOG_FORMAT         json, console, or auto: console on a terminal, else json (auto)
   LOG_LEVEL          debug, info, warning or error; debug has the health probes too (info)
   OTEL_EXPORTER_OTLP_ENDPOINT
@@ -65,8 +66,8 @@ environment:
 
 keys:
   Once there is a key, every search takes one: Authorization: Bearer KEY, or X-API-Key: KEY. Without keys only
-  this machine may ask: on any address but a loopback one the service does not start, unless --open says that
-  everybody may.
+  this machine may ask: on any address but a loopback one, METRICS_HOST's too, the service does not start,
+  unless --open says that everybody may.
 
 examples:
   python -m api

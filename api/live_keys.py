@@ -40,7 +40,8 @@ class LiveKeys:
         self._take_up(*_read(self._settings.keys_file))
         if not self.asked_for and not self._may_be_off:
             raise SettingsError(
-                "HOST is not a loopback address and there is no key, so anybody could search. Make a key: "
+                "HOST or METRICS_HOST is not a loopback address and there is no key, so anybody could ask. "
+                "Make a key: "
                 "python -m api keys add NAME --scope search; or mean it: python -m api --open"
             )
         follower = asyncio.create_task(self._follow())
