@@ -22,6 +22,7 @@ from api.live_keys import LiveKeys
 from api.metrics import Metrics
 from api.paths import normalize_paths
 from api.problems import respond
+from api.proxies import believe_proxies
 from api.rate_limits import RateLimits
 from api.request_log import watch_requests
 from api.response_headers import EXPOSED, complete_headers
@@ -142,7 +143,7 @@ def create_app(
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
-    app.asgi_handler = normalize_paths(watched)
+    app.asgi_handler = believe_proxies(normalize_paths(watched), access.trusted_proxies)
     if settings.metrics_port is not None:
         app.state.metrics_app = Litestar(
             [metrics_route],

@@ -62,7 +62,7 @@ environment:
   RATE_LIMIT_ADDRESS how often an address may ask (no limit)
   CORS_ORIGINS       other sites whose pages may ask, like https://app.example.com (none)
   ALLOWED_HOSTS      names the service may be asked by, like api.example.com (any)
-  TRUSTED_PROXIES    addresses whose X-Forwarded-For is believed, like 10.0.0.0/8 (none)
+  TRUSTED_PROXIES    addresses whose X-Forwarded-For is believed, like 10.0.0.7 (none)
 
 keys:
   Once there is a key, every search takes one: Authorization: Bearer KEY, or X-API-Key: KEY. Without keys only
@@ -99,9 +99,8 @@ async def serve(settings: ApiSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # uvicorn would believe whoever is on this machine, or in a variable of its own.
-        proxy_headers=bool(settings.access.trusted_proxies),
-        forwarded_allow_ips=list(settings.access.trusted_proxies),
+        # uvicorn would believe whoever is on this machine, or in a variable of its own: see api.proxies.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:
