@@ -164,6 +164,6 @@ def _cors(access: AccessSettings) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(access.cors_origins),
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        allow_headers=["Authorization", "Content-Type", "traceparent", "X-API-Key", "X-Request-ID"],
         expose_headers=list(EXPOSED),
     )

@@ -7,7 +7,10 @@ from litestar.types import Message, Scope
 from api.access_settings import ANY_ORIGIN, AccessSettings
 from api.rate_limits import limit_headers
 
-EXPOSED = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "WWW-Authenticate")
+EXPOSED = (
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    *("Retry-After", "WWW-Authenticate", "X-Request-ID"),
+)
 """What a page of another site may read besides the body."""
 
 # What is no page loads nothing and is framed by nobody. Pages load what lies beside them; the pictures of
