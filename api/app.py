@@ -143,6 +143,8 @@ def create_app(
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
+    # What is refused before the app hears of it is counted by whoever refuses it.
+    app.state.metrics = metrics
     app.asgi_handler = believe_proxies(normalize_paths(watched), access.trusted_proxies)
     if settings.metrics_port is not None:
         app.state.metrics_app = Litestar(

@@ -16,7 +16,7 @@ import uvloop
 
 from api.access_settings import AccessSettings
 from api.app import create_app
-from api.connections import BoundedConnection
+from api.connections import counted_in
 from api.draining import Draining
 from api.key_commands import Command, describe_keys
 from api.listening import CannotListenError
@@ -93,7 +93,7 @@ async def serve(settings: ApiSettings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=BoundedConnection,
+        http=counted_in(app.state.metrics),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -1,15 +1,21 @@
 """A client's connection: gives up on what is too large, too slow or not wanted. uvicorn would not."""
 
 import asyncio
+import logging
 import select
 from http import HTTPStatus
+from secrets import token_hex
+from typing import ClassVar
 
 import msgspec
 from litestar.exceptions import ClientException
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.errors import HeadTooLargeError, HeadTooSlowError
-from api.problems import PROBLEM_JSON, kind_of
+from api.logs import with_fields
+from api.metrics import Metrics
+from api.problems import PROBLEM_JSON, ProblemKind, kind_of
+from api.request_log import REQUEST_ID
 from api.response_headers import OF_ANSWERS
 
 LARGEST_HEAD = 65_536
@@ -26,8 +32,14 @@ TAKEN_BYTES = 65_536
 """So much of what waits for a client it has to take in so many seconds, or all of it."""
 
 
+_log = logging.getLogger(__name__)
+
+
 class BoundedConnection(HttpToolsProtocol):
     """Reads requests as uvicorn does, and answers a head that it does not read to its end."""
+
+    metrics: ClassVar[Metrics | None] = None
+    """Where refusals are counted."""
 
     _reading_head = False
     _bytes = 0
@@ -150,9 +162,15 @@ class BoundedConnection(HttpToolsProtocol):
     def _refuse(self, error: Exception) -> None:
         if self.transport.is_closing():
             return
+        kind, request_id = kind_of(type(error)), token_hex(16)
+        # Nothing in front of the app hears of it, so here is all that is noted of it.
+        if self.metrics is not None:
+            self.metrics.unread(kind.code)
+        with with_fields(request_id=request_id):
+            _log.debug("request refused unread", extra={"status": kind.status, "problem": kind.code})
         # Into the answer to an earlier request on this connection nothing may be written.
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_answer(error))
+            self.transport.write(_answer(kind, str(error), request_id))
         self._close()
 
     def _close(self) -> None:
@@ -160,13 +178,22 @@ class BoundedConnection(HttpToolsProtocol):
         self._wait(TAKING_SECONDS)
 
 
-def _answer(error: Exception) -> bytes:
-    kind = kind_of(type(error))
-    body = msgspec.json.encode(kind.told(str(error)))
+def counted_in(counting: Metrics) -> type[BoundedConnection]:
+    """Make the class of connections whose refusals are counted there: uvicorn makes the connections."""
+
+    class CountedConnection(BoundedConnection):
+        metrics = counting
+
+    return CountedConnection
+
+
+def _answer(kind: ProblemKind, detail: str, request_id: str) -> bytes:
+    body = msgspec.json.encode(kind.told(detail))
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
+        (REQUEST_ID, request_id.encode("ascii")),
         *OF_ANSWERS,
     ]
     first = f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n".encode()

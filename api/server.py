@@ -11,7 +11,6 @@ from types import FrameType
 
 import uvicorn
 
-from api.connections import BoundedConnection
 from api.draining import Draining
 from api.listening import CannotListenError, address_of
 
@@ -87,7 +86,10 @@ class AnnouncingServer(uvicorn.Server):
             await loop.connect_accepted_socket(self._connection, waiting)
 
     def _connection(self) -> asyncio.Protocol:
-        return BoundedConnection(self.config, self.server_state, self.lifespan.state)
+        connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            self.config, self.server_state, self.lifespan.state
+        )
+        return connection
 
     async def _hear_out(self) -> None:
         """Wait until nobody is connected any more, but not for long: a connection may have nothing to ask."""

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +15,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from api import connections
-from api.connections import LARGEST_HEAD, BoundedConnection
+from api.connections import LARGEST_HEAD, BoundedConnection, counted_in
+from api.metrics import Facts, Metrics
+from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +62,7 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
     assert b"content-type: application/problem+json" in head
     assert b"x-content-type-options: nosniff" in head
     assert b"connection: close" in head
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", head)
     return int(head.split()[1]), json.loads(body)
 
 
@@ -120,6 +125,30 @@ async def test_a_slow_second_request_is_cut_off_too() -> None:
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("sent", "more", "status", "code"),
+    [
+        (b"no HTTP\r\n\r\n", b"", 400, "malformed-request"),
+        (b"GET / HTTP/1.1\r\n", b"", 408, "head-too-slow"),
+        (b"GET /", b"a" * (LARGEST_HEAD // 2), 431, "head-too-large"),
+    ],
+)
+async def test_what_is_refused_unread_is_noted_like_every_request(
+    sent: bytes, more: bytes, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, connections.__name__)
+    metrics = Metrics()
+    async with connected(answer_everything, counted_in(metrics)) as (reader, writer):
+        writer.write(sent)
+        assert (await answered_while_sending(reader, writer, more))[0] == status
+    counted = Scrape(metrics.exposition(Facts()).decode())
+    name = "vidsearch_http_requests_unread_total"
+    assert (counted.value(name, code=code), counted.total(name)) == (1, 1)
+    (line,) = [entry for entry in caplog.records if entry.name == connections.__name__]
+    assert (line.levelno, line.__dict__["status"], line.__dict__["problem"]) == (logging.DEBUG, status, code)
 
 
 async def test_trailers_are_no_headers() -> None:
