@@ -1,5 +1,6 @@
 """Who may use which route: the host it was asked by, how often, and with which key."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -42,6 +43,7 @@ ACCESS = {
     "metrics": Access("metrics", checks_host=False, is_counted=False),
     "admin": Access("admin"),
 }
+_HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
 _UNDECLARED = ACCESS["admin"]
 _OPTIONS = {"OPTIONS"}
 
@@ -123,11 +125,10 @@ class _Hosts:
         if not self._names and not self._endings:
             return
         sent = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        host = sent.lower()
         # The port is nobody's business: what is published under another one is the same service.
-        name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-        name = name.rstrip(".")
-        if name not in self._names and not name.endswith(self._endings or ("\n",)):
+        form = _HOST.fullmatch(sent.lower())
+        name = form["name"].rstrip(".") if form else ""
+        if name not in self._names and not name.endswith(self._endings):
             raise HostNotAllowedError
 
 

@@ -110,7 +110,7 @@ def _check_proxy(proxy: str) -> None:
         network = ipaddress.ip_network(proxy)
     except ValueError as error:
         raise SettingsError(
-            f"TRUSTED_PROXIES holds {proxy!r}, and must be addresses or networks like 10.0.0.7 or 10.0.0.0/8."
+            f"TRUSTED_PROXIES holds {proxy!r}, and must be addresses or networks, like 10.0.0.7, 10.0.1.0/28."
         ) from error
     if network.prefixlen == 0:
         # Then the first address of X-Forwarded-For would be believed, which is the client's own word.

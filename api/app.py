@@ -22,7 +22,9 @@ from api.health_report import Expectations
 from api.live_keys import LiveKeys
 from api.metrics import Metrics
 from api.pages import serve_page_assets, template_config
+from api.paths import normalize_paths
 from api.problems import respond
+from api.proxies import believe_proxies
 from api.rate_limits import RateLimits
 from api.request_log import watch_requests
 from api.response_headers import (
@@ -39,7 +41,6 @@ from api.search import search, search_batch
 from api.search_page import PageChoices, app_page, search_page, video_page
 from api.settings import ApiSettings
 from api.tracing import Tracing
-from api.video_paths import keep_video_ids_whole
 from api.videos import get_video, list_videos, search_video, similar_videos
 from retrieval.opening import open_searcher
 from retrieval.search import Searcher
@@ -74,7 +75,8 @@ def create_app(
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
     pages = of_pages(PAGE_POLICY if settings.page_thumbnails else PAGE_POLICY_WITHOUT_THUMBNAILS)
-    keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
+    keys = LiveKeys(access, may_be_off=access.open or settings.is_local)
+    guard = guard_access(access, keys, RateLimits(access))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -133,7 +135,7 @@ def create_app(
             video_page,
         ],
         lifespan=[lifespan],
-        guards=[guard_access(access, keys, RateLimits(access))],
+        guards=[guard],
         before_send=[complete_headers(access, pages)],
         cors_config=_cors(access),
         dependencies={
@@ -149,21 +151,21 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    admitted = admit_searches(
-        keep_video_ids_whole(app.asgi_handler),
-        Admission(settings.max_searches),
-        draining,
-        app.cors_config,
-    )
-    app.asgi_handler = watch_requests(
+    admitted = admit_searches(app.asgi_handler, Admission(settings.max_searches), draining, app.cors_config)
+    watched = watch_requests(
         admitted,
         metrics=metrics,
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
+    # What is refused before the app hears of it is counted by whoever refuses it.
+    app.state.metrics = metrics
+    app.asgi_handler = believe_proxies(normalize_paths(watched), access.trusted_proxies)
     if settings.metrics_port is not None:
         app.state.metrics_app = Litestar(
             [metrics_route],
+            # Whoever is on this machine may read them without a key: its own Prometheus.
+            guards=[] if is_loopback(settings.metrics_host) else [guard],
             dependencies=scraper,
             exception_handlers={Exception: respond},
             openapi_config=None,
@@ -179,6 +181,6 @@ def _cors(access: AccessSettings) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(access.cors_origins),
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        allow_headers=["Authorization", "Content-Type", "traceparent", "X-API-Key", "X-Request-ID"],
         expose_headers=list(EXPOSED),
     )

@@ -7,9 +7,16 @@ from typing import Any
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.exceptions import InternalServerException
 from litestar.handlers.base import BaseRouteHandler
 
-from api.errors import BodyTooSlowError, InvalidParameterError, MalformedBodyError, UnsupportedBodyError
+from api.errors import (
+    BodyIncompleteError,
+    BodyTooSlowError,
+    InvalidParameterError,
+    MalformedBodyError,
+    UnsupportedBodyError,
+)
 from api.parameters import plain_rule
 
 _FAULT = re.compile(r"(?P<rule>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
@@ -39,7 +46,7 @@ class JsonRequest(Request[Any, Any, Any]):
 async def check_body(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard a route: there is a body, in good time, and it is JSON or does not say what it is.
 
-    Raises UnsupportedBodyError, BodyTooSlowError or MalformedBodyError.
+    Raises UnsupportedBodyError, BodyTooSlowError, BodyIncompleteError or MalformedBodyError.
     """
     content_type = connection.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -55,6 +62,9 @@ async def _arrived(request: Request[Any, Any, Any]) -> bytes:
             return await request.body()
     except TimeoutError as error:
         raise BodyTooSlowError(BODY_SECONDS) from error
+    except InternalServerException as error:
+        # Litestar's word for a client that hangs up, as if that were an error of ours.
+        raise BodyIncompleteError from error
 
 
 def _named(error: msgspec.ValidationError) -> InvalidParameterError:

@@ -16,7 +16,7 @@ import uvloop
 
 from api.access_settings import AccessSettings
 from api.app import create_app
-from api.connections import BoundedConnection
+from api.connections import counted_in
 from api.draining import Draining
 from api.key_commands import Command, describe_keys
 from api.listening import CannotListenError
@@ -51,7 +51,8 @@ environment:
   QDRANT_GRPC_PORT   its gRPC port; REST is used where that is closed (6334)
   QDRANT_COLLECTION  what the names of its collections begin with (vidsearch)
   METRICS_PORT       a port of its own for /metrics, which is then on no other (none)
-  METRICS_HOST       address to listen on there (127.0.0.1)
+  METRICS_HOST       address to listen on there (127.0.0.1); on any but a loopback one it takes a key of the
+                     scope metrics, once there are keys
   LOG_FORMAT         json, console, or auto: console on a terminal, else json (auto)
   LOG_LEVEL          debug, info, warning or error; debug has the health probes too (info)
   OTEL_EXPORTER_OTLP_ENDPOINT
@@ -63,12 +64,12 @@ environment:
   RATE_LIMIT_ADDRESS how often an address may ask (no limit)
   CORS_ORIGINS       other sites whose pages may ask, like https://app.example.com (none)
   ALLOWED_HOSTS      names the service may be asked by, like api.example.com (any)
-  TRUSTED_PROXIES    addresses whose X-Forwarded-For is believed, like 10.0.0.0/8 (none)
+  TRUSTED_PROXIES    addresses whose X-Forwarded-For is believed, like 10.0.0.7 (none)
 
 keys:
   Once there is a key, every search takes one: Authorization: Bearer KEY, or X-API-Key: KEY. Without keys only
-  this machine may ask: on any address but a loopback one the service does not start, unless --open says that
-  everybody may.
+  this machine may ask: on any address but a loopback one, METRICS_HOST's too, the service does not start,
+  unless --open says that everybody may.
 
 examples:
   python -m api
@@ -94,15 +95,14 @@ async def serve(settings: ApiSettings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=BoundedConnection,
+        http=counted_in(app.state.metrics),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        # uvicorn would believe whoever is on this machine, or in a variable of its own.
-        proxy_headers=bool(settings.access.trusted_proxies),
-        forwarded_allow_ips=list(settings.access.trusted_proxies),
+        # uvicorn would believe whoever is on this machine, or in a variable of its own: see api.proxies.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:

@@ -1,10 +1,12 @@
 """What is wrong with a request, said in words that may be sent back: never its query text."""
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from retrieval.errors import VidsearchError
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -29,8 +31,9 @@ class UnknownParameterError(RequestError):
 
     def __init__(self, name: str, taken: Iterable[str]) -> None:
         known = ", ".join(sorted(taken)) or "none"
-        # Quoted and cut: it is the caller's text, and may be anything.
-        super().__init__(f"{name[:40]!r} is not a parameter of this route. It takes: {known}.")
+        # It is the caller's text, and a query where somebody has forgotten `query=`: only a name is told.
+        told = repr(name) if _NAME.fullmatch(name) else "What was given"
+        super().__init__(f"{told} is not a parameter of this route. It takes: {known}.")
 
 
 class EmptyQueryError(RequestError):
@@ -76,6 +79,13 @@ class BodyTooSlowError(RequestError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The body did not arrive within {seconds:g} s.")
+
+
+class BodyIncompleteError(RequestError):
+    """A body whose client went away before it was sent. Nobody is there to be told."""
+
+    def __init__(self) -> None:
+        super().__init__("The body ended before all of it was sent.")
 
 
 class HeadTooLargeError(RequestError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,19 +62,24 @@ class Readiness:
         self._polled_at = clock()
         self._keeper: asyncio.Task[None] | None = None
         self.seconds: float | None = None
-        """How long the last canary search took, if it was answered."""
+        """How long the canary search took that ended last, if it was answered."""
 
     @property
     def last_found(self) -> bool | None:
         """Whether searches were answered when that was last looked for; None before it was."""
         return None if self._asked_at is None else self._fault is None
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the service was told to stop."""
+        return self._draining.has_begun
+
     async def check(self) -> None:
         """Raise unless a canary search was answered within 500 ms, about a second ago at most.
 
         Raises StoppingError, IndexUnavailableError or OverloadedError.
         """
-        if self._draining.has_begun:
+        if self.is_stopping:
             raise StoppingError
         self._polled_at = self._clock()
         if not self._is_known(FORGOTTEN_SECONDS):
@@ -82,7 +88,8 @@ class Readiness:
                 if not self._is_known(FORGOTTEN_SECONDS):
                     await self._ask()
         if self._keeper is None or self._keeper.done():
-            self._keeper = asyncio.create_task(self._keep_asking())
+            # In no request's context: what it logs is about all of them, and not about the first to ask.
+            self._keeper = asyncio.create_task(self._keep_asking(), context=contextvars.Context())
         if self._fault is not None:
             # Without the traceback of an earlier request, which raising the same error again would add to.
             raise self._fault.with_traceback(None)
@@ -101,16 +108,11 @@ class Readiness:
         while self._clock() - self._polled_at < WATCHED_SECONDS:
             await asyncio.sleep(KEPT_SECONDS)
             async with self._turn:
-                try:
-                    await self._ask()
-                except Exception:
-                    self._asked_at = None  # Whoever asks next finds it for himself.
-                    _logger.exception("The canary search failed")
+                await self._ask()
 
     async def _ask(self) -> None:
-        was_ready = self._fault is None
+        before = self._fault
         began = self._clock()
-        self.seconds = None
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._searcher.check()
@@ -118,14 +120,19 @@ class Readiness:
             if self._clock() - began > CHECK_SECONDS:
                 raise TimeoutError  # noqa: TRY301
             self._fault = None
-            self.seconds = self._clock() - began
         except TimeoutError:
             self._fault = IndexUnavailableError(f"No answer to a canary query within {CHECK_SECONDS} s.")
         except (IndexUnavailableError, OverloadedError) as error:
             self._fault = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, searches are not answered.
+            self._fault = IndexUnavailableError("The canary search failed.")
+            self._fault.__cause__ = error
         self._asked_at = self._clock()
-        if was_ready is not (self._fault is None):
-            _logger.warning("Ready again." if self._fault is None else f"Not ready: {self._fault}")
+        self.seconds = None if self._fault else self._asked_at - began
+        if self._fault is None and before is not None:
+            _logger.warning("Ready again.")
+        elif self._fault is not None and before is None:
+            _logger.warning("Not ready: %s", self._fault, exc_info=self._fault.__cause__)
 
 
 @route(
@@ -185,7 +192,10 @@ async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe
     cache_control=_NEVER_STORED,
     responses={
         503: ResponseSpec(
-            Health, generate_examples=False, description="Searches are not answered.", media_type=HEALTH_JSON
+            Health,
+            generate_examples=False,
+            description="Searches are not answered, or the service stops.",
+            media_type=HEALTH_JSON,
         ),
         **described(),
     },
@@ -198,6 +208,7 @@ async def health(
     """Say how the service is, what index it serves, and how the last run that filled it ended."""
     found = report_health(
         is_ready=await _is_ready(readiness),
+        is_stopping=readiness.is_stopping,
         canary_seconds=readiness.seconds,
         manifest=await _manifest(searcher),
         runs=await searcher.recent_runs(),
@@ -210,6 +221,9 @@ async def health(
 async def _is_ready(readiness: Readiness) -> bool:
     try:
         await readiness.check()
+    except StoppingError:
+        # Searches are answered to the end, as they were before it began.
+        return readiness.last_found is not False
     except VidsearchError:
         return False
     return True

@@ -1,7 +1,7 @@
 """What `/health` says: each thing that was looked at, and what that makes of the whole. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -13,6 +13,9 @@ from retrieval.runs import Run, RunOutcome, last_confirmed
 
 _WELL_ENDED = frozenset({RunOutcome.PUBLISHED, RunOutcome.UNCHANGED, None})
 _SECONDS_A_DAY = 86_400
+
+MOST_RUN_HOURS = 12
+"""A run of ingest that has not ended after so long is not at work any more, or should not be."""
 
 
 class Expectations(msgspec.Struct, frozen=True):
@@ -28,22 +31,25 @@ class Expectations(msgspec.Struct, frozen=True):
 def report_health(
     *,
     is_ready: bool,
+    is_stopping: bool,
     canary_seconds: float | None,
     manifest: Manifest | None,
     runs: Sequence[Run],
     expected: Expectations,
     now: datetime,
 ) -> Health:
-    """Sum up what is known: fail where searches are not answered, else warn where something falls short.
+    """Sum up what is known.
 
-    `runs` are those that the log tells of, the last one first.
+    Fail where searches are not answered or the service stops, else warn where something falls short. `runs`
+    are those that the log tells of, the last one first.
     """
     last_run = next(iter(runs), None)
     checks: dict[str, list[HealthEntry]] = {
         "backend:responseTime": [_backend(is_ready=is_ready, seconds=canary_seconds, now=now)],
         **({"index:age": [_age(manifest, last_confirmed(runs), expected, now)]} if manifest else {}),
         **({"index:transcriptCoverage": [_coverage(manifest, expected, now)]} if manifest else {}),
-        **({"ingest:lastRun": [_last_run(last_run)]} if last_run else {}),
+        **({"ingest:lastRun": [_last_run(last_run, now)]} if last_run else {}),
+        **({"service:stopping": [_stopping(now)]} if is_stopping else {}),
     }
     return Health(
         status=_worst(checks),
@@ -94,16 +100,31 @@ def _coverage(manifest: Manifest, expected: Expectations, now: datetime) -> Heal
     )
 
 
-def _last_run(run: Run) -> HealthEntry:
-    # Not why: that names files and servers. `ingest status` tells.
-    is_well = run.outcome in _WELL_ENDED
+def _last_run(run: Run, now: datetime) -> HealthEntry:
+    fault = None
+    if run.outcome is None and now - run.began_at > timedelta(hours=MOST_RUN_HOURS):
+        fault = f"It began more than {MOST_RUN_HOURS} hours ago."
+    elif run.outcome not in _WELL_ENDED:
+        # Not why: that names files and servers.
+        fault = "python -m ingest status says why."
     return HealthEntry(
         component_type="component",
-        status="pass" if is_well else "warn",
+        status="warn" if fault else "pass",
         observed_value=str(run.outcome) if run.outcome else "not ended",
         observed_unit=None,
         time=(run.ended_at or run.began_at).astimezone(UTC),
-        output=None if is_well else "python -m ingest status says why.",
+        output=fault,
+    )
+
+
+def _stopping(now: datetime) -> HealthEntry:
+    return HealthEntry(
+        component_type="component",
+        status="fail",
+        observed_value=None,
+        observed_unit=None,
+        time=now,
+        output="The service was told to stop. Searches are answered until it does.",
     )
 
 

@@ -1,6 +1,8 @@
 """The file of keys: read whole, replaced whole, by one writer at a time."""
 
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,13 +48,14 @@ def read_keys(path: Path) -> tuple[StoredKey, ...] | None:
 def write_keys(path: Path, keys: tuple[StoredKey, ...]) -> None:
     """Replace the keys: who reads meanwhile, or after a crash, finds the old ones or the new.
 
-    Raises SettingsError where they cannot be written.
+    The file stays its owner's, whoever writes it, for the service has to read it. A new one is the folder's
+    owner's. Raises SettingsError where they cannot be written so.
     """
     content = msgspec.json.format(msgspec.json.encode(_Content(keys))) + b"\n"
     try:
-        replace_file(path, content, mode=_ONLY_ITS_OWNER)
+        replace_file(path, content, mode=_ONLY_ITS_OWNER, owner=_owner(path))
     except OSError as error:
-        raise SettingsError(f"No keys can be kept in {path} (KEYS_FILE): {error.strerror}.") from error
+        raise _cannot_keep(path, error) from error
 
 
 @contextmanager
@@ -63,7 +66,26 @@ def one_writer(path: Path) -> Iterator[None]:
         # Beside the file: the file itself is replaced, and a lock on the old one keeps nobody from the new.
         lock = path.with_name(f".{path.name}.lock").open("w")
     except OSError as error:
-        raise SettingsError(f"No keys can be kept in {path} (KEYS_FILE): {error.strerror}.") from error
+        raise _cannot_keep(path, error) from error
     with lock:
+        try:
+            os.fchown(lock.fileno(), *_owner(path))
+        except OSError as error:
+            raise _cannot_keep(path, error) from error
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    try:
+        kept = path.stat()
+    except FileNotFoundError:
+        return path.parent.stat().st_uid, -1
+    return kept.st_uid, kept.st_gid
+
+
+def _cannot_keep(path: Path, error: OSError) -> SettingsError:
+    why = str(error.strerror)
+    if error.errno == errno.EPERM:
+        why = "it is another user's, who could not read it any more. Run this as that user, or as root"
+    return SettingsError(f"No keys can be kept in {path} (KEYS_FILE): {why}.")

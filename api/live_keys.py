@@ -8,13 +8,14 @@ from pathlib import Path
 
 from api.access_settings import AccessSettings
 from api.key_file import read_keys
-from api.keys import Keyring
+from api.keys import Keyring, StoredKey
 from retrieval.settings import SettingsError
 
 POLL_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 _Seen = tuple[int, int, int] | None
+_InFile = tuple[StoredKey, ...] | None
 
 
 class LiveKeys:
@@ -36,11 +37,11 @@ class LiveKeys:
     async def followed(self) -> AsyncIterator[None]:
         """Read the keys, and follow the file to the end of the block. Raises SettingsError."""
         self.asked_for = False
-        self._seen = _look(self._settings.keys_file)
-        self._read()
+        self._take_up(*_read(self._settings.keys_file))
         if not self.asked_for and not self._may_be_off:
             raise SettingsError(
-                "HOST is not a loopback address and there is no key, so anybody could search. Make a key: "
+                "HOST or METRICS_HOST is not a loopback address and there is no key, so anybody could ask. "
+                "Make a key: "
                 "python -m api keys add NAME --scope search; or mean it: python -m api --open"
             )
         follower = asyncio.create_task(self._follow())
@@ -52,24 +53,32 @@ class LiveKeys:
                 await follower
 
     async def _follow(self) -> None:
+        file = self._settings.keys_file
+        told = ""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            # Looked at on a thread: the file may be on a disk that does not answer.
-            seen = await asyncio.to_thread(_look, self._settings.keys_file)
-            if seen != self._seen:
-                self._seen = seen
-                try:
-                    self._read()
+            try:
+                # On a thread: the file may be on a disk that does not answer.
+                if await asyncio.to_thread(_look, file) != self._seen:
+                    self._take_up(*await asyncio.to_thread(_read, file))
+                    told = ""
                     _log.info("The keys have changed: %d in force", len(self.ring))
-                except SettingsError as error:
-                    # Whoever damaged the file did not mean to shut everybody out.
+            except (SettingsError, RuntimeError) as error:
+                # Whoever damaged the file did not mean to shut everybody out. It is read until that works, as
+                # what it holds may be a revocation. RuntimeError: there is no thread to be had.
+                if str(error) != told:
                     _log.error("The keys from before stay in force. %s", error)
+                told = str(error)
 
-    def _read(self) -> None:
-        file = self._settings.keys_file
-        in_file = None if file is None else read_keys(file)
+    def _take_up(self, seen: _Seen, in_file: _InFile) -> None:
         self.ring = Keyring([*self._settings.keys, *(in_file or ())])
         self.asked_for = self.asked_for or in_file is not None or len(self.ring) > 0
+        self._seen = seen
+
+
+def _read(path: Path | None) -> tuple[_Seen, _InFile]:
+    # Looked at first: what changes between the two is read once more.
+    return _look(path), None if path is None else read_keys(path)
 
 
 def _look(path: Path | None) -> _Seen:

@@ -11,7 +11,9 @@ LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _OWN = ("api", "retrieval")
-_CHATTY = ("uvicorn", "httpx", "opentelemetry")
+# uvicorn announces itself at length, and warns of each request that is no HTTP, which any stranger may send
+# by the thousand; httpx tells of each request to the index's server.
+_CHATTY = {"uvicorn": logging.ERROR, "httpx": logging.WARNING, "opentelemetry": logging.WARNING}
 _REQUEST_FIELDS = ("method", "route", "status", "duration_ms", "problem")
 """What a record may bring along beside its text. Other people's extras are left out: nobody has read them."""
 
@@ -31,9 +33,8 @@ def configure_logging(stream: TextIO, *, log_format: LogFormat, level: LogLevel)
     root.setLevel(max(wanted, logging.INFO))
     for name in _OWN:
         logging.getLogger(name).setLevel(wanted)
-    # uvicorn announces itself at length, and httpx each request to the index's server.
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(wanted, logging.WARNING))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(wanted, least))
 
 
 def with_fields(**fields: str) -> AbstractContextManager[None]:

@@ -36,6 +36,9 @@ METRICS_TEXT = CONTENT_TYPE_PLAIN_0_0_4
 ShedReason = Literal["overloaded", "rate-limited"]
 SHED_REASONS: tuple[ShedReason, ...] = ("overloaded", "rate-limited")
 
+UNREAD_CODES = ("malformed-request", "head-too-large", "head-too-slow")
+"""The problems that a connection answers with before the app hears of a request."""
+
 UNFINISHED = "unfinished"
 """The outcome of a run that is at work, or was killed."""
 
@@ -99,6 +102,12 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        unread = Counter(
+            "vidsearch_http_requests_unread",
+            "Requests refused before there was one: no HTTP, or a head too large or too slow.",
+            ["code"],
+            registry=registry,
+        )
         stages = Histogram(
             "vidsearch_search_stage_duration_seconds",
             "How long a stage of a search took, each time one was entered.",
@@ -137,6 +146,7 @@ class Metrics:
         build.info({"version": __version__, "python_version": platform.python_version()})
         # Known beforehand, so that they are there at 0, where a rate can begin, and cost no lookup.
         self._shed = {reason: shed.labels(reason) for reason in SHED_REASONS}
+        self._unread = {code: unread.labels(code) for code in UNREAD_CODES}
         self._stages = {stage: stages.labels(stage) for stage in _STAGES}
         self._results = {kind: results.labels(kind) for kind in _KINDS}
         self._none = {kind: none.labels(kind) for kind in _KINDS}
@@ -164,12 +174,12 @@ class Metrics:
         durations.observe(seconds)
 
     def shed(self, reason: ShedReason) -> None:
-        """Count a request that was refused unheard.
-
-        For whoever refuses it before it has a route. What `api.problems.respond` answers with a code that is
-        such a reason is counted by `api.request_log`.
-        """
+        """Count a request that was refused to protect the others, whoever refused it."""
         self._shed[reason].inc()
+
+    def unread(self, code: str) -> None:
+        """Count what was refused before it was a request, by a code of UNREAD_CODES."""
+        self._unread[code].inc()
 
     def stage(self, stage: Stage) -> AbstractContextManager[None]:
         """Time one stage of a search."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from litestar import Litestar
 
+from api.connections import BoundedConnection
 from api.listening import CannotListenError, address_of
 
 _GRACE_SECONDS = 1
@@ -47,7 +48,7 @@ async def serving_metrics(app: Litestar, host: str, port: int) -> AsyncIterator[
             app,
             host=host,
             port=port,
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -20,6 +20,7 @@ from litestar.openapi.spec import Example
 from litestar.types import Scope, Send
 
 from api.errors import (
+    BodyIncompleteError,
     BodyTooSlowError,
     EmptyQueryError,
     HeadTooLargeError,
@@ -121,6 +122,9 @@ PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
     ),
     MalformedBodyError: ProblemKind(
         400, "malformed-request", "Malformed request", example=str(MalformedBodyError())
+    ),
+    BodyIncompleteError: ProblemKind(
+        400, "body-incomplete", "Body incomplete", example=str(BodyIncompleteError())
     ),
     HostNotAllowedError: ProblemKind(
         400, "host-not-allowed", "Host not allowed", example=str(HostNotAllowedError())

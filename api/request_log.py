@@ -18,7 +18,7 @@ from api.route_templates import RouteTemplates
 from api.tracing import Tracing
 
 REQUEST_ID = b"x-request-id"
-PROBES = frozenset({"/", "/livez", "/readyz", "/health", "/metrics"})
+PROBES = frozenset({"/", "/livez", "/startupz", "/readyz", "/health", "/metrics"})
 """Asked again and again by machines: they would fill the log, and their traces would tell nothing."""
 
 OTHER_METHOD = "other"

@@ -9,7 +9,10 @@ from api.documentation import PATH as DOCUMENTATION
 from api.pages import path_of
 from api.rate_limits import limit_headers
 
-EXPOSED = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "WWW-Authenticate")
+EXPOSED = (
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    *("Retry-After", "WWW-Authenticate", "X-Request-ID"),
+)
 """What a page of another site may read besides the body."""
 
 # What is no page loads nothing and is framed by nobody. Pages load what lies beside them; the pictures of

@@ -12,13 +12,13 @@ from litestar.response import Template
 from api.access import PAGES, SEARCH
 from api.pages import NOT_KEPT
 from api.parameters import check_query
+from api.paths import decode_video_id
 from api.query_string import check_query_string
 from api.schemas import MOST_MOMENTS
 from api.search_form import LAST_OFFSET, SearchForm
 from api.search_labels import NO_LABELS, describe_filters
 from api.search_start import describe_index
 from api.search_view import view_page, view_record, view_video
-from api.video_paths import decode_video_id
 from retrieval.errors import IndexUnavailableError
 from retrieval.manifest import Manifest
 from retrieval.ranking import Mode

@@ -11,7 +11,6 @@ from types import FrameType
 
 import uvicorn
 
-from api.connections import BoundedConnection
 from api.draining import Draining
 from api.listening import CannotListenError, address_of
 
@@ -66,19 +65,15 @@ class AnnouncingServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at SIGTERM or Ctrl-C.
+        """Stop at SIGTERM or Ctrl-C, and do nothing more at the next one.
 
         uvicorn's own way raises the signal again at the end, which kills the process before the index is
-        closed.
+        closed. So would one that comes then: it is heard until the event loop ends, which is after that.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        yield
 
     async def _close_port(self) -> None:
         accepted = []
@@ -91,7 +86,10 @@ class AnnouncingServer(uvicorn.Server):
             await loop.connect_accepted_socket(self._connection, waiting)
 
     def _connection(self) -> asyncio.Protocol:
-        return BoundedConnection(self.config, self.server_state, self.lifespan.state)
+        connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            self.config, self.server_state, self.lifespan.state
+        )
+        return connection
 
     async def _hear_out(self) -> None:
         """Wait until nobody is connected any more, but not for long: a connection may have nothing to ask."""

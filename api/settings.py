@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from api.access_settings import AccessSettings
+from api.access_settings import AccessSettings, is_loopback
 from api.health_report import Expectations
 from api.logs import LogFormat, LogLevel
 from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
@@ -50,6 +50,11 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
         _check_choice("LOG_LEVEL", self.log_level, get_args(LogLevel))
         if self.traces_endpoint is not None:
             _check_endpoint(self.traces_endpoint)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it, the metrics' own port as well."""
+        return is_loopback(self.host) and (self.metrics_port is None or is_loopback(self.metrics_host))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":

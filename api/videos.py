@@ -9,12 +9,12 @@ from litestar.params import PathParameter, QueryParameter, SkipValidation
 
 from api.access import ASKS_FOR_KEY, NEEDS_KEY, SEARCH
 from api.parameters import check_query
+from api.paths import decode_video_id
 from api.problems import NEEDS_INDEX, TAKES_PARAMETERS, TAKES_QUERY, described
 from api.query_string import check_query_string
 from api.schemas import LARGEST_PAGE, CatalogueAnswer, CatalogueVideo, InsideAnswer, SimilarAnswer
 from api.search import QueryText, VideoLimit
 from api.shapes import shape_inside, shape_page, shape_record, shape_similar
-from api.video_paths import decode_video_id
 from retrieval.errors import VideoNotFoundError
 from retrieval.search import Searcher
 

@@ -8,20 +8,29 @@ from pathlib import Path
 _BLOCK = 1 << 20
 
 
-def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+def replace_file(
+    path: Path, content: bytes, *, mode: int | None = None, owner: tuple[int, int] | None = None
+) -> None:
     """Replace a file's content atomically and durably: write beside it, sync, rename, sync the folder.
 
     `mode` is the new file's, where it is not to be as the process makes files: 0o600 keeps it to its owner.
+    `owner` is its user and group, -1 for either as it comes.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        if mode is not None:
+    try:
+        with beside.open("wb") as file:
             # Before there is anything in it to read.
-            os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

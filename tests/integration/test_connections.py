@@ -1,16 +1,24 @@
 """A request's head that is too large or too slow, over real sockets."""
 
 import asyncio
+import contextlib
 import json
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
 
 from api import connections
-from api.connections import LARGEST_HEAD, BoundedConnection
+from api.connections import LARGEST_HEAD, BoundedConnection, counted_in
+from api.metrics import Facts, Metrics
+from tests.support.scrapes import Scrape
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -27,13 +35,14 @@ async def answer_everything(_: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "TAKING_SECONDS", 0.3)
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[Streams]:
-    config = uvicorn.Config(
-        answer_everything, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
-    )
+async def connected(
+    app: Any = answer_everything, protocol: type[BoundedConnection] = BoundedConnection
+) -> AsyncIterator[Streams]:
+    config = uvicorn.Config(app, port=0, http=protocol, lifespan="off", log_config=None, ws="none")
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -53,6 +62,7 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
     assert b"content-type: application/problem+json" in head
     assert b"x-content-type-options: nosniff" in head
     assert b"connection: close" in head
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", head)
     return int(head.split()[1]), json.loads(body)
 
 
@@ -112,3 +122,168 @@ async def test_a_slow_second_request_is_cut_off_too() -> None:
         writer.write(b"GET / HT")
         status, problem = await answered(reader)
         assert (status, problem["code"]) == (408, "head-too-slow")
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("sent", "more", "status", "code"),
+    [
+        (b"no HTTP\r\n\r\n", b"", 400, "malformed-request"),
+        (b"GET / HTTP/1.1\r\n", b"", 408, "head-too-slow"),
+        (b"GET /", b"a" * (LARGEST_HEAD // 2), 431, "head-too-large"),
+    ],
+)
+async def test_what_is_refused_unread_is_noted_like_every_request(
+    sent: bytes, more: bytes, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, connections.__name__)
+    metrics = Metrics()
+    async with connected(answer_everything, counted_in(metrics)) as (reader, writer):
+        writer.write(sent)
+        assert (await answered_while_sending(reader, writer, more))[0] == status
+    counted = Scrape(metrics.exposition(Facts()).decode())
+    name = "vidsearch_http_requests_unread_total"
+    assert (counted.value(name, code=code), counted.total(name)) == (1, 1)
+    (line,) = [entry for entry in caplog.records if entry.name == connections.__name__]
+    assert (line.levelno, line.__dict__["status"], line.__dict__["problem"]) == (logging.DEBUG, status, code)
+
+
+async def test_trailers_are_no_headers() -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer_everything(scope, receive, send)
+        seen.append([*scope["headers"]])
+
+    async with connected(app) as (reader, writer):
+        writer.write(CHUNKED + b"2\r\nhi\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\nX-API-Key: a\r\n\r\n")
+        await reader.readuntil(b"ok")
+        await until(lambda: seen)
+        assert [name for name, _ in seen[0]] == [b"host", b"transfer-encoding"]
+        # The connection goes on as if they had not been there.
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"ok")
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (CHUNKED + b"0\r\n", b"X: " + b"a" * 1000 + b"\r\n"),
+        (CHUNKED + b"0\r\nX: ", b"a" * 1000),
+        (CHUNKED + b"2;", b"a" * 1000),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n" * 500),
+    ],
+    ids=["trailers", "a trailer", "a chunk's extension", "empty lines"],
+)
+async def test_what_is_neither_head_nor_body_has_an_end(begin: bytes, piece: bytes) -> None:
+    async with connected() as (reader, writer):
+        sent = 0
+        writer.write(begin)
+        async with asyncio.timeout(5):
+            while not writer.is_closing() and not reader.at_eof():
+                with contextlib.suppress(ConnectionError):
+                    writer.write(piece)
+                    await writer.drain()
+                sent += len(piece)
+                await asyncio.sleep(0)
+                assert sent < 1000 * LARGEST_HEAD
+
+
+async def answer_at_once(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X"),
+    ],
+    ids=["an empty line", "a body", "a trailer"],
+)
+async def test_who_is_answered_and_begins_no_request_is_let_go(head: bytes, more: bytes) -> None:
+    async with connected(answer_at_once) as (reader, writer):
+        writer.write(head)
+        await reader.readuntil(b"ok")
+        writer.write(more)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_takes_no_answer_is_let_go() -> None:
+    ended = asyncio.Event()
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for more in (True, False):
+            await send({"type": "http.response.body", "body": b"x" * 20_000_000, "more_body": more})
+        ended.set()
+
+    async with connected(app) as (_, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("high", [None, 50_000_000], ids=["much", "little"])
+async def test_who_does_not_take_the_end_of_an_answer_is_let_go(high: int | None) -> None:
+    lost = asyncio.Event()
+
+    class Connection(BoundedConnection):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            transport.set_write_buffer_limits(high)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"x" * 20_000_000})
+
+    async with connected(app, Connection) as (_, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            await lost.wait()
+
+
+class SlowlyTaken(asyncio.Transport):
+    """Has so many bytes to give to its client, at each look."""
+
+    def __init__(self, left: list[int]) -> None:
+        super().__init__()
+        self.left = left
+        self.aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.left.pop(0)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@pytest.mark.parametrize(
+    ("left", "aborted"),
+    [([900_000, 900_000], True), ([900_000, 899_000], True), ([900_000, 800_000, 800_000], False)],
+)
+async def test_a_client_has_the_time_that_a_large_answer_takes(left: list[int], *, aborted: bool) -> None:
+    config = uvicorn.Config(
+        answer_at_once, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
+    )
+    connection = BoundedConnection(config, ServerState(), {})
+    transport = SlowlyTaken(left)
+    connection.transport, connection.flow = transport, FlowControl(transport)
+    connection.pause_writing()
+    connection._look_what_was_taken()
+    assert transport.aborted is aborted
+    connection.resume_writing()
+    assert connection._taking is None

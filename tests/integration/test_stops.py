@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import signal
 import socket
+import subprocess
 import sys
 import time
 from typing import Any
@@ -13,7 +15,7 @@ import uvicorn
 from api.connections import BoundedConnection
 from api.draining import Draining
 from api.server import AnnouncingServer, accept_waiting
-from tests.support.processes import Ingest, running_api
+from tests.support.processes import REPOSITORY, Ingest, environment, free_port, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +135,47 @@ async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
     connection.shutdown()
     await server.shutdown()
     assert ends_with_an_answer(idle)
+
+
+# Closes its index when it is told to on standard input.
+SLOWLY_CLOSING = """
+import asyncio, contextlib, sys
+from api import app, command_line
+from tests.unit.api.fakes import EchoSearcher
+
+@contextlib.asynccontextmanager
+async def open_search(_):
+    yield EchoSearcher()
+    print("closing", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    print("closed", flush=True)
+
+command_line.create_app = lambda settings, draining: app.create_app(
+    settings, draining=draining, open_search=open_search
+)
+sys.exit(command_line.main([]))
+"""
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_does_not_end_it_before_the_index_is_closed(again: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY_CLOSING],
+        cwd=REPOSITORY,
+        env=environment(PORT=str(free_port()), DRAIN_SECONDS="0"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        assert process.stdout.readline().startswith("vidsearch listens on")
+        process.terminate()
+        assert process.stdout.readline() == "closing\n"
+        for _ in range(2):
+            process.send_signal(again)
+        assert process.communicate("close\n", timeout=STOPPED_SECONDS) == ("closed\n", None)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,5 +1,6 @@
 """Every route times every kind of key, and what else decides whether a request is let in."""
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from api.rate_limits import RateLimits
 from api.rates import Rate
 from api.settings import ApiSettings
 from retrieval.settings import SearchSettings
+from tests.unit.api.fakes import RaisingSearcher, opens
 from tests.unit.api.guarded import guarded
 
 NOW = datetime.now(UTC)
@@ -242,9 +244,19 @@ def test_no_key_is_ever_logged(
 ) -> None:
     client, sent = keys
     caplog.set_level(0)
-    for value in sent.by_kind.values():
-        ask(client, "GET", "/search", **({} if value is None else {"authorization": value}))
-    logged = "".join(f"{entry.getMessage()}{entry.exc_info}" for entry in caplog.records)
+    settings = ApiSettings(search=SearchSettings(), access=AccessSettings(keys_file=sent.file))
+    broken = opens(RaisingSearcher(RuntimeError("a bug")))
+    with TestClient(create_app(settings, open_search=broken)) as failing:
+        for value in sent.by_kind.values():
+            headers = {} if value is None else {"authorization": value}
+            for asked in (client, failing):
+                ask(asked, "GET", "/search", **headers)
+                ask(asked, "GET", "/nope", **headers)
+                asked.get("/search?limit=x", headers=headers)
+    assert [entry for entry in caplog.records if entry.levelno == logging.ERROR]
+    form = logging.Formatter()
+    # The text with its traceback, and whatever else a record brings along.
+    logged = "".join(f"{form.format(entry)}{entry.__dict__}" for entry in caplog.records)
     assert not any(value and value[-10:] in logged for value in sent.by_kind.values() if value != "Bearer ")
 
 
@@ -295,6 +307,7 @@ HOSTS = ("api.example.com", "*.example.org", "[::1]", "10.0.0.1")
             for host in ("example.com", "example.org", "evil.com", "evilexample.org", "10.0.0.2")
         ),
         *((host, False) for host in ("api.example.com.evil.com", "[::2]", "localhost", "testserver.local")),
+        *((host, False) for host in ("[::1].evil", "[::1]evil:80", "api.example.com:80:80", "[::1", "")),
     ],
 )
 def test_answers_only_for_its_hosts(named: TestClient[Litestar], host: str, *, allowed: bool) -> None:

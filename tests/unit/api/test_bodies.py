@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from typing import Any
 
 import httpx
@@ -56,16 +57,12 @@ def test_refuses_a_body_that_is_too_large(client: TestClient[Litestar]) -> None:
     assert (response.status_code, response.json()["code"]) == (413, "body-too-large")
 
 
-@pytest.mark.anyio
-async def test_gives_up_on_a_body_that_does_not_arrive(
-    client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.02)
-    parts = [{"type": "http.request", "body": GOOD[:5], "more_body": True}]
-    sent: list[Any] = []
+async def answered(client: TestClient[Litestar], *parts: dict[str, Any]) -> tuple[Any, Any]:
+    """Send a batch's body in these pieces, and no more: the start of the answer, and its body."""
+    left, sent = [*parts], []
 
     async def receive() -> Any:
-        return parts.pop() if parts else await asyncio.Event().wait()
+        return left.pop(0) if left else await asyncio.Event().wait()
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -84,5 +81,26 @@ async def test_gives_up_on_a_body_that_does_not_arrive(
     }
     await client.app(scope, receive, send)
     start, body = sent
+    return start, body
+
+
+HALF = {"type": "http.request", "body": GOOD[:5], "more_body": True}
+
+
+@pytest.mark.anyio
+async def test_gives_up_on_a_body_that_does_not_arrive(
+    client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.02)
+    start, body = await answered(client, HALF)
     assert (start["status"], dict(start["headers"])[b"connection"]) == (408, b"close")
     assert b'"code":"body-too-slow"' in body["body"]
+
+
+@pytest.mark.anyio
+async def test_a_client_that_hangs_up_in_the_middle_is_no_error_of_ours(
+    client: TestClient[Litestar], caplog: pytest.LogCaptureFixture
+) -> None:
+    start, body = await answered(client, HALF, {"type": "http.disconnect"})
+    assert (start["status"], b'"code":"body-incomplete"' in body["body"]) == (400, True)
+    assert [entry for entry in caplog.records if entry.levelno > logging.INFO] == []

@@ -5,19 +5,26 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+import structlog
 from litestar import Litestar
 from litestar.testing import TestClient
 
 from api import __version__
+from api.app import create_app
 from api.draining import Draining
 from api.errors import StoppingError
 from api.health import Readiness
 from api.health_report import Expectations, report_health
+from api.logs import with_fields
 from api.schemas import Health
+from api.settings import ApiSettings
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, OverloadedError
 from retrieval.runs import Run, RunOutcome
+from retrieval.settings import SearchSettings
+from tests.support.scrapes import Scrape
+from tests.support.waiting import until
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import MANIFEST, RUN, VERSION, EchoSearcher, RaisingSearcher
+from tests.unit.api.fakes import MANIFEST, RUN, VERSION, EchoSearcher, RaisingSearcher, opens
 
 
 class Clock:
@@ -63,8 +70,33 @@ def test_readyz_is_503_for_every_known_fault(serve: Serve, error: Exception) -> 
     assert serve(RaisingSearcher(error)).get("/readyz").status_code == 503
 
 
-def test_readyz_of_an_unexpected_fault_is_an_error(serve: Serve) -> None:
-    assert serve(RaisingSearcher(ZeroDivisionError())).get("/readyz").status_code == 500
+class Broken(EchoSearcher):
+    """Fails where nobody expected it."""
+
+    async def check(self) -> None:
+        self.checks += 1
+        raise ZeroDivisionError("a bug")
+
+
+def test_an_unexpected_fault_is_told_as_every_other_and_logged_once(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.health.KEPT_SECONDS", 0.001)
+    searcher = Broken()
+    client = serve(searcher)
+    for _ in range(3):
+        problem = client.get("/readyz")
+        assert (problem.status_code, problem.json()["code"]) == (503, "index-unavailable")
+        assert "a bug" not in problem.text
+        assert client.get("/health").status_code == 503
+        assert Scrape(client.get("/metrics").text).value("vidsearch_ready") == 0
+        checks = searcher.checks
+        while searcher.checks == checks:
+            client.get("/livez")
+    (entry,) = [entry for entry in caplog.records if entry.levelno > logging.INFO]
+    assert entry.getMessage() == "Not ready: The canary search failed."
+    assert entry.exc_info
+    assert isinstance(entry.exc_info[1], ZeroDivisionError)
 
 
 def test_health_describes_the_index_and_what_was_looked_at(client: TestClient[Litestar]) -> None:
@@ -108,6 +140,7 @@ def test_health_fails_without_an_index(serve: Serve) -> None:
 def reported(*runs: Run, expected: Expectations = Expectations()) -> Health:  # noqa: B008
     return report_health(
         is_ready=True,
+        is_stopping=False,
         canary_seconds=0.004,
         manifest=MANIFEST,
         runs=runs,
@@ -161,9 +194,71 @@ def test_health_warns_where_the_last_run_went_wrong(outcome: str, status: str) -
     assert "someone" not in repr(health)
 
 
-def test_a_run_at_work_or_none_at_all_is_no_reason_to_warn() -> None:
-    assert reported(msgspec.structs.replace(RUN, outcome=None, ended_at=None)).status == "pass"
-    assert "ingest:lastRun" not in reported().checks
+def test_no_run_at_all_is_no_reason_to_warn() -> None:
+    health = reported()
+    assert (health.status, "ingest:lastRun" in health.checks) == ("pass", False)
+
+
+@pytest.mark.parametrize(("hours", "status"), [(0, "pass"), (11, "pass"), (13, "warn"), (1000, "warn")])
+def test_health_warns_where_a_run_has_not_ended_for_long(hours: int, status: str) -> None:
+    began = MANIFEST.built_at + timedelta(days=3, hours=-hours)
+    health = reported(msgspec.structs.replace(RUN, outcome=None, ended_at=None, began_at=began))
+    assert health.status == health.checks["ingest:lastRun"][0].status == status
+
+
+def test_a_service_that_stops_says_that_and_not_that_searches_are_not_answered() -> None:
+    draining = Draining()
+    app = create_app(
+        ApiSettings(search=SearchSettings()), open_search=opens(EchoSearcher()), draining=draining
+    )
+    with TestClient(app) as client:
+        assert "service:stopping" not in client.get("/health").json()["checks"]
+        draining.begin()
+        response = client.get("/health")
+        checks = response.json()["checks"]
+        assert (response.status_code, response.json()["status"]) == (503, "fail")
+        assert checks["service:stopping"][0]["output"].startswith("The service was told to stop.")
+        assert checks["backend:responseTime"][0]["status"] == "pass"
+        assert "not answered" not in response.text
+
+
+def test_how_long_it_took_is_known_while_it_is_found_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(EchoSearcher):
+        async def check(self) -> None:
+            self.checks += 1
+            await asyncio.sleep(0.001 if self.checks == 1 else 60)
+
+    async def scenario() -> None:
+        searcher = Slow()
+        readiness = Readiness(searcher, Draining())
+        await readiness.check()
+        seconds = readiness.seconds
+        await until(lambda: searcher.checks == 2)
+        assert seconds
+        assert readiness.seconds == seconds
+        await readiness.close()
+
+    monkeypatch.setattr("api.health.KEPT_SECONDS", 0.001)
+    asyncio.run(scenario())
+
+
+def test_what_is_found_out_later_is_about_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields: list[dict[str, object]] = []
+
+    class Noting(EchoSearcher):
+        async def check(self) -> None:
+            fields.append(structlog.contextvars.get_contextvars())
+
+    async def scenario() -> None:
+        readiness = Readiness(Noting(), Draining())
+        with with_fields(request_id="probe"):
+            await readiness.check()
+        await until(lambda: len(fields) > 1)
+        await readiness.close()
+
+    monkeypatch.setattr("api.health.KEPT_SECONDS", 0.001)
+    asyncio.run(scenario())
+    assert fields[:2] == [{"request_id": "probe"}, {}]
 
 
 def test_many_polls_are_one_question(serve: Serve) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from datetime import UTC, datetime
@@ -6,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from api.key_file import one_writer, read_keys, write_keys
-from api.keys import make_key
+from api.keys import StoredKey, make_key
 from retrieval.settings import SettingsError
+
+SERVICE = 65_534
+"""The number of a user, of whom nobody needs to know."""
 
 KEYS = tuple(make_key(name, ["search"], datetime.now(UTC))[1] for name in ("one", "two"))
 
@@ -31,6 +35,46 @@ def test_only_its_owner_may_read_it_whatever_it_was(tmp_path: Path) -> None:
     path.touch(mode=0o644)
     write_keys(path, KEYS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root can give files away.")
+@pytest.mark.parametrize("is_new", [True, False])
+def test_it_stays_readable_for_the_service_whoever_writes_it(tmp_path: Path, *, is_new: bool) -> None:
+    folder = tmp_path / "keys"
+    path = folder / "keys.json"
+    folder.mkdir()
+    if not is_new:
+        path.touch()
+        os.chown(path, SERVICE, SERVICE)
+    else:
+        os.chown(folder, SERVICE, SERVICE)
+    for keys in (KEYS, ()):
+        with one_writer(path):
+            write_keys(path, keys)
+        # The lock too: the next key may be added by the service's own user.
+        assert {each.stat().st_uid for each in folder.iterdir()} == {SERVICE}
+        assert is_new or path.stat().st_gid == SERVICE
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kept", [KEYS, None])
+def test_who_may_not_keep_its_owner_changes_nothing_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: tuple[StoredKey, ...] | None
+) -> None:
+    path = tmp_path / "keys.json"
+    if kept is not None:
+        write_keys(path, kept)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(SettingsError, match="Run this as that user"):
+        write_keys(path, ())
+    with pytest.raises(SettingsError, match="Run this as that user"), one_writer(path):
+        pass
+    assert read_keys(path) == kept
+    assert {each.name for each in tmp_path.iterdir()} <= {"keys.json", ".keys.json.lock"}
 
 
 @pytest.mark.parametrize("step", ["fsync", "fchmod"])

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +92,31 @@ async def test_a_file_that_is_damaged_changes_nothing_and_is_told_once(
     (entry,) = caplog.records
     assert entry.levelno == logging.ERROR
     assert "stay in force" in entry.getMessage()
+
+
+@pytest.mark.parametrize("failing", ["read_keys", "_look"])
+async def test_a_revocation_that_cannot_be_read_for_a_moment_is_taken_up_all_the_same(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    write_keys(file, (STORED,))
+    keys = following(file)
+    async with keys.followed():
+        with monkeypatch.context() as patch:
+            tries: list[Path] = []
+
+            def fail(path: Path) -> None:
+                assert threading.current_thread() is not threading.main_thread()
+                tries.append(path)
+                raise (
+                    RuntimeError("can't start new thread") if failing == "_look" else SettingsError("no file")
+                )
+
+            patch.setattr(live_keys, failing, fail)
+            write_keys(file, ())
+            await until(lambda: len(tries) > 3)
+            assert keys.ring.find(KEY.encode()) == STORED
+        await until(lambda: keys.ring.find(KEY.encode()) is None)
+    assert [entry.levelno for entry in caplog.records if entry.levelno > logging.INFO] == [logging.ERROR]
 
 
 async def test_a_file_that_is_damaged_at_the_start_is_an_error(file: Path) -> None:

@@ -13,6 +13,8 @@ from api.logs import LogFormat, LogLevel, configure_logging, with_fields
 SECRET = "why does my zebra"  # noqa: S105 - a query.
 CHANGED = ("", "api", "retrieval", "uvicorn", "httpx", "opentelemetry")
 
+OTHERS = {"httpcore": "info", "httpx": "warning", "uvicorn.error": "error"}
+
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
@@ -116,9 +118,9 @@ def test_a_terminal_gets_what_can_be_read(
 @pytest.mark.parametrize(
     ("level", "heard"),
     [
-        ("debug", {"api": "debug", "retrieval": "debug", "httpcore": "info", "httpx": "warning"}),
-        ("info", {"api": "info", "retrieval": "info", "httpcore": "info", "httpx": "warning"}),
-        ("error", dict.fromkeys(("api", "retrieval", "httpcore", "httpx"), "error")),
+        ("debug", {"api": "debug", "retrieval": "debug", **OTHERS}),
+        ("info", {"api": "info", "retrieval": "info", **OTHERS}),
+        ("error", dict.fromkeys(("api", "retrieval", *OTHERS), "error")),
     ],
 )
 def test_below_info_only_our_own_records_are_told(level: LogLevel, heard: dict[str, str]) -> None:

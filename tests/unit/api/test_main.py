@@ -1,5 +1,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -11,15 +13,21 @@ from retrieval.search import Searcher
 from tests.unit.api.fakes import EchoSearcher, opens
 
 VARIABLES = [
-    *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS"),
+    *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "MAX_SEARCHES"),
+    *("DRAIN_SECONDS", "HEALTH_LEAST_COVERAGE", "HEALTH_MOST_DAYS"),
+    *("QDRANT_URL", "QDRANT_API_KEY", "QDRANT_GRPC_PORT", "QDRANT_COLLECTION"),
     *("METRICS_PORT", "METRICS_HOST", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *("KEYS_FILE", "API_KEYS", "RATE_LIMIT_KEY", "RATE_LIMIT_ADDRESS"),
+    *("CORS_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PAGE_THUMBNAILS"),
 ]
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    # Not this checkout's own keys.
+    monkeypatch.setenv("KEYS_FILE", str(tmp_path / "keys.json"))
     # Logging is the process's, and the test runner has its own.
     monkeypatch.setattr(command_line, "configure_logging", lambda *_, **__: None)
 
@@ -30,6 +38,18 @@ def test_help_lists_variables_examples_and_exit_codes(capsys: pytest.CaptureFixt
     assert stopped.value.code == 0
     told = capsys.readouterr().out
     assert all(name in told for name in [*VARIABLES, "examples:", "exit codes:"])
+
+
+def test_these_variables_are_all_that_are_read() -> None:
+    class Recording(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.add(name)
+            return default
+
+    asked: set[str] = set()
+    ApiSettings.from_environment(Recording())
+    # What the batch job alone needs is its own help's.
+    assert asked - set(VARIABLES) <= {"QDRANT_SHARDS", "QDRANT_REPLICAS", "QDRANT_WRITE_CONSISTENCY"}
 
 
 def test_an_unknown_option_is_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import pytest
 import uvicorn
 from litestar import Litestar
 
+from api.connections import BoundedConnection
 from api.listening import CannotListenError, address_of
 from api.metrics_server import MetricsServer, serving_metrics
 
@@ -18,6 +19,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def startup(server: uvicorn.Server, *_: object) -> None:
         if server.config.port == 1:
             raise SystemExit(3)
+        assert server.config.http is BoundedConnection
         events.append(f"listens on {server.config.host}:{server.config.port}")
         server.started = True
 

@@ -70,6 +70,7 @@ def test_a_page_of_a_site_that_is_named_may_read_answers_and_errors(
     assert response.headers["access-control-allow-origin"] == SITE
     assert "RateLimit-Remaining" in response.headers["access-control-expose-headers"]
     assert "Retry-After" in response.headers["access-control-expose-headers"]
+    assert "X-Request-ID" in response.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in response.headers
     assert response.headers.get_list("vary") == ["Origin"]
 
@@ -112,14 +113,14 @@ def test_asking_beforehand_needs_no_key(shared: TestClient[Litestar]) -> None:
     asked = {
         "origin": SITE,
         "access-control-request-method": "POST",
-        "access-control-request-headers": "authorization, content-type, x-api-key",
+        "access-control-request-headers": "authorization, content-type, x-api-key, x-request-id, traceparent",
     }
     response = shared.options("/v1/search/batch", headers=asked)
     assert response.status_code == 204
     assert response.headers["access-control-allow-origin"] == SITE
     assert {"GET", "HEAD", "POST"} == set(response.headers["access-control-allow-methods"].split(", "))
     allowed = {name.lower() for name in response.headers["access-control-allow-headers"].split(", ")}
-    assert {"authorization", "content-type", "x-api-key"} <= allowed
+    assert allowed >= {"authorization", "content-type", "x-api-key", "x-request-id", "traceparent"}
     assert ALWAYS.items() <= dict(response.headers).items()
 
 

@@ -1,20 +1,24 @@
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 import httpx
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api.access_settings import AccessSettings
 from api.app import create_app
 from api.draining import Draining
 from api.health import Readiness
+from api.keys import SCOPES, make_key
 from api.metrics import Metrics
 from api.scraping import Scraper
 from api.settings import ApiSettings
 from retrieval.errors import IndexUnavailableError
 from retrieval.search import Searcher
-from retrieval.settings import SearchSettings
+from retrieval.settings import SearchSettings, SettingsError
 from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 from tests.unit.api.conftest import Serve
@@ -87,7 +91,7 @@ async def test_a_search_that_hangs_keeps_no_scrape_waiting() -> None:
     ("error", "logged"),
     [
         (IndexUnavailableError("none"), ["Not ready: none"]),
-        (ZeroDivisionError(), ["The canary search failed"]),
+        (ZeroDivisionError(), ["Not ready: The canary search failed."]),
     ],
 )
 async def test_a_canary_that_fails_fails_no_scrape(
@@ -102,13 +106,46 @@ async def test_a_canary_that_fails_fails_no_scrape(
     scraper = scraper_of(searcher)
     await scrape(scraper)
     await until(lambda: caplog.records)
-    assert (await scrape(scraper)).value("vidsearch_index_videos") == 3
+    for _ in range(3):
+        found = await scrape(scraper)
+        assert found.value("vidsearch_index_videos") == 3
+        assert found.value("vidsearch_ready") == 0
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == logged
     await scraper.close()
 
 
 async def test_one_that_was_never_asked_closes() -> None:
     await scraper_of(EchoSearcher()).close()
+
+
+KEYS = {scope: make_key(scope, [scope], datetime.now(UTC)) for scope in SCOPES}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_on_a_port_of_its_own_it_takes_a_key_where_others_reach_it(host: str) -> None:
+    access = AccessSettings(keys=tuple(stored for _, stored in KEYS.values()))
+    settings = ApiSettings(search=SearchSettings(), access=access, metrics_port=9464, metrics_host=host)
+    app = create_app(settings, open_search=opens(EchoSearcher()))
+    with TestClient(app), TestClient(app.state.metrics_app) as own:
+        is_local = host == "127.0.0.1"
+        assert own.get("/metrics").status_code == (200 if is_local else 401)
+        for scope, (key, _) in KEYS.items():
+            told = own.get("/metrics", headers={"authorization": f"Bearer {key}"})
+            assert told.status_code == (403 if scope == "search" and not is_local else 200)
+
+
+def test_on_a_port_that_others_reach_it_does_not_start_without_a_key() -> None:
+    settings = ApiSettings(search=SearchSettings(), metrics_port=9464, metrics_host="0.0.0.0")  # noqa: S104
+    with pytest.RaisesGroup(SettingsError, flatten_subgroups=True, allow_unwrapped=True) as refused:
+        TestClient(create_app(settings, open_search=opens(EchoSearcher()))).__enter__()
+    assert "METRICS_HOST" in repr(refused.value)
+    for safe in (
+        # Without a port of its own, its host is nobody's.
+        msgspec.structs.replace(settings, metrics_port=None),
+        msgspec.structs.replace(settings, access=AccessSettings(open=True)),
+    ):
+        with TestClient(create_app(safe, open_search=opens(EchoSearcher()))) as client:
+            assert client.get("/livez").status_code == 200
 
 
 def test_on_a_port_of_its_own_it_is_on_no_other() -> None:

@@ -14,6 +14,7 @@ import yaml
 from litestar.testing import TestClient
 
 from api.app import create_app
+from api.health_report import MOST_RUN_HOURS
 from api.metrics import PROMISED, SHED_REASONS, UNFINISHED
 from api.settings import ApiSettings
 from retrieval.runs import RunOutcome
@@ -98,7 +99,8 @@ def told() -> Scrape:
 
 @needs_promtool
 def test_prometheus_can_use_its_configuration() -> None:
-    promtool("check", "config", FOLDER / "prometheus.yml")
+    # The key's file is there in the container only.
+    promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
 
 
 @needs_promtool
@@ -116,6 +118,12 @@ def test_every_alert_is_seen_firing() -> None:
         if case["exp_alerts"]
     }
     assert fired == alerts().keys()
+
+
+def test_a_run_has_not_ended_for_too_long_in_health_and_alert_alike() -> None:
+    alert = alerts()["VidsearchIngestUnfinished"]
+    assert f"> {MOST_RUN_HOURS} * 3600" in alert["expr"]
+    assert f"{MOST_RUN_HOURS} hours ago" in alert["annotations"]["summary"]
 
 
 @pytest.mark.parametrize("name", alerts())
@@ -178,6 +186,11 @@ def test_prometheus_asks_where_compose_lets_the_api_tell() -> None:
     (target,) = job["static_configs"][0]["targets"]
     assert target == f"api:{services['api']['environment']['METRICS_PORT']}"
     assert services["api"]["environment"]["METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+    # Once there are keys it gives one, from the file that it is started with.
+    written = job["authorization"]["credentials_file"]
+    assert f"> {written} " in " ".join(services["prometheus"]["entrypoint"])
+    assert written.startswith("/tmp/")  # noqa: S108 - the one place in the container that can be written.
+    assert "/tmp" in services["prometheus"]["tmpfs"]  # noqa: S108
     (source,) = read(FOLDER / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
     assert source["url"] == "http://prometheus:9090"
 
