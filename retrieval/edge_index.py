@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any, cast
 
 import numpy as np
@@ -63,6 +64,10 @@ from retrieval.video import VideoRecord
 
 _SEARCH = SearchParams(hnsw_ef=GRAPH_SEARCH_WIDTH)
 
+_PAUSE_SECONDS = 0.02
+"""Between one shard and the next: to load one holds the interpreter's lock for 20 ms or more, on any thread,
+and who searches meanwhile is to wait for one of them only."""
+
 _FIRST_PASSAGES = 128
 """How many passages a search by passage reads first; it reads more only where they are of too few videos."""
 
@@ -78,6 +83,7 @@ class EdgeIndex:
         """Open a finished generation. Raises IndexUnavailableError where the engine cannot."""
         self.manifest = manifest
         self._videos = _load(folder / VIDEOS)
+        sleep(_PAUSE_SECONDS)
         self._passages = _load(folder / PASSAGES)
         self._owners = _owners(self._videos)
 
@@ -231,6 +237,7 @@ class EdgeIndex:
         """Let go of both shards, off the event loop: with 100,000 passages it takes 50 ms."""
         with engine_errors("The index could not be closed"):
             await asyncio.to_thread(self._videos.close)
+            await asyncio.sleep(_PAUSE_SECONDS)
             await asyncio.to_thread(self._passages.close)
 
     def _owner(self, point: ScoredPoint) -> str:
