@@ -22,6 +22,7 @@ from api.live_keys import LiveKeys
 from api.metrics import Metrics
 from api.problems import respond
 from api.rate_limits import RateLimits
+from api.recent_searches import RecentSearches
 from api.request_log import watch_requests
 from api.response_headers import EXPOSED, complete_headers
 from api.route_templates import RouteTemplates
@@ -62,6 +63,7 @@ def create_app(
     draining = draining or Draining()
     opened: list[Services] = []
     metrics = Metrics()
+    recent = RecentSearches()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
     keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
@@ -138,6 +140,7 @@ def create_app(
     app.asgi_handler = watch_requests(
         admitted,
         metrics=metrics,
+        recent=recent,
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
