@@ -16,12 +16,13 @@ from api.classic import classic_search, info, root
 from api.documentation import describe_api, serve_assets
 from api.draining import Draining
 from api.event_loop import watch_lag
-from api.health import Readiness, health, livez, readyz, startupz
+from api.health import health, livez, readyz, startupz
 from api.health_report import Expectations
 from api.live_keys import LiveKeys
 from api.metrics import Metrics
 from api.problems import respond
 from api.rate_limits import RateLimits
+from api.readiness import Readiness
 from api.recent_searches import RecentSearches
 from api.request_log import watch_requests
 from api.response_headers import EXPOSED, complete_headers

@@ -1,0 +1,37 @@
+"""Finding out how the service is, whatever state its index is in: what `/health` and the status page tell."""
+
+from datetime import UTC, datetime
+
+from api.health_report import Expectations, report_health
+from api.readiness import Readiness
+from api.schemas import Health
+from retrieval.errors import IndexUnavailableError, OverloadedError, VidsearchError
+from retrieval.manifest import Manifest
+from retrieval.search import Searcher
+
+
+async def check_health(searcher: Searcher, readiness: Readiness, expected: Expectations) -> Health:
+    """Look at everything that there is to look at. Nothing known to go wrong is an error here."""
+    return report_health(
+        is_ready=await _is_ready(readiness),
+        canary_seconds=readiness.seconds,
+        manifest=await _manifest(searcher),
+        last_run=await searcher.last_run(),
+        expected=expected,
+        now=datetime.now(UTC),
+    )
+
+
+async def _is_ready(readiness: Readiness) -> bool:
+    try:
+        await readiness.check()
+    except VidsearchError:
+        return False
+    return True
+
+
+async def _manifest(searcher: Searcher) -> Manifest | None:
+    try:
+        return await searcher.manifest()
+    except (IndexUnavailableError, OverloadedError):
+        return None
