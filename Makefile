@@ -21,8 +21,8 @@ INDEX := $(INDEX_DIR)/CURRENT
 # Whichever Compose is here: the plugin of docker, or the program of its own.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help setup run up down ingest test test-crashes test-endurance test-containers coverage fuzz lint format
-.PHONY: benchmark lock clean
+.PHONY: help setup run up down ingest test test-crashes test-endurance test-containers axe coverage fuzz lint
+.PHONY: format benchmark lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -61,6 +61,11 @@ test-endurance: setup ## Stop the API twenty times and switch its index a hundre
 
 test-containers: $(VENV)/installed ## Build the images and check them (needs Docker; about 5 minutes).
 	@$(BIN)/python -m pytest tests/containers
+
+axe: $(DATA)/node_modules/axe-core/axe.min.js ## Get axe-core (needs npm), with which the tests look whether pages are for everyone.
+
+$(DATA)/node_modules/axe-core/axe.min.js:
+	@npm install --prefix $(DATA) --no-save --no-audit --no-fund axe-core@4.14.1
 
 coverage: setup ## Run every test and say which branches none of them takes.
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

@@ -12,8 +12,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.draining import Draining
+from api.pages import path_of, wants_page
 from api.problems import PROBLEM, kind_of, send_problem
-from api.response_headers import OF_ANSWERS
+from api.response_headers import OF_ANSWERS, Headers
 from api.search import AT_ONCE
 from retrieval.errors import OverloadedError
 
@@ -25,6 +26,9 @@ STANDING_SECONDS = 0.25
 
 CALM_SECONDS = 1.0
 """After so long without a refusal the next burst is let in again."""
+
+_SEARCHES = frozenset({"/search", "/app/search"})
+_BELOW_ARE_SEARCHES = ("/v1/", "/app/videos/")
 
 
 class Admission:
@@ -60,10 +64,16 @@ class Admission:
 
 
 def admit_searches(
-    app: ASGIApp, admission: Admission, draining: Draining, cors: CORSConfig | None = None
+    app: ASGIApp,
+    admission: Admission,
+    draining: Draining,
+    *,
+    pages: Headers,
+    cors: CORSConfig | None = None,
 ) -> ASGIApp:
     """Wrap an app so that what there is no room for is refused before any work is done for it.
 
+    `pages` are the headers of a refusal that is a page.
     While the service is draining, each answer asks the client to connect anew next time: to another process.
     """
 
@@ -73,7 +83,7 @@ def admit_searches(
             return
         if draining.has_begun:
             send = _closing(send)
-        places = _places_of(scope["path"].removeprefix(scope.get("root_path", "")))
+        places = _places_of(path_of(scope))
         if not places:
             await app(scope, receive, send)
             return
@@ -81,7 +91,8 @@ def admit_searches(
             admission.take(places)
         except OverloadedError:
             scope.setdefault("state", {})[PROBLEM] = kind_of(OverloadedError).code
-            await send_problem(send, OverloadedError, [*OF_ANSWERS, *_origin_allowed(scope, cors)])
+            headers = pages if wants_page(scope) else OF_ANSWERS
+            await send_problem(scope, send, OverloadedError, [*headers, *_origin_allowed(scope, cors)])
             return
         try:
             await app(scope, receive, send)
@@ -95,7 +106,7 @@ def _places_of(path: str) -> int:
     """Say how many searches a request is; 0 where it is none."""
     if path == "/v1/search/batch":
         return AT_ONCE
-    return 1 if path == "/search" or path.startswith("/v1/") else 0
+    return 1 if path in _SEARCHES or path.startswith(_BELOW_ARE_SEARCHES) else 0
 
 
 def _origin_allowed(scope: Scope, cors: CORSConfig | None) -> list[tuple[bytes, bytes]]:

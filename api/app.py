@@ -20,12 +20,13 @@ from api.health import health, livez, readyz, startupz
 from api.health_report import Expectations
 from api.live_keys import LiveKeys
 from api.metrics import Metrics
+from api.pages import serve_page_assets, template_config
 from api.problems import respond
 from api.rate_limits import RateLimits
 from api.readiness import Readiness
 from api.recent_searches import RecentSearches
 from api.request_log import watch_requests
-from api.response_headers import EXPOSED, complete_headers
+from api.response_headers import EXPOSED, PAGE_POLICY, complete_headers, of_pages
 from api.route_templates import RouteTemplates
 from api.scraping import Scraper
 from api.scraping import metrics as metrics_route
@@ -67,6 +68,7 @@ def create_app(
     recent = RecentSearches()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
+    pages = of_pages(PAGE_POLICY)
     keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
 
     @asynccontextmanager
@@ -116,10 +118,11 @@ def create_app(
             health,
             *([metrics_route] if settings.metrics_port is None else []),
             serve_assets(),
+            serve_page_assets(),
         ],
         lifespan=[lifespan],
         guards=[guard_access(access, keys, RateLimits(access))],
-        before_send=[complete_headers(access)],
+        before_send=[complete_headers(access, pages)],
         cors_config=_cors(access),
         dependencies={
             "searcher": Provide(provide_searcher, sync_to_thread=False),
@@ -129,6 +132,7 @@ def create_app(
         },
         exception_handlers={Exception: respond},
         openapi_config=describe_api(),
+        template_config=template_config(),
         logging_config=None,
         debug=False,
     )
@@ -136,7 +140,8 @@ def create_app(
         keep_video_ids_whole(app.asgi_handler),
         Admission(settings.max_searches),
         draining,
-        app.cors_config,
+        pages=pages,
+        cors=app.cors_config,
     )
     app.asgi_handler = watch_requests(
         admitted,

@@ -21,7 +21,7 @@ from api.schemas import BatchParameters, SearchParameters
 
 PATH = "/schema"
 ASSETS = "/schema/assets"
-_PAGE_FOLDER = Path(__file__).with_name("page")
+_PAGE_FOLDER = Path(__file__).with_name("documentation_page")
 
 _BODIES = (SearchParameters, BatchParameters)
 _CLOSED = {"additionalProperties": False}

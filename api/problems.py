@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457), decided in one table."""
+"""Every error as `application/problem+json` (RFC 9457), or as a page where one was asked for: one table."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
+from litestar.enums import MediaType
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -16,7 +17,7 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.types import Send
+from litestar.types import Scope, Send
 
 from api.errors import (
     BodyTooSlowError,
@@ -36,6 +37,7 @@ from api.errors import (
     UnknownParameterError,
     UnsupportedBodyError,
 )
+from api.pages import NOT_KEPT, render_problem, wants_page
 from api.parameters import plain_rule
 from api.query_string import rule_of
 from api.schemas import LONGEST_QUERY, Problem
@@ -176,21 +178,21 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
         # Whoever polls would fill the log; readiness says once when it is lost.
         _logger.info("%s: %s", kind.code, cause)
     detail = _named_rules(request, cause) if isinstance(cause, ValidationException) else str(cause)
-    return Response(
-        msgspec.json.encode(kind.told(detail)),
-        media_type=PROBLEM_JSON,
-        status_code=kind.status,
-        headers=_headers(kind, cause),
-    )
+    headers = _headers(kind, cause)
+    media_type, body = _written(kind.told(detail), request.scope, headers)
+    return Response(body, media_type=media_type, status_code=kind.status, headers=headers)
 
 
 async def send_problem(
-    send: Send, error: type[Exception], more_headers: Iterable[tuple[bytes, bytes]] = ()
+    scope: Scope, send: Send, error: type[Exception], more_headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
     """Answer an error whose text is in the table, past everything that makes an answer dear."""
     kind = kind_of(error)
-    body = msgspec.json.encode(kind.told())
-    headers = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **_retry_after(kind)}
+    headers = _retry_after(kind)
+    media_type, body = _written(kind.told(), scope, headers)
+    if media_type == MediaType.HTML:
+        media_type += "; charset=utf-8"
+    headers |= {"content-type": media_type, "content-length": str(len(body))}
     await send(
         {
             "type": "http.response.start",
@@ -237,6 +239,14 @@ def _described(kinds: Sequence[ProblemKind]) -> ResponseSpec:
             Example(summary=kind.code, value=msgspec.to_builtins(kind.told(kind.example))) for kind in kinds
         ],
     )
+
+
+def _written(problem: Problem, scope: Scope, headers: dict[str, str]) -> tuple[str, bytes]:
+    """Write a problem in the form that was asked for, and add to its headers what only that form has."""
+    if not wants_page(scope):
+        return PROBLEM_JSON, msgspec.json.encode(problem)
+    headers |= NOT_KEPT
+    return MediaType.HTML.value, render_problem(problem, scope, headers.get("Retry-After"))
 
 
 def _headers(kind: ProblemKind, error: BaseException) -> dict[str, str]:

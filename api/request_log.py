@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 
 from api.logs import with_fields
 from api.metrics import SHED_REASONS, Metrics
+from api.pages import REQUEST_ID as IN_STATE
 from api.problems import PROBLEM
 from api.recent_searches import RecentSearches
 from api.route_templates import RouteTemplates
@@ -47,6 +48,7 @@ def watch_requests(
         # As it looks from here; what the router finds has the say, once it has.
         route = templates.of(scope["path"].removeprefix(scope.get("root_path", "")))
         exchange = _Exchange(receive, send, _request_id(scope["headers"]))
+        scope["state"][IN_STATE] = exchange.request_id
         began = perf_counter()
         with (
             metrics.in_progress(method, route),

@@ -18,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stride", type=int, default=3, help="every how many-th request of a run fails (3)")
     parser.addoption("--stops", type=int, default=2, help="how often the service is stopped under load (2)")
     parser.addoption("--switches", type=int, default=6, help="how often the index is switched (6)")
+    parser.addoption("--screenshots", type=Path, help="a folder for pictures of the pages (none are taken)")
 
 
 def _number(request: pytest.FixtureRequest, option: str) -> int:

@@ -1,14 +1,16 @@
 """One small catalogue, brought in by the real command line once for all tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retrieval.onnx_encoder import OnnxEncoder
 from tests.support.documents import write_jsonl
 from tests.support.folders import passing_folder
-from tests.support.processes import Ingest, copied
+from tests.support.processes import REPOSITORY, Ingest, copied
 
 LONG = " ".join(
     f"In part {part} we look at the {thing} of the engine and at what wears it out." * 4
@@ -73,3 +75,36 @@ def ingest(folder: Path, small_index: tuple[Path, str], model_dir: Path) -> Inge
 def catalogue(folder: Path) -> Path:
     """The file that the small index was made from."""
     return write_jsonl(folder / "talks.jsonl", ROWS)
+
+
+@pytest.fixture(scope="session")
+def sample_index(model_dir: Path) -> Iterator[Ingest]:
+    """An index of the sample catalogue. Nobody changes it."""
+    with passing_folder() as folder:
+        ingest = Ingest(folder / "index", model_dir.resolve())
+        ingest.done("sync", REPOSITORY / "ingest" / "sample" / "catalogue.jsonl")
+        yield ingest
+
+
+# One for each module, not for the session: while it runs, no other test in this thread has an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for the tests of one module."""
+    from tests.support.browser import started_browser
+
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def look_at(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Open pages of a service (its address, options of a Playwright context), each checked at the end."""
+    from tests.support.browser import watched_page
+
+    screenshots: Path | None = request.config.getoption("--screenshots")
+    if screenshots is not None:
+        screenshots.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        yield lambda address, **options: stack.enter_context(
+            watched_page(browser, address, screenshots, options)
+        )

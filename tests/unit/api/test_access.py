@@ -40,6 +40,7 @@ ROUTES = {
     "/v1/videos/{video_id:str}": "search",
     "/v1/videos/{video_id:str}/search": "search",
     "/v1/videos/{video_id:str}/similar": "search",
+    "/app/assets/{file_path:path}": "pages",
     "/livez": "health",
     "/startupz": "health",
     "/readyz": "health",
@@ -132,7 +133,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient[
 
 
 def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) -> httpx.Response:
-    at = path.replace("{video_id:str}", "a").replace("{file_path:path}", "page.js").replace("{path:str}", "x")
+    at = (
+        path.replace("{video_id:str}", "a").replace("{file_path:path}", "page.css").replace("{path:str}", "x")
+    )
     query = "?query=x" if at.endswith("/search") else ""
     body = {"content": b'{"requests":[{"query":"x"}]}'} if method == "POST" else {}
     return client.request(method, f"{at}{query}", headers=headers, **body)

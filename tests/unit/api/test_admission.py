@@ -5,7 +5,10 @@ import pytest
 
 from api.admission import Admission, admit_searches
 from api.draining import Draining
+from api.response_headers import PAGE_POLICY, of_pages
 from retrieval.errors import OverloadedError
+
+PAGES = of_pages(PAGE_POLICY)
 
 
 class Clock:
@@ -74,7 +77,7 @@ class Asked:
     def __init__(self, places: int, draining: Draining | None = None) -> None:
         self.may_answer = asyncio.Event()
         self.served = 0
-        self._app = admit_searches(self._answer, Admission(places), draining or Draining())
+        self._app = admit_searches(self._answer, Admission(places), draining or Draining(), pages=PAGES)
 
     async def _answer(self, _scope: Any, _receive: Any, send: Any) -> None:
         self.served += 1
@@ -116,13 +119,20 @@ async def ask(path: str, *, among: int) -> dict[str, Any]:
         ("/health", 70, 200),
         ("/metrics", 70, 200),
         ("/schema", 70, 200),
+        ("/app", 70, 200),
+        ("/app/search", 69, 200),
+        ("/app/search", 70, 503),
+        ("/app/videos/a", 70, 503),
+        ("/app/assets/page.css", 70, 200),
     ],
 )
 def test_searches_take_places_and_health_takes_none(path: str, among: int, status: int) -> None:
     answer = asyncio.run(ask(path, among=among))
     assert answer["status"] == status
     if status == 503:
-        assert answer["headers"][b"content-type"] == b"application/problem+json"
+        is_page = path.startswith("/app")
+        media_type = b"text/html; charset=utf-8" if is_page else b"application/problem+json"
+        assert answer["headers"][b"content-type"] == media_type
         assert answer["headers"][b"retry-after"] == b"1"
         assert answer["headers"][b"x-content-type-options"] == b"nosniff"
 
@@ -133,7 +143,7 @@ def test_a_search_that_fails_gives_its_place_back() -> None:
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admit_searches(fail, admission, Draining())
+        app = admit_searches(fail, admission, Draining(), pages=PAGES)
         with pytest.raises(ZeroDivisionError):
             await app({"type": "http", "path": "/search", "root_path": "", "headers": []}, None, None)  # type: ignore[arg-type]
         assert taken(admission, 100) == 64
