@@ -32,6 +32,7 @@ from api.scraping import Scraper
 from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
 from api.settings import ApiSettings
+from api.status_page import StatusReader, status_activity, status_page
 from api.tracing import Tracing
 from api.video_paths import keep_video_ids_whole
 from api.videos import get_video, list_videos, search_video, similar_videos
@@ -47,6 +48,7 @@ class Services(msgspec.Struct):
     searcher: Searcher
     readiness: Readiness
     scraper: Scraper
+    status_reader: StatusReader
 
 
 def open_search(settings: ApiSettings) -> AbstractAsyncContextManager[Searcher]:
@@ -68,6 +70,7 @@ def create_app(
     recent = RecentSearches()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
+    has_metrics = settings.metrics_port is None
     pages = of_pages(PAGE_POLICY)
     keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
 
@@ -84,7 +87,10 @@ def create_app(
             scraper = Scraper(metrics, searcher, readiness)
             stack.push_async_callback(scraper.close)
             stack.callback(asyncio.create_task(watch_lag(metrics.lagged)).cancel)
-            opened.append(Services(searcher, readiness, scraper))
+            status_reader = StatusReader(
+                searcher, readiness, settings.expected, recent=recent, keys=keys, has_metrics=has_metrics
+            )
+            opened.append(Services(searcher, readiness, scraper, status_reader))
             stack.callback(opened.clear)
             yield
 
@@ -99,6 +105,9 @@ def create_app(
 
     def provide_scraper() -> Scraper:
         return opened[0].scraper
+
+    def provide_status_reader() -> StatusReader:
+        return opened[0].status_reader
 
     scraper = {"scraper": Provide(provide_scraper, sync_to_thread=False)}
     app = Litestar(
@@ -116,7 +125,8 @@ def create_app(
             readyz,
             startupz,
             health,
-            *([metrics_route] if settings.metrics_port is None else []),
+            status_page,
+            *([metrics_route, status_activity] if has_metrics else []),
             serve_assets(),
             serve_page_assets(),
         ],
@@ -128,6 +138,7 @@ def create_app(
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
             "expected": Provide(provide_expectations, sync_to_thread=False),
+            "status_reader": Provide(provide_status_reader, sync_to_thread=False),
             **scraper,
         },
         exception_handlers={Exception: respond},
@@ -150,7 +161,7 @@ def create_app(
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
-    if settings.metrics_port is not None:
+    if not has_metrics:
         app.state.metrics_app = Litestar(
             [metrics_route],
             dependencies=scraper,

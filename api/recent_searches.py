@@ -53,10 +53,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hour(msgspec.Struct, frozen=True):
-    """The searches of the last hour: MINUTES minutes, the one under way last, and all of them together."""
+    """The searches of the last hour: MINUTES minutes, the one under way last, and all of them together.
+
+    `seconds` is for how long they have been counted, in all.
+    """
 
     minutes: tuple[Figures, ...]
     whole: Figures
+    seconds: float
 
 
 class _Counts:
@@ -79,6 +83,7 @@ class RecentSearches:
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         """Begin at nothing. Minutes are those of `clock`; one that goes back counts into its latest."""
         self._clock = clock
+        self._began = clock()
         self._newest = 0
         self._counts = [_Counts() for _ in range(MINUTES)]
 
@@ -102,7 +107,8 @@ class RecentSearches:
         whole = _Counts()
         whole.refused = sum(counts.refused for counts in minutes)
         whole.durations = [sum(bucket) for bucket in zip(*(c.durations for c in minutes), strict=True)]
-        return Hour(tuple(map(_figures, minutes)), _figures(whole))
+        seconds = max(0.0, self._clock() - self._began)
+        return Hour(tuple(map(_figures, minutes)), _figures(whole), seconds)
 
     def _counted(self, minute: int) -> _Counts:
         counts = self._counts[minute % MINUTES]

@@ -90,8 +90,8 @@ class EchoSearcher(Searcher):
     async def manifest(self) -> Manifest:
         return MANIFEST
 
-    async def last_run(self) -> Run | None:
-        return RUN
+    async def recent_runs(self) -> tuple[Run, ...]:
+        return (RUN,)
 
     async def check(self) -> None:
         self.checks += 1

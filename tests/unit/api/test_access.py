@@ -19,6 +19,7 @@ from api.app import create_app
 from api.key_file import write_keys
 from api.keys import make_key
 from api.live_keys import LiveKeys
+from api.pages import PAGE_ROUTES
 from api.problems import respond
 from api.rate_limits import RateLimits
 from api.rates import Rate
@@ -46,6 +47,8 @@ ROUTES = {
     "/readyz": "health",
     "/metrics": "metrics",
     "/health": "health",
+    "/status": "pages",
+    "/status/activity": "metrics",
     "/schema": "pages",
     "/schema/openapi.json": "pages",
     "/schema/assets/{file_path:path}": "pages",
@@ -141,6 +144,16 @@ def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) ->
     return client.request(method, f"{at}{query}", headers=headers, **body)
 
 
+def code_of(response: httpx.Response) -> str:
+    """Read which problem an answer is, in the form that its route gives."""
+    if response.request.url.path.startswith(PAGE_ROUTES):
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        return response.text.partition('data-problem="')[2].partition('"')[0]
+    assert response.headers["content-type"] == "application/problem+json"
+    code: str = response.json()["code"]
+    return code
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("path", "method"), [(path, method) for path, method, _ in operations()], ids=lambda each: each
@@ -159,8 +172,7 @@ def test_every_route_with_every_kind_of_key(
         assert "www-authenticate" not in response.headers
     else:
         status, code = expected
-        assert (response.status_code, response.json()["code"]) == (status, code)
-        assert response.headers["content-type"] == "application/problem+json"
+        assert (response.status_code, code_of(response)) == (status, code)
         challenge = CHALLENGES[code].replace('scope="search"', f'scope="{ROUTES[path]}"')
         assert response.headers["www-authenticate"] == challenge
         assert value is None or len(value) < len("Bearer vs_") or value[-8:] not in response.text
