@@ -26,11 +26,18 @@ from api.rate_limits import RateLimits
 from api.readiness import Readiness
 from api.recent_searches import RecentSearches
 from api.request_log import watch_requests
-from api.response_headers import EXPOSED, PAGE_POLICY, complete_headers, of_pages
+from api.response_headers import (
+    EXPOSED,
+    PAGE_POLICY,
+    PAGE_POLICY_WITHOUT_THUMBNAILS,
+    complete_headers,
+    of_pages,
+)
 from api.route_templates import RouteTemplates
 from api.scraping import Scraper
 from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
+from api.search_page import PageChoices, app_page, search_page, video_page
 from api.settings import ApiSettings
 from api.status_page import StatusReader, status_activity, status_page
 from api.tracing import Tracing
@@ -71,7 +78,7 @@ def create_app(
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
     has_metrics = settings.metrics_port is None
-    pages = of_pages(PAGE_POLICY)
+    pages = of_pages(PAGE_POLICY if settings.page_thumbnails else PAGE_POLICY_WITHOUT_THUMBNAILS)
     keys = LiveKeys(access, may_be_off=access.open or is_loopback(settings.host))
 
     @asynccontextmanager
@@ -103,6 +110,9 @@ def create_app(
     def provide_expectations() -> Expectations:
         return settings.expected
 
+    def provide_choices() -> PageChoices:
+        return PageChoices(settings.page_thumbnails, keys.asked_for)
+
     def provide_scraper() -> Scraper:
         return opened[0].scraper
 
@@ -129,6 +139,9 @@ def create_app(
             *([metrics_route, status_activity] if has_metrics else []),
             serve_assets(),
             serve_page_assets(),
+            app_page,
+            search_page,
+            video_page,
         ],
         lifespan=[lifespan],
         guards=[guard_access(access, keys, RateLimits(access))],
@@ -139,6 +152,7 @@ def create_app(
             "readiness": Provide(provide_readiness, sync_to_thread=False),
             "expected": Provide(provide_expectations, sync_to_thread=False),
             "status_reader": Provide(provide_status_reader, sync_to_thread=False),
+            "choices": Provide(provide_choices, sync_to_thread=False),
             **scraper,
         },
         exception_handlers={Exception: respond},

@@ -1,8 +1,8 @@
 """The three routes of the tutorial this product grew from, so that its clients need no change."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get, route
+from litestar import Request, Response, get, route
 from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
@@ -11,11 +11,13 @@ from litestar.params import QueryParameter, SkipValidation
 
 from api import __version__
 from api.access import ASKS_FOR_KEY, MAY_BE_REFUSED, NEEDS_KEY, OPEN, SEARCH
-from api.documentation import TEXT_EXAMPLE, operation_id
+from api.documentation import TEXT_EXAMPLE, AlsoPage, operation_id
+from api.pages import wants_page
 from api.parameters import check_query
 from api.problems import NEEDS_INDEX, TAKES_QUERY, described
 from api.query_string import check_query_string
 from api.schemas import ClassicAnswer, HealthCheck, Info
+from api.search_page import Choices, start_page
 from api.shapes import shape_counts, shape_model
 from retrieval.errors import IndexUnavailableError, OverloadedError
 from retrieval.manifest import Manifest
@@ -32,11 +34,19 @@ DESCRIPTION = "Searches a catalogue of videos in plain language, and finds the m
     tags=["classic"],
     summary="Say that the service is up",
     opt=OPEN,
-    responses=described(*MAY_BE_REFUSED),
+    operation_class=AlsoPage,
+    responses={
+        200: ResponseSpec(HealthCheck, generate_examples=False, description="It is up."),
+        **described(OverloadedError, *MAY_BE_REFUSED),
+    },
 )
-async def root() -> HealthCheck:
-    """Say that the service is up."""
-    return HealthCheck(health_check="OK")
+async def root(
+    request: Request[Any, Any, Any], searcher: NamedDependency[SkipValidation[Searcher]], choices: Choices
+) -> Response[Any]:
+    """Say that the service is up; to a browser, which asks for HTML first, show the search page."""
+    if wants_page(request.scope):
+        return await start_page(searcher, shows_catalogue=not choices.asks_for_key)
+    return Response(HealthCheck(health_check="OK"))
 
 
 @get(

@@ -43,6 +43,7 @@ environment:
   DRAIN_SECONDS      for how long /readyz says that the service stops, before it does (1)
   HEALTH_LEAST_COVERAGE  /health warns where a smaller share of the videos has a transcript (0)
   HEALTH_MOST_DAYS   /health warns where the index is older; 0 for never (0)
+  PAGE_THUMBNAILS    off: the search page loads no pictures, which are on other hosts (on)
   ENCODER_THREADS    how many queries are embedded at once (one a processor)
   QDRANT_URL         a Qdrant server that has the index, instead of INDEX_DIR (port 6333 if none)
   QDRANT_API_KEY     the server's key

@@ -1,6 +1,7 @@
 """OpenAPI at `/schema`, with a page that needs no network: its scripts and styles lie beside it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Example
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, Operation, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.static_files import create_static_files_router
 from litestar.types import Method
 
@@ -57,6 +59,17 @@ SEARCH_EXAMPLE = Example(
         ],
     },
 )
+
+
+@dataclass
+class AlsoPage(Operation):
+    """An operation whose answers and errors are pages where a page was asked for."""
+
+    def __post_init__(self) -> None:
+        """Add the page to every response: Litestar documents one media type of each."""
+        for response in (self.responses or {}).values():
+            if isinstance(response, OpenAPIResponse) and response.content is not None:
+                response.content[MediaType.HTML] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
 
 
 def operation_id(name: str) -> Callable[[HTTPRouteHandler, Method, Any], str]:

@@ -6,7 +6,6 @@ A page is rendered here and nowhere else. A script may fetch one and put a part 
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from litestar import Router
@@ -18,7 +17,6 @@ from litestar.types import Scope
 
 from api import __version__
 from api.access import PAGES
-from api.schemas import Problem
 
 ASSETS = "/app/assets"
 PAGE_ROUTES = ("/app", "/status")
@@ -83,13 +81,6 @@ def prefers_page(accept: str) -> bool:
     """Say whether a value of `Accept` asks for HTML rather than JSON. Who takes either alike gets JSON."""
     weights = dict(map(_weighed, accept.lower().split(",")))
     return _weight(weights, _HTML) > _weight(weights, _JSON)
-
-
-def render_problem(problem: Problem, scope: Scope, retry_after: str | None) -> bytes:
-    """Write an error as a page: what it is, what to do, and the id of the request to report it by."""
-    page = templates().get_template("problem.html")
-    state: Mapping[str, Any] = scope.get("state", {})
-    return page.render(problem=problem, retry_after=retry_after, request_id=state.get(REQUEST_ID)).encode()
 
 
 def _weighed(part: str) -> tuple[str, float]:

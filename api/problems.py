@@ -37,8 +37,9 @@ from api.errors import (
     UnknownParameterError,
     UnsupportedBodyError,
 )
-from api.pages import NOT_KEPT, render_problem, wants_page
+from api.pages import NOT_KEPT, wants_page
 from api.parameters import plain_rule
+from api.problem_page import render_problem
 from api.query_string import rule_of
 from api.schemas import LONGEST_QUERY, Problem
 from retrieval.errors import (

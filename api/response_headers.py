@@ -27,6 +27,7 @@ _PLAYERS = (
 )
 PAGE_POLICY = _OWN + b"img-src 'self' data: http: https:; " + _PLAYERS
 PAGE_POLICY_WITHOUT_THUMBNAILS = _OWN + b"img-src 'self' data:; " + _PLAYERS
+PAGE_POLICY_WITHOUT_THUMBNAILS = _OWN + b"img-src 'self' data:; " + _PLAYERS
 
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),

@@ -19,6 +19,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the service listens, for whom, what it searches, how much at a time, and what it tells.
 
     `drain_seconds`: for how long a service that was told to stop says so before it takes no more requests.
+    `page_thumbnails`: whether the search page shows pictures from the addresses that the catalogue names.
     `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces. Raises
     SettingsError when built of what cannot be.
     """
@@ -30,6 +31,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_searches: int = msgspec.field(default_factory=lambda: SEARCHES_A_CORE * usable_cores())
     drain_seconds: int = 1
     expected: Expectations = Expectations()
+    page_thumbnails: bool = True
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
     log_format: LogFormat = "auto"
@@ -70,6 +72,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
                 least_coverage=_share(environment, "HEALTH_LEAST_COVERAGE"),
                 most_days=whole_number(environment, "HEALTH_MOST_DAYS", 0, least=0),
             ),
+            page_thumbnails=_is_on("PAGE_THUMBNAILS", word("PAGE_THUMBNAILS", "on")),
             metrics_host=environment.get("METRICS_HOST") or "127.0.0.1",
             metrics_port=whole_number(environment, "METRICS_PORT", 0, least=1) or None,
             # Any word passes here; the check when it is built says which ones can be.
@@ -88,6 +91,11 @@ def _share(environment: Mapping[str, str], name: str) -> float:
     if not 0 <= share <= 1:
         raise SettingsError(f"{name} is {text!r}, and must be a share from 0 to 1.")
     return share
+
+
+def _is_on(name: str, given: str) -> bool:
+    _check_choice(name, given, ("on", "off"))
+    return given == "on"
 
 
 def _check_host(name: str, host: str) -> None:

@@ -11,8 +11,8 @@ from api.query_string import decode_component
 LONGEST_ID = 512
 """Characters."""
 
-_PREFIX = b"/v1/videos/"
-_ACTIONS = (b"/search", b"/similar")
+_PREFIXES: dict[str, tuple[bytes, ...]] = {"/v1/videos/": (b"/search", b"/similar"), "/app/videos/": ()}
+"""Where an id stands, and what may follow it."""
 
 
 def keep_video_ids_whole(app: ASGIApp) -> ASGIApp:
@@ -23,11 +23,12 @@ def keep_video_ids_whole(app: ASGIApp) -> ASGIApp:
     """
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        # The first test is cheap and all that any other route pays.
-        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(
-            f"{scope.get('root_path', '')}/v1/videos/"
-        ):
-            scope["path"] = _one_segment(scope)
+        if scope["type"] == ScopeType.HTTP:
+            for prefix, actions in _PREFIXES.items():
+                start = scope.get("root_path", "") + prefix
+                # The test is cheap and all that any other route pays.
+                if scope["path"].startswith(start):
+                    scope["path"] = _one_segment(scope, start.encode(), actions)
         await app(scope, receive, send)
 
     return route
@@ -41,13 +42,12 @@ def decode_video_id(segment: str) -> str:
     return video_id
 
 
-def _one_segment(scope: Scope) -> str:
-    start = scope.get("root_path", "").encode() + _PREFIX
+def _one_segment(scope: Scope, start: bytes, actions: tuple[bytes, ...]) -> str:
     # A server may leave the raw path out, or the query string on it; a client may escape what needs none.
     raw = scope.get("raw_path", b"").partition(b"?")[0]
     if not raw.startswith(start):
         raw = quote(scope["path"]).encode()
     rest = raw[len(start) :].rstrip(b"/")
-    action = next((action for action in _ACTIONS if rest.endswith(action) and rest != action), b"")
+    action = next((action for action in actions if rest.endswith(action) and rest != action), b"")
     video_id = rest.removesuffix(action)
     return (start + video_id.replace(b"/", b"%2F") + action).decode("latin-1")

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 from qdrant_edge import (
     EdgeShard,
+    FacetRequest,
     FieldCondition,
     Filter,
     HasIdCondition,
@@ -33,6 +34,8 @@ from retrieval.edge_points import edge_filter, edge_words, every_point, id_of, p
 from retrieval.encoder import Embedding
 from retrieval.index import (
     NO_FILTER,
+    Label,
+    LabelField,
     Moment,
     PairVector,
     PassageHit,
@@ -50,6 +53,7 @@ from retrieval.points import (
     VIDEOS,
     WORDS,
     in_order,
+    most_frequent,
     owner_key,
     page_start,
     record_of,
@@ -200,6 +204,13 @@ class EdgeIndex:
         )
         cursor = cast("uuid.UUID", following).hex if following else None
         return [record_of(payload_of(point)) for point in points], cursor
+
+    @with_engine_errors
+    async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
+        """Count the videos of each channel or language: the most frequent first, ties by the value."""
+        # An estimate would be of a sample, where there are many values.
+        answer = self._videos.facet(FacetRequest(field, limit=limit, exact=True))
+        return most_frequent((hit.value, hit.count) for hit in answer.hits)
 
     async def close(self) -> None:
         """Let go of both shards, off the event loop: with 100,000 passages it takes 50 ms."""

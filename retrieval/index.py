@@ -9,7 +9,7 @@ over coordinates, so with `[query ; query]` its distance is the sum of the two h
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
@@ -45,6 +45,16 @@ class SearchFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_FILTER = SearchFilter()
+
+LabelField = Literal["channel", "language"]
+"""A field whose values divide the catalogue into parts that a search can be narrowed to."""
+
+
+class Label(NamedTuple):
+    """One channel or language, and how many videos carry it."""
+
+    value: str
+    videos: int
 
 
 class VideoHit(msgspec.Struct, frozen=True):
@@ -148,6 +158,13 @@ class VideoIndex(Protocol):
         """List the catalogue in a fixed order: a page, and the cursor of the next one or None at the end.
 
         Raises CursorError for a cursor that no page returned.
+        """
+
+    async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
+        """Count the videos of each channel or language: the most frequent first, ties by the value.
+
+        At most `limit`, which is at least 1. A video without the value is not counted; one that a run has not
+        finished is, as a page lists it.
         """
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from retrieval.errors import CursorError
-from retrieval.index import EmbeddedPassage, SearchFilter, StoredVideo, VideoHit
+from retrieval.index import EmbeddedPassage, Label, SearchFilter, StoredVideo, VideoHit
 from retrieval.video import VideoRecord
 
 VIDEOS = "videos"
@@ -106,6 +106,16 @@ def exact_conditions(where: SearchFilter) -> list[tuple[str, str]]:
 def in_order(hits: Iterable[tuple[str, float]]) -> list[VideoHit]:
     """Sort videos and their distances, nearest first, ties by video id."""
     return sorted((VideoHit(*hit) for hit in hits), key=lambda hit: (hit.distance, hit.video_id))
+
+
+def most_frequent(counts: Iterable[tuple[object, int]]) -> list[Label]:
+    """Sort the values of a keyword and their numbers of videos, the most frequent first, ties by the value.
+
+    The engines cut their answers in this same order. Counting exactly, they also name values that only
+    removed points had; those are left out.
+    """
+    labels = (Label(str(value), videos) for value, videos in counts if videos)
+    return sorted(labels, key=lambda label: (-label.videos, label.value))
 
 
 def page_start(cursor: str | None) -> uuid.UUID | None:

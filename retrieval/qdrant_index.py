@@ -14,6 +14,8 @@ from qdrant_client import models
 from retrieval.encoder import Embedding
 from retrieval.index import (
     NO_FILTER,
+    Label,
+    LabelField,
     Moment,
     PairVector,
     PassageHit,
@@ -31,6 +33,7 @@ from retrieval.points import (
     VIDEOS,
     WORDS,
     in_order,
+    most_frequent,
     page_start,
     record_of,
     video_point_id,
@@ -190,6 +193,13 @@ class QdrantIndex:
         )
         cursor = uuid.UUID(str(following)).hex if following else None
         return [record_of(payload_of(point)) for point in points], cursor
+
+    async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
+        """Count the videos of each channel or language: the most frequent first, ties by the value."""
+        answer = await self._connection.call(
+            lambda client: client.facet(self._videos, field, limit=limit, exact=True)
+        )
+        return most_frequent((hit.value, hit.count) for hit in answer.hits)
 
     async def close(self) -> None:
         """Let go of nothing: the connection is theirs who made it."""

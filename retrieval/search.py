@@ -11,7 +11,7 @@ import numpy as np
 from retrieval.asking import ask_together
 from retrieval.encoder import Embedding, QueryEncoder
 from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
-from retrieval.index import NO_FILTER, IndexSource, Moment, PairVector, SearchFilter, VideoIndex
+from retrieval.index import NO_FILTER, IndexSource, Label, Moment, PairVector, SearchFilter, VideoIndex
 from retrieval.lexical import weigh_query
 from retrieval.manifest import Manifest
 from retrieval.ranking import Mode, Query, best_moments, rank_videos
@@ -33,6 +33,9 @@ LOCAL_SECONDS = 2.0
 
 ENCODING_SHARE = 0.5
 """After this share of its time without its embedding a hybrid search answers from words alone."""
+
+_LABELS = 200
+"""Of how many channels, and of how many languages, a caller is told: more than anyone chooses from."""
 
 _CLASSIC_LIMIT = 5
 _CLASSIC_DISTANCE = 40.0
@@ -77,6 +80,16 @@ class CataloguePage(msgspec.Struct, frozen=True):
     index_version: str
     videos: tuple[VideoRecord, ...]
     cursor: str | None
+
+
+class CatalogueLabels(msgspec.Struct, frozen=True):
+    """What the catalogue can be narrowed down to, with numbers of videos: the most frequent first.
+
+    At most 200 of each.
+    """
+
+    channels: tuple[Label, ...]
+    languages: tuple[Label, ...]
 
 
 class Searcher:
@@ -171,6 +184,24 @@ class Searcher:
         async with self._leased() as index:
             videos, following = await index.page(limit=limit, cursor=cursor)
             return CataloguePage(index.manifest.index_version, tuple(videos), following)
+
+    async def labels(self) -> CatalogueLabels:
+        """Say to which channels and languages the catalogue can be narrowed down.
+
+        No observer is told: it is no search, and whoever offers one asks first.
+        """
+        async with self._leased() as index:
+            key = (index.manifest.index_version, CatalogueLabels)
+            kept: CatalogueLabels | None = self._results.get(key)
+            if kept is not None:
+                return kept
+            channels, languages = await ask_together(
+                index, index.labels("channel", limit=_LABELS), index.labels("language", limit=_LABELS)
+            )
+            labels = CatalogueLabels(tuple(channels), tuple(languages))
+            if not index.manifest.is_partial:
+                self._results.put(key, labels)
+            return labels
 
     async def video(self, video_id: str) -> VideoRecord:
         """Fetch one video. Raises VideoNotFoundError."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +20,8 @@ from retrieval.index import (
     NO_FILTER,
     EmbeddedVideo,
     IndexWriter,
+    Label,
+    LabelField,
     Moment,
     PassageHit,
     SearchFilter,
@@ -131,6 +134,8 @@ async def test_an_empty_index_answers_every_question(engine: Engine) -> None:
     assert await index.videos(["a"]) == {}
     assert await index.pair_vector("a") is None
     assert await index.page(limit=5) == ([], None)
+    assert await index.labels("channel", limit=5) == []
+    assert await index.labels("language", limit=5) == []
 
 
 # Writing.
@@ -746,6 +751,105 @@ async def test_pages_walk_everything_once_in_one_order(paged: VideoIndex, limit:
 async def test_a_cursor_of_no_page_is_refused(paged: VideoIndex, cursor: str) -> None:
     with pytest.raises(CursorError):
         await paged.page(limit=5, cursor=cursor)
+
+
+# Its labels.
+
+# The emulation writes whatever could be a UUID in one way, so there is only one written so.
+AWKWARD_LABELS = (
+    *("", " ", " a", "a", "A", "a\0", "null", "true", "1", "-1", "1.0", "[]"),
+    *("ß", "ss", "猫", "👩‍🚀", "\uffff"),
+    unicodedata.normalize("NFC", "é"),
+    unicodedata.normalize("NFD", "é"),
+    "550e8400-e29b-41d4-a716-446655440000",
+    "x" * 20_000,
+    "x" * 20_001,
+)
+
+
+def labels_in(records: Iterable[VideoRecord], field: LabelField) -> list[Label]:
+    """Count them as the contract says, from the records alone."""
+    values = Counter(value for record in records if (value := getattr(record, field)) is not None)
+    return sorted((Label(*counted) for counted in values.items()), key=lambda label: (-label[1], label[0]))
+
+
+def labelled_catalogue() -> list[EmbeddedVideo]:
+    """Videos of more channels than anyone is told of, most of them of one or two videos."""
+    random = np.random.default_rng(17)
+    channels = [None, *AWKWARD_LABELS, *(f"channel {n}" for n in range(300))]
+    return [
+        embedded(
+            f"v{n}",
+            (n, 0, 0, 0),
+            passages=[passage((n, 0, 0, 0))] * int(random.integers(1, 4)),
+            channel=channels[n if n < len(channels) else int(random.triangular(0, 0, len(channels)))],
+            language=(None, "en", "de", "en-GB")[n % 4],
+        )
+        for n in range(900)
+    ]
+
+
+async def test_labels_count_videos_and_not_passages(engine: Engine) -> None:
+    videos = [
+        embedded("a", (0, 0, 0, 0), channel="x", language="en", passages=[passage((0, 0, 0, 0))] * 5),
+        embedded("b", (1, 0, 0, 0), channel="y", language="en"),
+        embedded("c", (2, 0, 0, 0), channel="y", passages=[passage((0, 0, 0, 0), None)]),
+        embedded("d", (3, 0, 0, 0), passages=[]),
+    ]
+    index = await engine.build(videos)
+    assert await index.labels("channel", limit=5) == [Label("y", 2), Label("x", 1)]
+    assert await index.labels("language", limit=5) == [Label("en", 2)]
+
+
+async def test_labels_are_cut_by_their_number_and_then_by_their_value(engine: Engine) -> None:
+    videos = labelled_catalogue()
+    index = await engine.build(videos)
+    records = [video.record for video in videos]
+    channels, languages = labels_in(records, "channel"), labels_in(records, "language")
+    assert {label.value for label in channels} > set(AWKWARD_LABELS)
+    assert languages == [Label("de", 225), Label("en", 225), Label("en-GB", 225)]
+    for limit in (1, 2, 3, 4, 16, 50, 200, len(channels) - 1, len(channels), 1000):
+        assert await index.labels("channel", limit=limit) == channels[:limit]
+        assert await index.labels("language", limit=limit) == languages[:limit]
+
+
+@on_less_than_all
+async def test_labels_are_of_all_values_however_many(engine: Engine) -> None:
+    # Of this many an engine that may estimate looks at a sample.
+    values = [f"channel {n % 2500}" for n in range(2600)]
+    index = await engine.build(
+        [embedded(f"v{n}", (n, 0, 0, 0), channel=name) for n, name in enumerate(values)]
+    )
+    expected = [Label(name, 2) for name in sorted(values[:100])]
+    assert await index.labels("channel", limit=100) == expected
+    assert await index.labels("channel", limit=10) == expected[:10]
+    singles = [Label(name, 1) for name in sorted(values[100:2500])]
+    assert await index.labels("channel", limit=200) == expected + singles[:100]
+
+
+async def test_labels_are_those_of_what_is_there_now(engine: Engine) -> None:
+    videos = [embedded(f"{name}{n}", (n, 0, 0, 0), channel=name) for name in "abcd" for n in range(3)]
+    await engine.build(videos)
+
+    async def change(writer: IndexWriter) -> None:
+        await writer.delete(["a0", "a1", "a2", "b0"])
+        await writer.write([embedded("c0", (9, 0, 0, 0), channel="new"), embedded("e0", (9, 0, 0, 0))])
+        shown = {name: VideoRecord(video_id=name, title="t", title_as_given="t") for name in ("d0", "d1")}
+        moved = msgspec.structs.replace(shown["d1"], channel="b")
+        await writer.write_records([(record, StoredVideo("c", "r")) for record in (shown["d0"], moved)])
+
+    index = await engine.change(change)
+    expected = [Label("b", 3), Label("c", 2), Label("d", 1), Label("new", 1)]
+    assert await index.labels("channel", limit=10) == expected
+    assert labels_in((await catalogue(index)).values(), "channel") == expected
+
+
+async def test_labels_count_a_video_that_is_not_whole_as_pages_list_it(engine: Engine) -> None:
+    unfinished = embedded("b", (1, 0, 0, 0), channel="x", content_hash="")
+    index = await engine.build([embedded("a", (0, 0, 0, 0), channel="x"), unfinished])
+    assert not (await engine.store.stored_videos())["b"].is_whole
+    assert set(await catalogue(index)) == {"a", "b"}
+    assert await index.labels("channel", limit=5) == [Label("x", 2)]
 
 
 # Ids are anyone's.

@@ -63,6 +63,7 @@ async def client(server: QdrantServer, request: pytest.FixtureRequest) -> AsyncI
         for found in (await client.get_collections()).collections:
             await client.delete_collection(found.name)
         await fill(client)
+        await client.create_payload_index(NAME, "video", models.PayloadSchemaType.KEYWORD)
         server.faults.forget()
         yield client
 
@@ -294,13 +295,27 @@ async def test_only_inserting_brings_back_what_was_deleted(client: AsyncQdrantCl
         assert (await client.count(NAME)).count == there
 
 
+async def test_an_exact_facet_names_what_only_deleted_points_had(client: AsyncQdrantClient) -> None:
+    await client.delete(NAME, matching("video", "v2"))
+    for exact, gone in ((True, [("v2", 0)]), (False, [])):
+        found = await client.facet(NAME, "video", exact=exact)
+        there = [(f"v{number}", 4) for number in (0, 1, 3, 4, 5)]
+        assert [(hit.value, hit.count) for hit in found.hits] == there + gone
+    found = await client.facet(NAME, "video", limit=2, exact=True)
+    assert [hit.value for hit in found.hits] == ["v0", "v1"]
+
+
+async def test_no_facet_without_an_index(client: AsyncQdrantClient) -> None:
+    with pytest.raises((UnexpectedResponse, grpc.aio.AioRpcError), match="No appropriate index"):
+        await client.facet(NAME, "language")
+
+
 async def test_not_waiting_is_acknowledged(client: AsyncQdrantClient) -> None:
     result = await client.upsert(NAME, points(range(1)), wait=False)
     assert result.status == models.UpdateStatus.ACKNOWLEDGED
 
 
 async def test_says_what_a_collection_is(client: AsyncQdrantClient, server: QdrantServer) -> None:
-    await client.create_payload_index(NAME, "video", models.PayloadSchemaType.KEYWORD)
     await client.create_payload_index(
         NAME, "start", models.FloatIndexParams(type=models.FloatIndexType.FLOAT, on_disk=True)
     )

@@ -103,6 +103,7 @@ class PointsService(points_service_pb2_grpc.PointsServicer):
             key=request.key,
             filter=given(request, "filter", GrpcToRest.convert_filter),
             limit=given(request, "limit"),
+            exact=given(request, "exact"),
         )
         found = self._store.facet(request.collection_name, asked)
         return wire.FacetResponse(hits=[RestToGrpc.convert_facet_value_hit(hit) for hit in found.hits])

@@ -83,7 +83,15 @@ class QdrantStore(QdrantCollections):
         return self._collection(name).count(request.filter)
 
     def facet(self, name: str, request: models.FacetRequest) -> models.FacetResponse:
-        return self._local.facet(self._named(name), request.key, request.filter, request.limit or 10)
+        if request.key not in self._schemas[self._named(name)]:
+            raise ValueError(f"No appropriate index for faceting: `{request.key}`. Please create one.")
+        limit = 10 if request.limit is None else request.limit
+        found = self._local.facet(self._named(name), request.key, request.filter, limit)
+        if request.exact and request.filter is None:
+            # The server counts each value that it finds in the field's index, which keeps those of deleted
+            # points until it is rebuilt.
+            found.hits.extend(self._gone(name, request.key, found.hits)[: limit - len(found.hits)])
+        return found
 
     def query(self, name: str, request: models.QueryRequest) -> models.QueryResponse:
         found = self._local.query_points(self._named(name), offset=request.offset, **_asked(request))
@@ -100,6 +108,12 @@ class QdrantStore(QdrantCollections):
         )
         _round([hit for group in found.groups for hit in group.hits])
         return found
+
+    def _gone(self, name: str, key: str, there: Sequence[models.FacetValueHit]) -> list[models.FacetValueHit]:
+        """Make the hits of the texts that only deleted points have: the emulation keeps their payload."""
+        kept = {(payload or {}).get(key) for payload in self._collection(name).payload}
+        gone = {value for value in kept if isinstance(value, str)} - {hit.value for hit in there}
+        return [models.FacetValueHit(value=value, count=0) for value in sorted(gone)]
 
 
 def _asked(request: models.QueryRequest | models.QueryGroupsRequest) -> dict[str, Any]:

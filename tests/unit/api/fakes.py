@@ -7,10 +7,17 @@ from typing import NoReturn
 
 from api.settings import ApiSettings
 from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
-from retrieval.index import Moment
+from retrieval.index import Label, Moment
 from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
 from retrieval.runs import Run, RunOutcome
-from retrieval.search import CataloguePage, FoundVideo, Searcher, SearchRequest, SearchResult
+from retrieval.search import (
+    CatalogueLabels,
+    CataloguePage,
+    FoundVideo,
+    Searcher,
+    SearchRequest,
+    SearchResult,
+)
 from retrieval.video import VideoRecord
 
 VERSION = "v-test-1"
@@ -83,6 +90,11 @@ class EchoSearcher(Searcher):
         self.asked.append(("catalogue", limit, cursor))
         return CataloguePage(VERSION, (record("a"), record("b")), "next" if cursor is None else None)
 
+    async def labels(self) -> CatalogueLabels:
+        self.asked.append(("labels",))
+        channels = (Label("A channel", 2), Label("Another & more", 1))
+        return CatalogueLabels(channels, (Label("en", 2), Label("de", 1)))
+
     async def video(self, video_id: str) -> VideoRecord:
         self.asked.append(("video", video_id))
         return record(video_id)
@@ -119,6 +131,10 @@ class EmptySearcher(EchoSearcher):
             raise CursorError(f"{cursor} of {limit}")
         return CataloguePage(VERSION, (), None)
 
+    async def labels(self) -> CatalogueLabels:
+        self.asked.append(("labels",))
+        return CatalogueLabels((), ())
+
     async def video(self, video_id: str) -> VideoRecord:
         raise VideoNotFoundError(video_id)
 
@@ -133,7 +149,7 @@ class RaisingSearcher(EchoSearcher):
     async def _raise(self, *_: object, **__: object) -> NoReturn:
         raise self.error
 
-    search = classic = search_inside = similar = catalogue = video = manifest = _raise
+    search = classic = search_inside = similar = catalogue = labels = video = manifest = _raise
 
     async def check(self) -> None:
         self.checks += 1

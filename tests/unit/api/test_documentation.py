@@ -83,8 +83,10 @@ def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> N
             is_health = operation["operationId"] in {"getHealth", "headHealth"}
             if status == "200" or (is_health and status == "503"):
                 continue
-            (media_type,) = response["content"]
+            media_type, *others = response["content"]
             assert media_type == "application/problem+json"
+            # The only one that answers with a page too.
+            assert others == (["text/html"] if operation["operationId"].endswith("Root") else [])
             content = response["content"][media_type]
             assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
             for example in content["examples"].values():

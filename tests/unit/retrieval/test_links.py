@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.links import moment_url, watch_url
+from retrieval.links import Player, PlayerKind, moment_url, player_at, watch_url, web_address
 
 ID = "tLf2bGhmWsI"
 
@@ -96,3 +96,88 @@ def test_seconds_are_whole_and_not_negative() -> None:
 @given(st.text(), st.floats(0, 1e6))
 def test_any_text_is_taken(url: str, start: float) -> None:
     assert moment_url(url, start) is not None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            None,
+            "",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "JavaScript:x",
+            "//example.org/a",
+            "/a",
+            "ftp://a/b",
+        ),
+        *(
+            "http://",
+            "https:///a",
+            "http://[::1",
+            "java\nscript:x",
+            "https://a.example/\n",
+            " https://a.example/",
+        ),
+        *("https://a.example/a b", "https:\\\\a.example", "vbscript:x", "blob:https://a.example/x"),
+    ],
+)
+def test_what_is_no_web_address_leads_nowhere(url: str | None) -> None:
+    assert web_address(url) is None
+    assert player_at(url, 1.0) is None
+
+
+@pytest.mark.parametrize("url", ["https://a.example/x?y#z", "HTTP://A.example", "http://1.2.3.4:80/'\"<>"])
+def test_a_web_address_stays_as_it_is(url: str) -> None:
+    assert web_address(url) == url
+
+
+NOCOOKIE = "https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ"
+
+
+@pytest.mark.parametrize(
+    ("url", "start", "kind", "address"),
+    [
+        ("https://youtu.be/dQw4w9WgXcQ", 12.9, "frame", f"{NOCOOKIE}?start=12&autoplay=1"),
+        ("https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=5", None, "frame", f"{NOCOOKIE}?start=0&autoplay=1"),
+        (
+            "https://vimeo.com/76979871",
+            61,
+            "frame",
+            "https://player.vimeo.com/video/76979871?autoplay=1&dnt=1#t=61s",
+        ),
+        (
+            "https://vimeo.com/76979871/abcdef0123",
+            0,
+            "frame",
+            "https://player.vimeo.com/video/76979871?h=abcdef0123&autoplay=1&dnt=1#t=0s",
+        ),
+        (
+            "https://vimeo.com/channels/staff/76979871",
+            -1,
+            "frame",
+            "https://player.vimeo.com/video/76979871?autoplay=1&dnt=1#t=0s",
+        ),
+        ("https://a.example/x.MP4?y=1#z", 3.7, "video", "https://a.example/x.MP4?y=1#t=3"),
+        ("http://a.example/talk.webm", None, "video", "http://a.example/talk.webm"),
+        ("https://a.example/talk.mp3", 8, "audio", "https://a.example/talk.mp3#t=8"),
+    ],
+)
+def test_plays_in_a_page(url: str, start: float | None, kind: PlayerKind, address: str) -> None:
+    assert player_at(url, start) == Player(kind, address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://a.example/talk",
+            "https://a.example/mp4",
+            "https://a.example/?f=x.mp4",
+            "https://vimeo.com/about",
+        ),
+        *("https://www.youtube.com/@handle", "https://youtube.com.evil.example/watch?v=dQw4w9WgXcQ"),
+    ],
+)
+def test_what_cannot_play_in_a_page_opens_elsewhere(url: str) -> None:
+    assert player_at(url, 1.0) is None

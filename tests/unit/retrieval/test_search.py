@@ -16,8 +16,8 @@ from retrieval.errors import (
     OverloadedError,
     VideoNotFoundError,
 )
-from retrieval.index import Moment, PassageHit, SearchFilter, VideoIndex
-from retrieval.search import Searcher, SearchRequest
+from retrieval.index import Label, LabelField, Moment, PassageHit, SearchFilter, VideoIndex
+from retrieval.search import CatalogueLabels, Searcher, SearchRequest
 from retrieval.video import VideoRecord
 from tests.support.embedded_videos import embedded, manifest_of, passage, vector
 from tests.support.engines import EmbeddedEngine
@@ -382,6 +382,71 @@ async def test_the_check_passes_for_an_empty_index(
     await engine.close()
 
 
+# The labels.
+
+
+class CountedIndex(VersionedIndex):
+    """Keeps what labels it is asked for."""
+
+    def __init__(self, index: VideoIndex, version: str = "v", *, is_partial: bool = False) -> None:
+        super().__init__(index, version)
+        self.manifest = msgspec.structs.replace(self.manifest, is_partial=is_partial)
+        self.asked: list[tuple[str, int]] = []
+
+    async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
+        self.asked.append((field, limit))
+        return await self._index.labels(field, limit=limit)
+
+
+ASKED = [("channel", 200), ("language", 200)]
+
+
+async def test_the_labels_are_those_of_the_live_index(searcher: Searcher) -> None:
+    assert await searcher.labels() == CatalogueLabels((Label("x", 1), Label("y", 1)), ())
+
+
+async def test_the_labels_of_a_version_are_asked_for_once(
+    searcher: Searcher, source: HeldIndex, index: VideoIndex
+) -> None:
+    one, other = CountedIndex(index, "one"), CountedIndex(index, "other")
+    source.index = one
+    labels = await searcher.labels()
+    assert await searcher.labels() is labels
+    assert one.asked == ASKED
+    source.index = other
+    await searcher.labels()
+    assert other.asked == ASKED
+    # After a roll back the old ones are right again.
+    source.index = one
+    assert await searcher.labels() is labels
+    assert one.asked == ASKED
+
+
+async def test_labels_of_an_index_that_is_being_written_to_are_not_kept(
+    searcher: Searcher, source: HeldIndex, index: VideoIndex
+) -> None:
+    source.index = partial = CountedIndex(index, is_partial=True)
+    assert await searcher.labels() == await searcher.labels()
+    assert partial.asked == ASKED * 2
+
+
+async def test_labels_that_could_not_be_counted_are_not_kept(
+    searcher: Searcher, source: HeldIndex, index: VideoIndex
+) -> None:
+    class FailingIndex(CountedIndex):
+        async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
+            found = await super().labels(field, limit=limit)
+            if self.asked == ASKED:
+                raise IndexUnavailableError("No answer.")
+            return found
+
+    source.index = FailingIndex(index)
+    with pytest.raises(IndexUnavailableError):
+        await searcher.labels()
+    assert source.leases == 0
+    assert (await searcher.labels()).channels
+
+
 # Without an index, and under load.
 
 
@@ -398,6 +463,7 @@ def other_questions(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]
     return [
         lambda: searcher.similar("a", limit=1),
         lambda: searcher.catalogue(limit=1, cursor=None),
+        searcher.labels,
         lambda: searcher.video("a"),
         searcher.manifest,
     ]
@@ -542,6 +608,12 @@ async def test_an_observer_is_told_of_a_stage_that_failed(source: HeldIndex) -> 
 
 async def test_a_probe_is_not_told_of(searcher: Searcher, observer: KeepingObserver) -> None:
     await searcher.check()
+    assert (observer.ended, observer.hits) == ([], [])
+
+
+async def test_labels_are_no_search_to_be_told_of(searcher: Searcher, observer: KeepingObserver) -> None:
+    await searcher.labels()
+    await searcher.labels()
     assert (observer.ended, observer.hits) == ([], [])
 
 
