@@ -93,7 +93,7 @@ def _since(hour: Hour) -> str:
     minutes = int(hour.seconds // 60)
     if minutes >= MINUTES:
         return "In the last hour"
-    return f"Since the start {counted(minutes, 'minute')} ago" if minutes else "Since the start just now"
+    return f"Since the start {counted(minutes, 'minute')} ago" if minutes else "In the minute since the start"
 
 
 def _rate(hour: Hour) -> RateChart:

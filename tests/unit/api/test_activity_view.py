@@ -16,7 +16,7 @@ def hour(*last: Figures, whole: Figures = NOTHING, seconds: float = 3600.0) -> H
 @pytest.mark.parametrize(
     ("seconds", "since"),
     [
-        *((0.0, "Since the start just now"), (59.0, "Since the start just now")),
+        *((0.0, "In the minute since the start"), (59.0, "In the minute since the start")),
         *((60.0, "Since the start 1 minute ago"), (3599.0, "Since the start 59 minutes ago")),
         *((3600.0, "In the last hour"), (1e6, "In the last hour")),
     ],

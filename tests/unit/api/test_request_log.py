@@ -102,7 +102,7 @@ def test_a_method_that_nobody_knows_is_one_of_the_others(
     assert line(caplog)["method"] == "other"
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/health", "/metrics"])
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/health", "/metrics", "/status"])
 def test_probes_are_told_only_to_who_wants_every_line(
     client: TestClient[Litestar], caplog: pytest.LogCaptureFixture, path: str
 ) -> None:

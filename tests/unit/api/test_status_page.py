@@ -58,7 +58,7 @@ def test_is_answered_also_when_searches_fail(serve: Serve, error: Exception | No
 
 def test_an_hour_without_searches_says_so(new_client: TestClient[Litestar]) -> None:
     page = new_client.get("/status").text
-    assert "No searches since the start just now." in page
+    assert "No searches in the minute since the start." in page
     assert 'role="img"' not in page
 
 
@@ -94,7 +94,7 @@ def test_where_keys_are_asked_for_the_charts_take_one() -> None:
         assert client.get("/status/activity").status_code == 401
         shown = client.get("/status/activity", headers={"X-API-Key": METRICS_KEY})
         assert (shown.status_code, shown.headers["cache-control"]) == (200, "no-store")
-        assert "No searches since the start" in shown.text
+        assert "No searches in the minute since the start" in shown.text
         assert "<html" not in shown.text
 
 
