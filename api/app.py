@@ -17,7 +17,7 @@ from api.documentation import describe_api, serve_assets
 from api.draining import Draining
 from api.embed_script import serve_embed_script
 from api.event_loop import watch_lag
-from api.health import Readiness, health, livez, readyz, startupz
+from api.health import health, livez, readyz, startupz
 from api.health_report import Expectations
 from api.live_keys import LiveKeys
 from api.metrics import Metrics
@@ -26,6 +26,8 @@ from api.paths import normalize_paths
 from api.problems import respond
 from api.proxies import believe_proxies
 from api.rate_limits import RateLimits
+from api.readiness import Readiness
+from api.recent_searches import RecentSearches
 from api.request_log import watch_requests
 from api.response_headers import (
     EXPOSED,
@@ -40,6 +42,7 @@ from api.scraping import metrics as metrics_route
 from api.search import search, search_batch
 from api.search_page import PageChoices, app_page, search_page, video_page
 from api.settings import ApiSettings
+from api.status_page import StatusReader, status_activity, status_page
 from api.tracing import Tracing
 from api.videos import get_video, list_videos, search_video, similar_videos
 from retrieval.opening import open_searcher
@@ -54,6 +57,7 @@ class Services(msgspec.Struct):
     searcher: Searcher
     readiness: Readiness
     scraper: Scraper
+    status_reader: StatusReader
 
 
 def open_search(settings: ApiSettings) -> AbstractAsyncContextManager[Searcher]:
@@ -72,8 +76,10 @@ def create_app(
     draining = draining or Draining()
     opened: list[Services] = []
     metrics = Metrics()
+    recent = RecentSearches()
     tracing = Tracing(settings.traces_endpoint)
     access = settings.access
+    has_metrics = settings.metrics_port is None
     pages = of_pages(PAGE_POLICY if settings.page_thumbnails else PAGE_POLICY_WITHOUT_THUMBNAILS)
     keys = LiveKeys(access, may_be_off=access.open or settings.is_local)
     guard = guard_access(access, keys, RateLimits(access))
@@ -91,7 +97,10 @@ def create_app(
             scraper = Scraper(metrics, searcher, readiness)
             stack.push_async_callback(scraper.close)
             stack.callback(asyncio.create_task(watch_lag(metrics.lagged)).cancel)
-            opened.append(Services(searcher, readiness, scraper))
+            status_reader = StatusReader(
+                searcher, readiness, settings.expected, recent=recent, keys=keys, has_metrics=has_metrics
+            )
+            opened.append(Services(searcher, readiness, scraper, status_reader))
             stack.callback(opened.clear)
             yield
 
@@ -110,6 +119,9 @@ def create_app(
     def provide_scraper() -> Scraper:
         return opened[0].scraper
 
+    def provide_status_reader() -> StatusReader:
+        return opened[0].status_reader
+
     scraper = {"scraper": Provide(provide_scraper, sync_to_thread=False)}
     app = Litestar(
         [
@@ -126,7 +138,8 @@ def create_app(
             readyz,
             startupz,
             health,
-            *([metrics_route] if settings.metrics_port is None else []),
+            status_page,
+            *([metrics_route, status_activity] if has_metrics else []),
             serve_assets(),
             serve_page_assets(),
             serve_embed_script(),
@@ -142,6 +155,7 @@ def create_app(
             "searcher": Provide(provide_searcher, sync_to_thread=False),
             "readiness": Provide(provide_readiness, sync_to_thread=False),
             "expected": Provide(provide_expectations, sync_to_thread=False),
+            "status_reader": Provide(provide_status_reader, sync_to_thread=False),
             "choices": Provide(provide_choices, sync_to_thread=False),
             **scraper,
         },
@@ -155,13 +169,14 @@ def create_app(
     watched = watch_requests(
         admitted,
         metrics=metrics,
+        recent=recent,
         tracing=tracing,
         templates=RouteTemplates(route.path_format for route in app.routes),
     )
     # What is refused before the app hears of it is counted by whoever refuses it.
     app.state.metrics = metrics
     app.asgi_handler = believe_proxies(normalize_paths(watched), access.trusted_proxies)
-    if settings.metrics_port is not None:
+    if not has_metrics:
         app.state.metrics_app = Litestar(
             [metrics_route],
             # Whoever is on this machine may read them without a key: its own Prometheus.

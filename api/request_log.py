@@ -14,11 +14,14 @@ from api.logs import with_fields
 from api.metrics import SHED_REASONS, Metrics
 from api.pages import REQUEST_ID as IN_STATE
 from api.problems import PROBLEM
+from api.recent_searches import RecentSearches
 from api.route_templates import RouteTemplates
 from api.tracing import Tracing
 
 REQUEST_ID = b"x-request-id"
-PROBES = frozenset({"/", "/livez", "/startupz", "/readyz", "/health", "/metrics"})
+PROBES = frozenset(
+    {"/", "/livez", "/startupz", "/readyz", "/health", "/metrics", "/status", "/status/activity"}
+)
 """Asked again and again by machines: they would fill the log, and their traces would tell nothing."""
 
 OTHER_METHOD = "other"
@@ -34,7 +37,9 @@ _UNANSWERED = 500
 _log = logging.getLogger(__name__)
 
 
-def watch_requests(app: ASGIApp, *, metrics: Metrics, tracing: Tracing, templates: RouteTemplates) -> ASGIApp:
+def watch_requests(
+    app: ASGIApp, *, metrics: Metrics, recent: RecentSearches, tracing: Tracing, templates: RouteTemplates
+) -> ASGIApp:
     """Wrap an app so that every request has an id and is noted, whoever answers it and however it ends."""
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +62,10 @@ def watch_requests(app: ASGIApp, *, metrics: Metrics, tracing: Tracing, template
             finally:
                 route = scope.get("path_template") or route
                 span.answered(method, route, exchange.status)
-                _note(metrics, scope, method, route, exchange.status, perf_counter() - began)
+                seconds = perf_counter() - began
+                metrics.answered(method, route, exchange.status, seconds)
+                recent.ended(method, route, exchange.status, seconds)
+                _note(metrics, scope, method, route, exchange.status, seconds)
 
     return watched
 
@@ -98,7 +106,6 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def _note(metrics: Metrics, scope: HTTPScope, method: str, route: str, status: int, seconds: float) -> None:
     problem = scope["state"].get(PROBLEM)
-    metrics.answered(method, route, status, seconds)
     if problem in SHED_REASONS:
         metrics.shed(problem)
     # Those who poll, and those who are refused by the thousand, would drown the rest; the figures count them.

@@ -12,9 +12,9 @@ from litestar.params import SkipValidation
 
 from api.access import ASKS_FOR_KEY, METRICS
 from api.errors import KeyInvalidError, KeyRequiredError, ScopeMissingError
-from api.health import Readiness
 from api.metrics import METRICS_TEXT, Facts, Metrics
 from api.problems import described
+from api.readiness import Readiness
 from retrieval.errors import VidsearchError
 from retrieval.manifest import Manifest
 from retrieval.search import Searcher

@@ -220,15 +220,11 @@ class Searcher:
         async with self._leased() as index:
             return index.manifest
 
-    async def last_run(self) -> Run | None:
-        """Say what the log of runs tells of the last one: it may be at work; None where there is no telling.
+    async def recent_runs(self) -> tuple[Run, ...]:
+        """Say what the log of runs tells, the last one first: it may be at work. Empty where none is known.
 
         At most some seconds old, soon answered, and never an error: nobody should fail for the log.
         """
-        return next(iter(await self.recent_runs()), None)
-
-    async def recent_runs(self) -> tuple[Run, ...]:
-        """Say what the log of runs tells, the last one first, in the way of `last_run`."""
         return await self._recent_runs.get() if self._recent_runs else ()
 
     async def check(self) -> None:

@@ -20,6 +20,7 @@ from api.app import create_app
 from api.key_file import write_keys
 from api.keys import make_key
 from api.live_keys import LiveKeys
+from api.pages import PAGE_ROUTES
 from api.problems import respond
 from api.rate_limits import RateLimits
 from api.rates import Rate
@@ -51,6 +52,8 @@ ROUTES = {
     "/readyz": "health",
     "/metrics": "metrics",
     "/health": "health",
+    "/status": "pages",
+    "/status/activity": "metrics",
     "/schema": "pages",
     "/schema/openapi.json": "pages",
     "/schema/assets/{file_path:path}": "pages",
@@ -149,7 +152,7 @@ def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) ->
 
 def code_of(response: httpx.Response) -> str:
     """Read which problem an answer is, in the form that its route gives."""
-    if response.request.url.path.startswith("/app"):
+    if response.request.url.path.startswith(PAGE_ROUTES):
         assert response.headers["content-type"] == "text/html; charset=utf-8"
         return response.text.partition('data-problem="')[2].partition('"')[0]
     assert response.headers["content-type"] == "application/problem+json"

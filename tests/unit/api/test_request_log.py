@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 
 from api import request_log
 from api.metrics import Facts, Metrics
+from api.recent_searches import RecentSearches
 from api.request_log import GONE, watch_requests
 from api.route_templates import RouteTemplates
 from api.tracing import Tracing
@@ -101,7 +102,7 @@ def test_a_method_that_nobody_knows_is_one_of_the_others(
     assert line(caplog)["method"] == "other"
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/startupz", "/readyz", "/health", "/metrics"])
+@pytest.mark.parametrize("path", ["/", "/livez", "/startupz", "/readyz", "/health", "/metrics", "/status"])
 def test_probes_are_told_only_to_who_wants_every_line(
     client: TestClient[Litestar], caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
@@ -148,10 +149,15 @@ class Call:
 
     def __init__(self, app: Any, *, received: Iterable[dict[str, Any]] = ()) -> None:
         self.metrics = Metrics()
+        self.recent = RecentSearches()
         self.sent: list[Any] = []
         self._received = iter(received)
         self._app = watch_requests(
-            app, metrics=self.metrics, tracing=Tracing(None), templates=RouteTemplates(["/v1/search"])
+            app,
+            metrics=self.metrics,
+            recent=self.recent,
+            tracing=Tracing(None),
+            templates=RouteTemplates(["/v1/search"]),
         )
 
     async def __call__(self, kind: str = "http") -> None:
@@ -173,6 +179,8 @@ class Call:
         assert self.scrape.total(TOTAL) == 1
         assert self.scrape.value(TOTAL, status=str(status), **labels) == 1
         assert self.scrape.value("vidsearch_http_requests_in_progress", **labels) == 0
+        whole = self.recent.hour().whole
+        assert (whole.answered, whole.refused) == {200: (1, 0), 500: (0, 1), GONE: (0, 0)}[status]
 
 
 START = {"type": "http.response.start", "status": 200, "headers": []}

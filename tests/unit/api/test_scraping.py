@@ -11,9 +11,9 @@ from litestar.testing import TestClient
 from api.access_settings import AccessSettings
 from api.app import create_app
 from api.draining import Draining
-from api.health import Readiness
 from api.keys import SCOPES, make_key
 from api.metrics import Metrics
+from api.readiness import Readiness
 from api.scraping import Scraper
 from api.settings import ApiSettings
 from retrieval.errors import IndexUnavailableError

@@ -625,5 +625,4 @@ async def test_labels_are_no_search_to_be_told_of(searcher: Searcher, observer: 
 
 
 async def test_a_searcher_without_a_log_knows_of_no_run(searcher: Searcher) -> None:
-    assert await searcher.last_run() is None
     assert await searcher.recent_runs() == ()
