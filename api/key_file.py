@@ -48,8 +48,8 @@ def read_keys(path: Path) -> tuple[StoredKey, ...] | None:
 def write_keys(path: Path, keys: tuple[StoredKey, ...]) -> None:
     """Replace the keys: who reads meanwhile, or after a crash, finds the old ones or the new.
 
-    The file stays its owner's, whoever writes it, for the service has to read it. A new one is the folder's
-    owner's. Raises SettingsError where they cannot be written so.
+    The file stays its owner's, whoever writes it, for the service has to read it. A new one that root
+    writes is the folder's owner's. Raises SettingsError where they cannot be written so.
     """
     content = msgspec.json.format(msgspec.json.encode(_Content(keys))) + b"\n"
     try:
@@ -80,7 +80,8 @@ def _owner(path: Path) -> tuple[int, int]:
     try:
         kept = path.stat()
     except FileNotFoundError:
-        return path.parent.stat().st_uid, -1
+        # Another user who may write into the folder may be the service itself, through its group.
+        return path.parent.stat().st_uid if os.geteuid() == 0 else -1, -1
     return kept.st_uid, kept.st_gid
 
 

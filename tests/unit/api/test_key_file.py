@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.key_file import one_writer, read_keys, write_keys
-from api.keys import StoredKey, make_key
+from api.keys import make_key
 from retrieval.settings import SettingsError
 
 SERVICE = 65_534
@@ -57,13 +57,24 @@ def test_it_stays_readable_for_the_service_whoever_writes_it(tmp_path: Path, *, 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("kept", [KEYS, None])
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root can give files away.")
+def test_who_is_not_root_keeps_new_keys_in_anothers_folder_as_his_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    os.chown(folder, SERVICE, SERVICE)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with one_writer(folder / "keys.json"):
+        write_keys(folder / "keys.json", KEYS)
+    assert {each.stat().st_uid for each in folder.iterdir()} == {0}
+
+
 def test_who_may_not_keep_its_owner_changes_nothing_and_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: tuple[StoredKey, ...] | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "keys.json"
-    if kept is not None:
-        write_keys(path, kept)
+    write_keys(path, KEYS)
 
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -73,7 +84,7 @@ def test_who_may_not_keep_its_owner_changes_nothing_and_is_told(
         write_keys(path, ())
     with pytest.raises(SettingsError, match="Run this as that user"), one_writer(path):
         pass
-    assert read_keys(path) == kept
+    assert read_keys(path) == KEYS
     assert {each.name for each in tmp_path.iterdir()} <= {"keys.json", ".keys.json.lock"}
 
 
