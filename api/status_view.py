@@ -29,6 +29,7 @@ _HEADLINES: dict[HealthStatus, str] = {
     "warn": "Works, with warnings",
     "fail": "Searches fail",
 }
+_STOPPING = "The service is stopping"
 _OUTCOMES = {
     "published": "The last run was published",
     "unchanged": "The last run found nothing to do",
@@ -77,7 +78,7 @@ def view_status(health: Health, runs: Sequence[Run], activity: Activity, now: da
     told = [view_run(run, now) for run in runs]
     return StatusView(
         status=health.status,
-        headline=_HEADLINES[health.status],
+        headline=_STOPPING if "service:stopping" in health.checks else _HEADLINES[health.status],
         summary=_summary(health, checks),
         checks=checks,
         facts=_facts(health, now),
@@ -94,6 +95,7 @@ def _checks(health: Health, now: datetime) -> tuple[CheckView, ...]:
         "index:age": lambda entry: _age(entry, now),
         "index:transcriptCoverage": _coverage,
         "ingest:lastRun": lambda entry: _ingest(entry, now),
+        "service:stopping": lambda entry: CheckView("Service", entry.status, str(entry.output)),
     }
     return tuple(view(entry) for check, view in views.items() for entry in health.checks.get(check, ()))
 

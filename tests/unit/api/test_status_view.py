@@ -52,6 +52,13 @@ def test_everything_works() -> None:
     ]
 
 
+def test_a_service_that_stops_says_that_and_not_that_searches_fail() -> None:
+    view = viewed(is_stopping=True)
+    assert (view.status, view.headline) == ("fail", "The service is stopping")
+    assert view.summary == view.checks[-1].said
+    assert view.summary == "The service was told to stop. Searches are answered until it does."
+
+
 def test_warnings_are_what_the_summary_tells() -> None:
     view = viewed(runs=[FAILED], expected=Expectations(most_days=2, least_coverage=0.9))
     assert (view.status, view.headline) == ("warn", "Works, with warnings")
