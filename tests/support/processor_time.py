@@ -13,7 +13,6 @@ def bounded(seconds: float) -> Iterator[None]:
     Neither other threads nor a collector that goes through everything the suite holds count: both made a fast
     parser look slow.
     """
-    gc.collect()
     gc.freeze()
     since = thread_time()
     try:
