@@ -70,6 +70,7 @@ function swap(page, syncsQuery) {
   const fetched = page.getElementById("search");
   // An error's form is empty: it knows nothing of what was asked.
   if (fetched && !results.querySelector("[data-problem]")) syncForm(form, fetched, syncsQuery);
+  else if (syncsQuery) fillFromAddress(form);
   prepare();
   told.textContent = results.querySelector("[data-told]")?.dataset.told ?? "";
 }

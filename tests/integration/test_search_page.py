@@ -185,6 +185,20 @@ def test_back_and_forward_bring_back_query_filters_and_results(page: Watched) ->
     headline(page.page, "\u201ctelescope\u201d")
 
 
+def test_back_to_what_does_not_answer_has_the_query_that_is_tried_again(page: Watched) -> None:
+    page.may_fail = True
+    page.open("/app/search?query=telescope")
+    page.page.select_option("select[name=mode]", "lexical")
+    page.until("location.search.includes('lexical')")
+    page.page.fill("#query", "shellac")
+    headline(page.page, "shellac")
+    page.page.route("**/app/search?query=telescope", lambda route: route.abort("connectionrefused"))
+    page.page.go_back()
+    headline(page.page, "No answer")
+    assert page.page.input_value("#query") == "telescope"
+    assert page.page.input_value("select[name=mode]") == "hybrid"
+
+
 # What is found, and playing it.
 
 
