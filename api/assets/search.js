@@ -64,6 +64,7 @@ async function show(address, { retries = RETRIES, syncsQuery = false, scroll = n
 
 /** Put a fetched page's results and the state of its filters in place of those here. */
 function swap(page, syncsQuery) {
+  const hadFocus = results.contains(document.activeElement);
   closePlayer();
   results.replaceChildren(...page.getElementById("results").childNodes);
   document.title = page.title;
@@ -72,7 +73,15 @@ function swap(page, syncsQuery) {
   if (fetched && !results.querySelector("[data-problem]")) syncForm(form, fetched, syncsQuery);
   else if (syncsQuery) fillFromAddress(form);
   prepare();
+  if (hadFocus) focusHeadline();
   told.textContent = results.querySelector("[data-told]")?.dataset.told ?? "";
+}
+
+/** Where the focus goes when what had it is gone: from there the keys lead on. */
+function focusHeadline() {
+  const headline = results.querySelector("h1");
+  headline?.setAttribute("tabindex", "-1");
+  headline?.focus({ preventScroll: true });
 }
 
 /** What only works with a script, in results that are new. */
@@ -111,8 +120,7 @@ async function go(address) {
   record(address);
   settle();
   await show(address, { syncsQuery: true, scroll: 0 });
-  results.querySelector("h1")?.setAttribute("tabindex", "-1");
-  results.querySelector("h1")?.focus({ preventScroll: true });
+  focusHeadline();
 }
 
 /** Put a part of a video's own page into its result here. */

@@ -473,6 +473,19 @@ def test_with_the_keyboard_alone(page: Watched) -> None:
     assert not page.page.evaluate("document.querySelector('#help').open")
 
 
+def test_the_focus_is_not_lost_with_what_an_answer_replaces(page: Watched) -> None:
+    page.open("/app/search?query=telescope")
+    held = hold(page, "shellac")
+    page.page.fill("#query", "shellac")
+    page.until("document.querySelector('#results').ariaBusy === 'true'")
+    page.page.keyboard.press("ArrowDown")
+    held[0].continue_()
+    headline(page.page, "shellac")
+    assert focused(page.page) == "count"
+    page.page.keyboard.press("ArrowDown")
+    assert page.page.evaluate("document.activeElement.closest('h2').id") == "video-1"
+
+
 def test_without_javascript_it_is_a_form_and_links(look_at: Look, sample: Api) -> None:
     page = look_at(sample.address, java_script_enabled=False)
     page.may_ask = FILES
