@@ -127,6 +127,8 @@ async function go(address) {
 async function unfold(link) {
   const result = link.closest(".result");
   const page = await fetchPage(link.href).catch(() => null);
+  // It was clicked twice, or another search has taken its place.
+  if (!link.isConnected) return;
   const isNear = link.classList.contains("near");
   const part = page?.querySelector(isNear ? "#similar" : ".moments");
   if (!part) {
@@ -149,7 +151,9 @@ async function unfold(link) {
     told.textContent = moments === 1 ? "1 moment" : `${moments} moments`;
   }
   link.remove();
-  part.querySelector("a")?.focus({ preventScroll: true });
+  // Moments that open nowhere have no links.
+  part.tabIndex = -1;
+  (part.querySelector("a") ?? part).focus({ preventScroll: true });
 }
 
 function onClick(event) {

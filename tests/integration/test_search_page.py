@@ -255,6 +255,28 @@ def test_more_moments_and_similar_videos_unfold_in_place(page: Watched) -> None:
     assert address(page.page) == SEARCH
 
 
+def test_a_second_click_unfolds_nothing_twice(page: Watched) -> None:
+    page.open(SEARCH)
+    first = page.page.locator(".result").first
+    first.locator(".near").dblclick()
+    first.locator(".similar").wait_for()
+    page.page.wait_for_timeout(200)
+    assert first.locator(".similar").count() == 1
+
+
+def test_unfolding_does_not_follow_to_another_search(page: Watched) -> None:
+    page.may_fail = True
+    page.open(SEARCH)
+    held: list[Any] = []
+    page.page.route("**/app/videos/**", held.append)
+    page.page.locator(".more").first.click()
+    page.page.fill("#query", "shellac")
+    headline(page.page, "shellac")
+    held[0].abort("connectionrefused")
+    page.page.wait_for_timeout(200)
+    assert address(page.page) == "/app/search?query=shellac"
+
+
 def test_more_results_are_another_page(page: Watched) -> None:
     page.open(SEARCH)
     titles = page.page.locator(".result h2")
