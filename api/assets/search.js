@@ -8,6 +8,7 @@ import { listenToKeys } from "./keyboard.js";
 const DEBOUNCE_MS = 80;
 const SETTLED_MS = 1000;
 const RETRIES = 3;
+const TOLD_MS = 700; // Who listens is told of what they wait for, not of each letter's results.
 
 const form = document.getElementById("search");
 const field = form.elements.namedItem("query");
@@ -17,6 +18,7 @@ const told = document.getElementById("told");
 let typing; // The timer between a keystroke and its search.
 let settling; // The timer after which a search is an entry of the history.
 let retrying; // The timer of a search that is tried again.
+let telling; // The timer before what was found is told to those who listen.
 let asking; // The search under way, so that it can be given up.
 let isSettled = true; // Whether the current entry of the history is one to come back to.
 let shown = location.pathname + location.search;
@@ -42,6 +44,7 @@ function settle() {
 /** Show what is at an address. A later call gives an earlier one up, so that answers cannot overtake. */
 async function show(address, { retries = RETRIES, syncsQuery = false, scroll = null } = {}) {
   clearTimeout(retrying);
+  clearTimeout(telling);
   asking?.abort();
   const own = (asking = new AbortController());
   results.setAttribute("aria-busy", "true");
@@ -74,7 +77,12 @@ function swap(page, syncsQuery) {
   else if (syncsQuery) fillFromAddress(form);
   prepare();
   if (hadFocus) focusHeadline();
-  told.textContent = results.querySelector("[data-told]")?.dataset.told ?? "";
+  tell(results.querySelector("[data-told]")?.dataset.told ?? "");
+}
+
+function tell(text) {
+  clearTimeout(telling);
+  telling = setTimeout(() => (told.textContent = text), TOLD_MS);
 }
 
 /** Where the focus goes when what had it is gone: from there the keys lead on. */
@@ -148,7 +156,7 @@ async function unfold(link) {
     result.querySelector(".moments").replaceWith(part);
     result.querySelector(".bar")?.replaceWith(page.querySelector(".bar") ?? "");
     const moments = part.children.length;
-    told.textContent = moments === 1 ? "1 moment" : `${moments} moments`;
+    tell(moments === 1 ? "1 moment" : `${moments} moments`);
   }
   link.remove();
   // Moments that open nowhere have no links.

@@ -29,6 +29,10 @@ QUERY = "why is my telescope view mushy"
 SEARCH = "/app/search?query=why%20is%20my%20telescope%20view%20mushy"
 FILES = {"videos.example.org"}
 SETTLED_MS = 1_300
+NOTE_ANNOUNCEMENTS = """() => {
+    const told = document.querySelector("#told");
+    new MutationObserver(() => announced.push(told.textContent)).observe(told, { childList: true });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +90,16 @@ def test_what_is_typed_is_searched_for_while_it_is_typed(page: Watched) -> None:
     page.open("/app")
     page.shoot("start")
     page.check_for_everyone()
-    page.page.locator("#query").press_sequentially("collimating a newtonian", delay=15)
+    announced = page.page.evaluate_handle("() => window.announced = []")
+    page.page.evaluate(NOTE_ANNOUNCEMENTS)
+    page.page.locator("#query").press_sequentially("collimating a newtonian", delay=100)
     headline(page.page, "collimating a newtonian")
     first = page.page.locator(".result").first
     assert "Collimate My Newtonian" in first.locator("h2").inner_text()
     assert {text.lower() for text in first.locator("mark").all_inner_texts()} >= {"newtonian", "collimation"}
     assert page.page.locator(".results > li").count() == 10
-    assert page.page.locator("#told").inner_text() == "The 10 best videos for collimating a newtonian"
+    page.until("document.querySelector('#told').textContent")
+    assert announced.json_value() == ["The 10 best videos for collimating a newtonian"]
     assert page.page.title() == "collimating a newtonian \u2013 vidsearch"
     assert address(page.page) == "/app/search?query=collimating%20a%20newtonian"
     assert page.page.evaluate("document.activeElement.id") == "query"
@@ -246,7 +253,7 @@ def test_more_moments_and_similar_videos_unfold_in_place(page: Watched) -> None:
     first = page.page.locator(".result").first
     first.locator(".more").click()
     page.until("document.querySelector('.result').querySelectorAll('.moment').length > 3")
-    assert page.page.locator("#told").inner_text().endswith(" moments")
+    page.until("document.querySelector('#told').textContent.endsWith(' moments')")
     first.locator(".near").click()
     first.locator(".similar").wait_for()
     assert first.locator(".similar li").count() == 6
@@ -268,7 +275,7 @@ def test_unfolding_does_not_follow_to_another_search(page: Watched) -> None:
     page.may_fail = True
     page.open(SEARCH)
     held: list[Any] = []
-    page.page.route("**/app/videos/**", held.append)
+    page.page.route("**/app/videos/**", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it.
     page.page.locator(".more").first.click()
     page.page.fill("#query", "shellac")
     headline(page.page, "shellac")
