@@ -104,7 +104,10 @@ function tryAgainLater(address, retries) {
   const seconds = Number(problem.dataset.retryAfter) || 1;
   problem.querySelector(".again").textContent =
     retries > 0 ? "It is tried again by itself." : "Try again in a while.";
-  if (retries > 0) retrying = setTimeout(() => show(address, { retries: retries - 1 }), seconds * 1000);
+  if (retries === 0) return;
+  // Later each time, and not when everybody comes back who was refused with this one.
+  const wait = seconds * 2 ** (RETRIES - retries) * (1 + Math.random() / 2);
+  retrying = setTimeout(() => show(address, { retries: retries - 1 }), wait * 1000);
 }
 
 /** The page that says that the service does not answer: the only one that is not fetched. */

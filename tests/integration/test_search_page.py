@@ -364,14 +364,22 @@ def test_overloaded_is_tried_again_by_itself(page: Watched) -> None:
             route.fulfill(status=503, content_type="text/html; charset=utf-8", body=body, headers=headers)
 
     page.page.route("**/app/search?*", refuse)
+    # The waits are noted, and all but the first are short.
+    page.page.add_init_script(
+        "const wait = setTimeout; waits = [];"
+        "setTimeout = (then, ms) => wait(then, ms > 1000 && waits.push(ms) > 1 ? ms / 10 : ms)"
+    )
     page.open("/app")
     page.page.fill("#query", "telescope")
     headline(page.page, "Too busy just now")
     assert "tried again by itself" in page.page.locator("#results").inner_text()
     page.shoot("overloaded")
     page.check_for_everyone()
+    # Later each time, and by chance up to half as long again: who was refused together does not come back so.
     headline(page.page, "telescope")
     assert left[0] < 0
+    for wait, least in zip(page.page.evaluate("waits"), (1000, 2000), strict=True):
+        assert least < wait < 1.5 * least
 
 
 def test_a_service_that_is_gone(page: Watched) -> None:
