@@ -393,6 +393,17 @@ def test_a_service_that_is_gone(page: Watched) -> None:
     headline(page.page, "telescope")
 
 
+def test_a_service_that_keeps_one_waiting_is_given_up(page: Watched) -> None:
+    page.may_fail = True
+    page.page.add_init_script(
+        "const timeout = AbortSignal.timeout; AbortSignal.timeout = ms => timeout.call(AbortSignal, ms / 100)"
+    )
+    page.open("/app")
+    page.page.route("**/app/search?*", lambda route: None)  # noqa: ARG005 - It never answers.
+    page.page.fill("#query", "telescope")
+    headline(page.page, "No answer")
+
+
 def test_no_index_yet_says_what_to_run(look_at: Look, empty: Ingest) -> None:
     with running_api(empty.index_dir, empty.model_dir) as api:
         page = look_at(api.address)
