@@ -60,7 +60,7 @@ class Embedding:
         self._site.policy = f"{STRICT}; {POLICY.replace(PLACEHOLDER, self._api.address)}; {allowing}"
         watched = self._look_at(self._site.address.replace("127.0.0.1", host), **options)
         # Nothing in between, which would answer for the API what browsers ask beforehand.
-        watched.page.unroute_all()
+        watched.page.context.unroute_all()
         watched.page.on("request", lambda request: watched.asked.append(request.url))
         watched.may_ask = {"127.0.0.1", host}
         watched.page.on("dialog", lambda dialog: watched.complaints.append(f"a dialog: {dialog.message}"))
