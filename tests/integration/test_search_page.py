@@ -595,6 +595,11 @@ def test_a_title_is_read_in_its_own_direction(look_at: Look, hostile: Api) -> No
     title = page.page.locator("h2", has_text=HEBREW_TITLE[:5])
     assert title.evaluate("title => getComputedStyle(title).direction") == "rtl"
     assert title.get_attribute("lang") == "he"
+    moment = page.page.locator(".result", has=title).locator(".moment")
+    time, quoted = moment.locator(".time").bounding_box(), moment.locator("q").bounding_box()
+    assert quoted["x"] + quoted["width"] < time["x"]
+    latin = page.page.locator(".moment", has_text="on the lawn").first.locator("q")
+    assert latin.evaluate("q => getComputedStyle(q).direction") == "ltr"
     page.shoot("rtl")
     page.check_for_everyone()
 
