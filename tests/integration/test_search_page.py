@@ -581,6 +581,11 @@ def test_results_as_others_see_them(look_at: Look, sample: Api, name: str, optio
     page.shoot(name)
     page.check_for_everyone()
     page.open("/app")
+    if name == "forced-colors":
+        # Shadows and colours, which show the focus elsewhere, are the browser's own there.
+        page.page.focus("#query")
+        outline = "field => getComputedStyle(field).outlineStyle"
+        assert page.page.locator(".field").evaluate(outline) == "solid"
     page.shoot(f"{name}-start")
     page.check_for_everyone()
 
