@@ -19,6 +19,7 @@ _TITLES = {
     "query-too-long": "That is a long question",
     "overloaded": "Too busy just now",
 }
+_DETAILS = {"not-found": "There is no such page."}
 _FIELDS = {
     "query": "The question",
     "mode": "\u201cMatch by\u201d",
@@ -39,7 +40,7 @@ def render_problem(problem: Problem, scope: Scope, retry_after: str | None) -> b
         .render(
             problem=problem,
             title=_TITLES.get(problem.code, problem.title),
-            detail=_NAME.sub(lambda found: _FIELDS[found[1]], problem.detail),
+            detail=_DETAILS.get(problem.code) or _NAME.sub(lambda found: _FIELDS[found[1]], problem.detail),
             retry_after=retry_after,
             request_id=state.get(REQUEST_ID),
             is_search=not path_of(scope).startswith("/status"),

@@ -13,7 +13,7 @@ import msgspec
 
 from api.languages import language_code
 from api.plain_words import clock, counted, day
-from api.search_form import PAGE_VIDEOS, SearchForm
+from api.search_form import LAST_OFFSET, PAGE_VIDEOS, SearchForm
 from retrieval.index import Moment
 from retrieval.links import Player, moment_url, player_at, watch_url, web_address
 from retrieval.matching import ELLIPSIS, Piece, quote, split_matches, without
@@ -104,7 +104,7 @@ def view_page(result: SearchResult, form: SearchForm, *, thumbnails: bool = True
         videos=tuple(view_video(video, form, thumbnails=thumbnails) for video in shown),
         told=_told(len(shown), form.offset, has_later=has_later),
         earlier=form.address(offset=max(0, form.offset - PAGE_VIDEOS)) if form.offset else None,
-        later=form.address(offset=form.offset + PAGE_VIDEOS) if has_later else None,
+        later=form.address(offset=min(form.offset + PAGE_VIDEOS, LAST_OFFSET)) if has_later else None,
         is_degraded=result.is_degraded,
     )
 

@@ -202,8 +202,8 @@
     if (video.channel) item.append(element("div", { ...TEXT, className: "channel" }, video.channel));
     const moments = video.moments.map(({ start, text, url }) => {
       const time = start === null ? "" : element("span", { className: "time" }, clock(start));
-      const quote = element("span", { ...TEXT, className: "quote" }, ...quoted(text, isWanted));
-      return element("li", {}, linked(url, { className: "moment" }, time, " ", quote));
+      const quote = element("span", { className: "quote" }, ...quoted(text, isWanted));
+      return element("li", {}, linked(url, { ...TEXT, className: "moment" }, time, " ", quote));
     });
     if (moments.length) item.append(element("ul", { role: "list" }, ...moments));
     return item;

@@ -1,11 +1,11 @@
 // The search form and its address: one says what the other does.
+const USUAL = { mode: "hybrid" };
 
 /** The address that says what the form holds; what is usual is left out. */
 export function addressOf(form) {
-  const usual = { mode: "hybrid" };
   const asked = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    if (value.trim() !== "" && value !== usual[name]) asked.append(name, value);
+    if (value.trim() !== "" && value !== USUAL[name]) asked.append(name, value);
   }
   const query = asked.toString().replaceAll("+", "%20");
   return query ? `/app/search?${query}` : "/app/search";
@@ -13,9 +13,10 @@ export function addressOf(form) {
 
 /** Fill the form by the address, where the page does not say what was asked. */
 export function fillFromAddress(form) {
-  for (const [name, value] of new URLSearchParams(location.search)) {
-    const control = form.elements.namedItem(name);
-    if (!control) continue;
+  const asked = new URLSearchParams(location.search);
+  for (const control of form.elements) {
+    if (!control.name) continue;
+    const value = asked.get(control.name) ?? USUAL[control.name] ?? "";
     if (control.options && ![...control.options].some((option) => option.value === value)) {
       control.add(new Option(value, value));
     }

@@ -1,5 +1,5 @@
 // The keys: "/" to the field, up and down through what was found, Escape out of it again, "?" for help.
-const STOPS = "h1 a, h2 a, a.moment, .similar a";
+const STOPS = "h1[tabindex], h1 a, h2 a, a.moment, .similar a";
 
 export function listenToKeys({ field, results, closePlayer, help }) {
   const button = document.getElementById("keys");

@@ -8,6 +8,7 @@ import { listenToKeys } from "./keyboard.js";
 const DEBOUNCE_MS = 80;
 const SETTLED_MS = 1000;
 const RETRIES = 3;
+const TOLD_MS = 700; // Who listens is told of what they wait for, not of each letter's results.
 
 const form = document.getElementById("search");
 const field = form.elements.namedItem("query");
@@ -17,6 +18,7 @@ const told = document.getElementById("told");
 let typing; // The timer between a keystroke and its search.
 let settling; // The timer after which a search is an entry of the history.
 let retrying; // The timer of a search that is tried again.
+let telling; // The timer before what was found is told to those who listen.
 let asking; // The search under way, so that it can be given up.
 let isSettled = true; // Whether the current entry of the history is one to come back to.
 let shown = location.pathname + location.search;
@@ -42,6 +44,7 @@ function settle() {
 /** Show what is at an address. A later call gives an earlier one up, so that answers cannot overtake. */
 async function show(address, { retries = RETRIES, syncsQuery = false, scroll = null } = {}) {
   clearTimeout(retrying);
+  clearTimeout(telling);
   asking?.abort();
   const own = (asking = new AbortController());
   results.setAttribute("aria-busy", "true");
@@ -64,14 +67,29 @@ async function show(address, { retries = RETRIES, syncsQuery = false, scroll = n
 
 /** Put a fetched page's results and the state of its filters in place of those here. */
 function swap(page, syncsQuery) {
+  const hadFocus = results.contains(document.activeElement);
   closePlayer();
   results.replaceChildren(...page.getElementById("results").childNodes);
   document.title = page.title;
   const fetched = page.getElementById("search");
   // An error's form is empty: it knows nothing of what was asked.
   if (fetched && !results.querySelector("[data-problem]")) syncForm(form, fetched, syncsQuery);
+  else if (syncsQuery) fillFromAddress(form);
   prepare();
-  told.textContent = results.querySelector("[data-told]")?.dataset.told ?? "";
+  if (hadFocus) focusHeadline();
+  tell(results.querySelector("[data-told]")?.dataset.told ?? "");
+}
+
+function tell(text) {
+  clearTimeout(telling);
+  telling = setTimeout(() => (told.textContent = text), TOLD_MS);
+}
+
+/** Where the focus goes when what had it is gone: from there the keys lead on. */
+function focusHeadline() {
+  const headline = results.querySelector("h1");
+  headline?.setAttribute("tabindex", "-1");
+  headline?.focus({ preventScroll: true });
 }
 
 /** What only works with a script, in results that are new. */
@@ -86,7 +104,10 @@ function tryAgainLater(address, retries) {
   const seconds = Number(problem.dataset.retryAfter) || 1;
   problem.querySelector(".again").textContent =
     retries > 0 ? "It is tried again by itself." : "Try again in a while.";
-  if (retries > 0) retrying = setTimeout(() => show(address, { retries: retries - 1 }), seconds * 1000);
+  if (retries === 0) return;
+  // Later each time, and not when everybody comes back who was refused with this one.
+  const wait = seconds * 2 ** (RETRIES - retries) * (1 + Math.random() / 2);
+  retrying = setTimeout(() => show(address, { retries: retries - 1 }), wait * 1000);
 }
 
 /** The page that says that the service does not answer: the only one that is not fetched. */
@@ -110,14 +131,15 @@ async function go(address) {
   record(address);
   settle();
   await show(address, { syncsQuery: true, scroll: 0 });
-  results.querySelector("h1")?.setAttribute("tabindex", "-1");
-  results.querySelector("h1")?.focus({ preventScroll: true });
+  focusHeadline();
 }
 
 /** Put a part of a video's own page into its result here. */
 async function unfold(link) {
   const result = link.closest(".result");
   const page = await fetchPage(link.href).catch(() => null);
+  // It was clicked twice, or another search has taken its place.
+  if (!link.isConnected) return;
   const isNear = link.classList.contains("near");
   const part = page?.querySelector(isNear ? "#similar" : ".moments");
   if (!part) {
@@ -137,10 +159,12 @@ async function unfold(link) {
     result.querySelector(".moments").replaceWith(part);
     result.querySelector(".bar")?.replaceWith(page.querySelector(".bar") ?? "");
     const moments = part.children.length;
-    told.textContent = moments === 1 ? "1 moment" : `${moments} moments`;
+    tell(moments === 1 ? "1 moment" : `${moments} moments`);
   }
   link.remove();
-  part.querySelector("a")?.focus({ preventScroll: true });
+  // Moments that open nowhere have no links.
+  part.tabIndex = -1;
+  (part.querySelector("a") ?? part).focus({ preventScroll: true });
 }
 
 function onClick(event) {

@@ -311,7 +311,8 @@ def test_hostile_texts_are_texts_and_only_addresses_of_the_web_are_links(
         assert tags.locator(".time").inner_text() == "1:02:03"
         assert "</span><svg onload=alert(4)>" in tags.locator(".quote").inner_text()
         hebrew = shown.locator(".panel > ul > li").filter(has_text="\u05de\u05e6\u05e4\u05d4")
-        assert hebrew.locator(".title").evaluate("part => getComputedStyle(part).direction") == "rtl"
+        for part in (".title", ".moment"):
+            assert hebrew.locator(part).evaluate("part => getComputedStyle(part).direction") == "rtl"
         links = {link.get_attribute("href") for link in shown.get_by_role("link").all()}
         assert links == {"https://videos.example.org/a%22%3E%3Cb?x=1&y=2"}
         assert shown.locator("img, svg, script, style").count() == 0

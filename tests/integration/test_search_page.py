@@ -29,6 +29,10 @@ QUERY = "why is my telescope view mushy"
 SEARCH = "/app/search?query=why%20is%20my%20telescope%20view%20mushy"
 FILES = {"videos.example.org"}
 SETTLED_MS = 1_300
+NOTE_ANNOUNCEMENTS = """() => {
+    const told = document.querySelector("#told");
+    new MutationObserver(() => announced.push(told.textContent)).observe(told, { childList: true });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +90,16 @@ def test_what_is_typed_is_searched_for_while_it_is_typed(page: Watched) -> None:
     page.open("/app")
     page.shoot("start")
     page.check_for_everyone()
-    page.page.locator("#query").press_sequentially("collimating a newtonian", delay=15)
+    announced = page.page.evaluate_handle("() => window.announced = []")
+    page.page.evaluate(NOTE_ANNOUNCEMENTS)
+    page.page.locator("#query").press_sequentially("collimating a newtonian", delay=100)
     headline(page.page, "collimating a newtonian")
     first = page.page.locator(".result").first
     assert "Collimate My Newtonian" in first.locator("h2").inner_text()
     assert {text.lower() for text in first.locator("mark").all_inner_texts()} >= {"newtonian", "collimation"}
     assert page.page.locator(".results > li").count() == 10
-    assert page.page.locator("#told").inner_text() == "The 10 best videos for collimating a newtonian"
+    page.until("document.querySelector('#told').textContent")
+    assert announced.json_value() == ["The 10 best videos for collimating a newtonian"]
     assert page.page.title() == "collimating a newtonian \u2013 vidsearch"
     assert address(page.page) == "/app/search?query=collimating%20a%20newtonian"
     assert page.page.evaluate("document.activeElement.id") == "query"
@@ -185,6 +192,20 @@ def test_back_and_forward_bring_back_query_filters_and_results(page: Watched) ->
     headline(page.page, "\u201ctelescope\u201d")
 
 
+def test_back_to_what_does_not_answer_has_the_query_that_is_tried_again(page: Watched) -> None:
+    page.may_fail = True
+    page.open("/app/search?query=telescope")
+    page.page.select_option("select[name=mode]", "lexical")
+    page.until("location.search.includes('lexical')")
+    page.page.fill("#query", "shellac")
+    headline(page.page, "shellac")
+    page.page.route("**/app/search?query=telescope", lambda route: route.abort("connectionrefused"))
+    page.page.go_back()
+    headline(page.page, "No answer")
+    assert page.page.input_value("#query") == "telescope"
+    assert page.page.input_value("select[name=mode]") == "hybrid"
+
+
 # What is found, and playing it.
 
 
@@ -232,13 +253,35 @@ def test_more_moments_and_similar_videos_unfold_in_place(page: Watched) -> None:
     first = page.page.locator(".result").first
     first.locator(".more").click()
     page.until("document.querySelector('.result').querySelectorAll('.moment').length > 3")
-    assert page.page.locator("#told").inner_text().endswith(" moments")
+    page.until("document.querySelector('#told').textContent.endsWith(' moments')")
     first.locator(".near").click()
     first.locator(".similar").wait_for()
     assert first.locator(".similar li").count() == 6
     page.check_for_everyone()
     page.shoot("unfolded", whole=False)
     assert address(page.page) == SEARCH
+
+
+def test_a_second_click_unfolds_nothing_twice(page: Watched) -> None:
+    page.open(SEARCH)
+    first = page.page.locator(".result").first
+    first.locator(".near").dblclick()
+    first.locator(".similar").wait_for()
+    page.page.wait_for_timeout(200)
+    assert first.locator(".similar").count() == 1
+
+
+def test_unfolding_does_not_follow_to_another_search(page: Watched) -> None:
+    page.may_fail = True
+    page.open(SEARCH)
+    held: list[Any] = []
+    page.page.route("**/app/videos/**", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it.
+    page.page.locator(".more").first.click()
+    page.page.fill("#query", "shellac")
+    headline(page.page, "shellac")
+    held[0].abort("connectionrefused")
+    page.page.wait_for_timeout(200)
+    assert address(page.page) == "/app/search?query=shellac"
 
 
 def test_more_results_are_another_page(page: Watched) -> None:
@@ -321,14 +364,22 @@ def test_overloaded_is_tried_again_by_itself(page: Watched) -> None:
             route.fulfill(status=503, content_type="text/html; charset=utf-8", body=body, headers=headers)
 
     page.page.route("**/app/search?*", refuse)
+    # The waits are noted, and all but the first are short.
+    page.page.add_init_script(
+        "const wait = setTimeout; waits = [];"
+        "setTimeout = (then, ms) => wait(then, ms > 1000 && waits.push(ms) > 1 ? ms / 10 : ms)"
+    )
     page.open("/app")
     page.page.fill("#query", "telescope")
     headline(page.page, "Too busy just now")
     assert "tried again by itself" in page.page.locator("#results").inner_text()
     page.shoot("overloaded")
     page.check_for_everyone()
+    # Later each time, and by chance up to half as long again: who was refused together does not come back so.
     headline(page.page, "telescope")
     assert left[0] < 0
+    for wait, least in zip(page.page.evaluate("waits"), (1000, 2000), strict=True):
+        assert least < wait < 1.5 * least
 
 
 def test_a_service_that_is_gone(page: Watched) -> None:
@@ -340,6 +391,17 @@ def test_a_service_that_is_gone(page: Watched) -> None:
     page.page.unroute("**/app/search?*")
     page.page.locator(".retry").click()
     headline(page.page, "telescope")
+
+
+def test_a_service_that_keeps_one_waiting_is_given_up(page: Watched) -> None:
+    page.may_fail = True
+    page.page.add_init_script(
+        "const timeout = AbortSignal.timeout; AbortSignal.timeout = ms => timeout.call(AbortSignal, ms / 100)"
+    )
+    page.open("/app")
+    page.page.route("**/app/search?*", lambda route: None)  # noqa: ARG005 - It never answers.
+    page.page.fill("#query", "telescope")
+    headline(page.page, "No answer")
 
 
 def test_no_index_yet_says_what_to_run(look_at: Look, empty: Ingest) -> None:
@@ -459,6 +521,19 @@ def test_with_the_keyboard_alone(page: Watched) -> None:
     assert not page.page.evaluate("document.querySelector('#help').open")
 
 
+def test_the_focus_is_not_lost_with_what_an_answer_replaces(page: Watched) -> None:
+    page.open("/app/search?query=telescope")
+    held = hold(page, "shellac")
+    page.page.fill("#query", "shellac")
+    page.until("document.querySelector('#results').ariaBusy === 'true'")
+    page.page.keyboard.press("ArrowDown")
+    held[0].continue_()
+    headline(page.page, "shellac")
+    assert focused(page.page) == "count"
+    page.page.keyboard.press("ArrowDown")
+    assert page.page.evaluate("document.activeElement.closest('h2').id") == "video-1"
+
+
 def test_without_javascript_it_is_a_form_and_links(look_at: Look, sample: Api) -> None:
     page = look_at(sample.address, java_script_enabled=False)
     page.may_ask = FILES
@@ -506,6 +581,11 @@ def test_results_as_others_see_them(look_at: Look, sample: Api, name: str, optio
     page.shoot(name)
     page.check_for_everyone()
     page.open("/app")
+    if name == "forced-colors":
+        # Shadows and colours, which show the focus elsewhere, are the browser's own there.
+        page.page.focus("#query")
+        outline = "field => getComputedStyle(field).outlineStyle"
+        assert page.page.locator(".field").evaluate(outline) == "solid"
     page.shoot(f"{name}-start")
     page.check_for_everyone()
 
@@ -520,6 +600,11 @@ def test_a_title_is_read_in_its_own_direction(look_at: Look, hostile: Api) -> No
     title = page.page.locator("h2", has_text=HEBREW_TITLE[:5])
     assert title.evaluate("title => getComputedStyle(title).direction") == "rtl"
     assert title.get_attribute("lang") == "he"
+    moment = page.page.locator(".result", has=title).locator(".moment")
+    time, quoted = moment.locator(".time").bounding_box(), moment.locator("q").bounding_box()
+    assert quoted["x"] + quoted["width"] < time["x"]
+    latin = page.page.locator(".moment", has_text="on the lawn").first.locator("q")
+    assert latin.evaluate("q => getComputedStyle(q).direction") == "ltr"
     page.shoot("rtl")
     page.check_for_everyone()
 

@@ -77,6 +77,7 @@ def test_an_error_where_a_page_was_asked_for_is_one(client: TestClient[Litestar]
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert answer.headers["cache-control"] == "private, no-cache"
     assert "Not found" in answer.text
+    assert "There is no such page." in answer.text
     assert "of-mine" in answer.text
     assert "zebra" not in answer.text
 

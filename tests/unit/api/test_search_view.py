@@ -137,6 +137,7 @@ def found(count: int) -> SearchResult:
         (11, 10, "Videos 11 to 20", "/app/search?query=x", "/app/search?query=x&offset=20"),
         (3, 20, "Videos 21 to 23", "/app/search?query=x&offset=10", None),
         (0, 5, "Nothing more", "/app/search?query=x", None),
+        (11, 185, "Videos 186 to 195", "/app/search?query=x&offset=175", "/app/search?query=x&offset=190"),
     ],
 )
 def test_a_page_of_results(
