@@ -28,6 +28,7 @@ NAMES = (
     "outages",
     "overload",
     "switches",
+    "page",
     "ingest",
 )
 

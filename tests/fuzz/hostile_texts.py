@@ -38,6 +38,12 @@ ROUTES = (
     "/v1/videos/{}/similar",
     "/v1/videos/{}/search?query={}",
     "/v1/videos/video1/search?query={}",
+    "/app/search?query={}",
+    "/app/search?query=tomatoes&channel={}&language={}&mode=lexical",
+    "/app/search?query=tomatoes&published_before={}",
+    "/app/videos/{}?query={}",
+    "/app/videos/video1?query={}",
+    "/app/{}",
     "/schema/{}",
     "/{}",
 )
@@ -185,10 +191,15 @@ def _ask(client: Client, target: str, text: str | None, body: object = None) -> 
     assert status < _SERVER_ERRORS, (
         f"{status} to {target[:500]!r}, {sent and sent[:2000]!r}: {answer[:500]!r}"
     )
-    # A browser takes it for what it is, and for nothing that it could show as a page.
-    assert headers["content-type"] in {"application/json", "application/problem+json"}
     assert headers["x-content-type-options"] == "nosniff"
     assert "x-injected" not in headers
+    if target.startswith("/app/"):
+        assert headers["content-type"] == "text/html; charset=utf-8"
+        assert status == http.HTTPStatus.OK or status in _REFUSALS, f"{status} to {target[:500]!r}"
+        assert tags_of(answer.decode()) == [], f"Not escaped: {target[:500]!r}"
+        return status
+    # A browser takes it for what it is, and for nothing that it could show as a page.
+    assert headers["content-type"] in {"application/json", "application/problem+json"}
     said = decoded(answer)
     assert isinstance(said, dict)
     if status == http.HTTPStatus.OK:

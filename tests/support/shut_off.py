@@ -21,7 +21,10 @@ from pathlib import Path
 
 import msgspec
 
-ASKED = ("/readyz", "/v1/search?query=growing+tomatoes", "/schema", "/schema/openapi.json")
+ASKED = (
+    *("/readyz", "/v1/search?query=growing+tomatoes", "/schema", "/schema/openapi.json"),
+    *("/app", "/app/search?query=growing+tomatoes"),
+)
 _PATIENCE = 60.0
 _ASSETS = re.compile(rb'(?:src|href)="([^"]+)"')
 _ELSEWHERE = re.compile(r'inet_addr\("(?!127\.)[^"]+"\)|inet_pton\(AF_INET6, "(?!::1")[^"]+"')
@@ -135,8 +138,9 @@ def _ask_all(port: int) -> dict[str, tuple[int, int]]:
     for path in asked:
         status, body = _get(port, path)
         answers[path] = (status, len(body))
-        if path == "/schema":
-            asked += [address.decode() for address in _ASSETS.findall(body)]
+        if path in {"/schema", "/app"}:
+            found = {address.partition(b"#")[0].decode() for address in _ASSETS.findall(body)}
+            asked += [address for address in found if "/assets/" in address]
     return answers
 
 

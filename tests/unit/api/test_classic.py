@@ -19,6 +19,32 @@ def test_root_answers_head(client: TestClient[Litestar]) -> None:
     assert response.headers["content-length"] == str(len(b'{"health_check":"OK"}'))
 
 
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_root_shows_a_browser_the_search_page(client: TestClient[Litestar]) -> None:
+    response = client.get("/", headers=BROWSER)
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert response.headers.get_list("vary") == ["Accept"]
+    assert response.text == client.get("/app").text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "", "application/json, text/html"])
+def test_root_is_for_everybody_else_what_it_was(client: TestClient[Litestar], accept: str) -> None:
+    response = client.get("/", headers={"accept": accept})
+    assert response.content == b'{"health_check":"OK"}'
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers.get_list("vary") == ["Accept"]
+    assert client.head("/", headers=BROWSER).headers["content-type"] == "application/json"
+
+
+def test_root_tells_a_browser_of_an_error_in_a_page(serve: Serve) -> None:
+    client = serve(RaisingSearcher(OverloadedError("full")))
+    response = client.get("/", headers=BROWSER)
+    assert (response.status_code, response.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert client.get("/").status_code == 200
+
+
 def test_info(client: TestClient[Litestar]) -> None:
     info = client.get("/info").json()
     assert info.pop("description")

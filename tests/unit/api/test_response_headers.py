@@ -4,8 +4,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api.app import create_app
+from api.settings import ApiSettings
+from retrieval.settings import SearchSettings
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import RaisingSearcher
+from tests.unit.api.fakes import EchoSearcher, RaisingSearcher, opens
 from tests.unit.api.guarded import guarded
 
 SITE = "https://app.example.com"
@@ -49,6 +52,29 @@ def test_the_page_runs_only_what_lies_beside_it(client: TestClient[Litestar]) ->
     assert allowed["default-src"] == allowed["frame-ancestors"] == allowed["base-uri"] == ["'none'"]
     assert allowed["script-src"] == allowed["style-src"] == allowed["connect-src"] == ["'self'"]
     assert "unsafe" not in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/app", "/app/search?query=x", "/app/videos/a", "/app/nope"])
+def test_a_page_may_also_play_and_show_pictures(client: TestClient[Litestar], path: str) -> None:
+    headers = client.get(path).headers
+    assert ALWAYS.items() <= dict(headers).items()
+    allowed = policy(headers["content-security-policy"])
+    assert allowed.pop("frame-src") == ["https://www.youtube-nocookie.com", "https://player.vimeo.com"]
+    assert allowed.pop("img-src") == ["'self'", "data:", "http:", "https:"]
+    assert allowed.pop("media-src") == ["http:", "https:"]
+    assert {word for words in allowed.values() for word in words} == {"'self'", "'none'"}
+    assert allowed["script-src"] == allowed["style-src"] == allowed["form-action"] == ["'self'"]
+
+
+def test_a_page_without_thumbnails_may_show_no_pictures_of_others() -> None:
+    settings = ApiSettings(search=SearchSettings(), page_thumbnails=False)
+    with TestClient(create_app(settings, open_search=opens(EchoSearcher()))) as client:
+        allowed = policy(client.get("/app").headers["content-security-policy"])
+    assert allowed["img-src"] == ["'self'", "data:"]
+
+
+def test_what_depends_on_both_says_so(shared: TestClient[Litestar]) -> None:
+    assert set(shared.get("/", headers={"origin": SITE}).headers.get_list("vary")) == {"Accept", "Origin"}
 
 
 @pytest.fixture(scope="module")

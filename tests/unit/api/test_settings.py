@@ -44,9 +44,19 @@ def test_reads_what_to_tell_and_to_whom() -> None:
     assert settings.traces_endpoint == "http://collector:4318/"
 
 
+def test_thumbnails_are_on_unless_somebody_says_off() -> None:
+    given = {value: ApiSettings.from_environment({"PAGE_THUMBNAILS": value}) for value in ("", "on", " OFF ")}
+    assert {value: settings.page_thumbnails for value, settings in given.items()} == {
+        "": True,
+        "on": True,
+        " OFF ": False,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("PAGE_THUMBNAILS", "no"),
         ("METRICS_PORT", "0"),
         ("METRICS_PORT", "65536"),
         ("METRICS_PORT", "8080"),
