@@ -14,7 +14,11 @@ from api.search_labels import NO_LABELS, describe_filters
 _FORM = SearchForm()
 
 # What the table says to programs goes by the names of parameters; the page has fields.
-_TITLES = {"invalid-parameter": "That cannot be searched for", "query-too-long": "That is a long question"}
+_TITLES = {
+    "invalid-parameter": "That cannot be searched for",
+    "query-too-long": "That is a long question",
+    "overloaded": "Too busy just now",
+}
 _FIELDS = {
     "query": "The question",
     "mode": "\u201cMatch by\u201d",

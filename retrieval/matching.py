@@ -66,7 +66,7 @@ def quote(text: str, query: str, *, longest: int) -> tuple[Piece, ...]:
 
 
 def _matches(text: str, query: str) -> list[_Match]:
-    wanted = frozenset(weigh_query(query).indices)
+    wanted = _asked(query)
     if not wanted:
         return []
     return [
@@ -74,6 +74,11 @@ def _matches(text: str, query: str) -> list[_Match]:
         for word in _WORD.finditer(text)
         if word.end() - word.start() <= _LONGEST_WORD and (shared := _hashes(word[0]) & wanted)
     ]
+
+
+@lru_cache(64)
+def _asked(query: str) -> frozenset[int]:
+    return frozenset(weigh_query(query).indices)
 
 
 @lru_cache(16_384)

@@ -1,6 +1,7 @@
 // The search page, once there is a script: the same pages, fetched and put in place while somebody types.
 // Without it every one of them works as a form and links.
 import { fetchPage, hasKey, keepKey } from "./fetching.js";
+import { addressOf, fillFromAddress, syncForm } from "./form.js";
 import { closePlayer, drawPlaceholders, openPlayer } from "./playing.js";
 import { listenToKeys } from "./keyboard.js";
 
@@ -18,21 +19,12 @@ let settling; // The timer after which a search is an entry of the history.
 let retrying; // The timer of a search that is tried again.
 let asking; // The search under way, so that it can be given up.
 let isSettled = true; // Whether the current entry of the history is one to come back to.
-
-/** The address that says what the form holds; what is usual is left out. */
-function addressOfForm() {
-  const usual = { mode: "hybrid" };
-  const asked = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) {
-    if (value.trim() !== "" && value !== usual[name]) asked.append(name, value);
-  }
-  const query = asked.toString().replaceAll("+", "%20");
-  return query ? `/app/search?${query}` : "/app/search";
-}
+let shown = location.pathname + location.search;
 
 /** Make the address that of what is shown: a new entry after one that was settled, else the same one. */
 function record(address) {
-  if (address === location.pathname + location.search) return;
+  if (address === shown) return;
+  shown = address;
   if (isSettled) {
     history.replaceState({ scroll: scrollY }, "");
     history.pushState(null, "", address);
@@ -56,10 +48,11 @@ async function show(address, { retries = RETRIES, syncsQuery = false, scroll = n
   let page;
   try {
     page = await fetchPage(address, own.signal);
-  } catch (error) {
+  } catch {
     if (own.signal.aborted) return;
-    page = unreachable();
   }
+  // What stands between may answer with a page of its own.
+  if (!page?.getElementById("results")) page = unreachable();
   if (own !== asking) return;
   swap(page, syncsQuery);
   results.removeAttribute("aria-busy");
@@ -76,34 +69,9 @@ function swap(page, syncsQuery) {
   document.title = page.title;
   const fetched = page.getElementById("search");
   // An error's form is empty: it knows nothing of what was asked.
-  if (fetched && !results.querySelector("[data-problem]")) syncFilters(fetched, syncsQuery);
+  if (fetched && !results.querySelector("[data-problem]")) syncForm(form, fetched, syncsQuery);
   prepare();
   told.textContent = results.querySelector("[data-told]")?.dataset.told ?? "";
-}
-
-function syncFilters(fetched, syncsQuery) {
-  for (const control of form.elements) {
-    if (!control.name || (control === field && !syncsQuery)) continue;
-    const other = fetched.elements.namedItem(control.name);
-    if (control.options && control.innerHTML !== other.innerHTML) control.innerHTML = other.innerHTML;
-    // Somebody may be choosing in it just now.
-    if (control !== document.activeElement || syncsQuery) control.value = other.value;
-  }
-  for (const part of [".active", ".clear"]) {
-    form.querySelector(part).replaceChildren(...fetched.querySelector(part).childNodes);
-  }
-}
-
-/** Fill the form by the address, where the page does not say what was asked. */
-function fillFromAddress() {
-  for (const [name, value] of new URLSearchParams(location.search)) {
-    const control = form.elements.namedItem(name);
-    if (!control) continue;
-    if (control.options && ![...control.options].some((option) => option.value === value)) {
-      control.add(new Option(value, value));
-    }
-    control.value = value;
-  }
 }
 
 /** What only works with a script, in results that are new. */
@@ -130,13 +98,14 @@ function unreachable() {
 
 function searchNow() {
   clearTimeout(typing);
-  const address = addressOfForm();
+  const address = addressOf(form);
   record(address);
   return show(address);
 }
 
 /** Go to another search: one entry of the history, at once. */
 async function go(address) {
+  clearTimeout(typing);
   settle();
   record(address);
   settle();
@@ -216,6 +185,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   searchNow();
   settle();
+  // On a phone what was found lies under the keyboard.
+  if (matchMedia("(hover: none)").matches) field.blur();
 });
 results.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -224,6 +195,10 @@ results.addEventListener("submit", (event) => {
 });
 document.addEventListener("click", onClick);
 addEventListener("popstate", (event) => {
+  // A link within the page is no other search.
+  if (shown === location.pathname + location.search) return;
+  shown = location.pathname + location.search;
+  clearTimeout(typing);
   settle();
   show(addressShown(), { syncsQuery: true, scroll: event.state?.scroll ?? 0 });
 });
@@ -238,6 +213,6 @@ function addressShown() {
 prepare();
 // A page that was refused knows neither the query nor the filters, and this one may have a key for it.
 const isRefused = results.querySelector("[data-problem]") !== null;
-if (isRefused) fillFromAddress();
+if (isRefused) fillFromAddress(form);
 if (hasKey() && (isRefused || addressShown() === "/app/search")) show(addressShown(), { syncsQuery: true });
 else tryAgainLater(addressShown(), RETRIES);

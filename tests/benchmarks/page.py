@@ -103,13 +103,17 @@ def _page() -> Iterator[tuple[Any, str, list[str]]]:
 def _bytes(page: Any, address: str) -> dict[str, int]:
     """Load a page of results, and say how large each kind of file is."""
     answers: list[Any] = []
-    page.on("response", answers.append)
+
+    def keep(answer: Any) -> None:
+        answers.append(answer)
+
+    page.on("response", keep)
     page.goto(f"{address}/app/search?query={quote(QUERIES[0])}", wait_until="networkidle")
+    page.remove_listener("response", keep)
     sizes: dict[str, int] = {}
     for answer in answers:
         kind = answer.request.resource_type
         sizes[kind] = sizes.get(kind, 0) + len(answer.body())
-    page.remove_listener("response", answers.append)
     return sizes
 
 

@@ -323,7 +323,7 @@ def test_overloaded_is_tried_again_by_itself(page: Watched) -> None:
     page.page.route("**/app/search?*", refuse)
     page.open("/app")
     page.page.fill("#query", "telescope")
-    headline(page.page, "Overloaded")
+    headline(page.page, "Too busy just now")
     assert "tried again by itself" in page.page.locator("#results").inner_text()
     page.shoot("overloaded")
     page.check_for_everyone()
@@ -352,6 +352,16 @@ def test_no_index_yet_says_what_to_run(look_at: Look, empty: Ingest) -> None:
         page.check_for_everyone()
         page.page.fill("#query", "telescope")
         headline(page.page, "The index is unavailable")
+
+
+def test_a_link_within_the_page_is_no_search(page: Watched) -> None:
+    page.open(SEARCH)
+    page.page.locator("a.moment").first.focus()
+    page.page.evaluate("document.querySelector('#results').dataset.kept = 'yes'")
+    page.page.evaluate("location.hash = 'main'")
+    page.page.wait_for_timeout(100)
+    assert page.page.locator("[aria-busy]").count() == 0
+    assert focused(page.page) in {"MAIN", "moment"}
 
 
 def test_a_key_is_asked_for_kept_in_the_tab_and_never_in_an_address(
