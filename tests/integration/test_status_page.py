@@ -50,9 +50,15 @@ def shown(look_at: Look, api: Api, **options: Any) -> Watched:
     return page
 
 
+def is_refresh(request: Any) -> bool:
+    """Whether a request is the page asking for itself, and not for its icon, which comes when it likes."""
+    asks: bool = request.resource_type == "fetch" and request.url.endswith("/status")
+    return asks
+
+
 def refresh(page: Watched) -> None:
     """Let ten seconds pass, and what is asked for then arrive."""
-    with page.page.expect_request_finished(lambda request: request.url.endswith("/status")):
+    with page.page.expect_request_finished(is_refresh):
         page.page.clock.fast_forward(EVERY_MS)
     # What follows the answer happens before the next task of the page.
     page.page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
@@ -143,7 +149,7 @@ def test_a_tab_that_is_hidden_asks_nothing(page: Watched) -> None:
     page.page.clock.fast_forward(10 * EVERY_MS)
     page.page.evaluate("0")
     assert asked == []
-    with page.page.expect_request_finished():
+    with page.page.expect_request_finished(is_refresh):
         page.page.evaluate(HIDE, False)  # noqa: FBT003 - The same.
     assert asked == [f"{page.address}/status"]
 
