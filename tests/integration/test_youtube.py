@@ -460,12 +460,15 @@ def test_ctrl_c_ends_a_wait_at_once(
     server.spoil(HANG, where)
     opened = youtube(fetcher=fetchers(), folder=tmp_path)
     stop = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     source = open_source(CHANNEL, youtube=opened)
     began = time.monotonic()
     stop.start()
     with pytest.raises(KeyboardInterrupt):
         list(source.rows())
     stop.join()
+    signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < 3.0
     server.mend()
     assert [video.transcript for video in videos_of(source.rows())] == ["Hello world again"] * 2
