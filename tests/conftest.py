@@ -15,7 +15,7 @@ from retrieval.settings import DATA_DIR
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="how many syncs each crash test kills (4)")
-    parser.addoption("--stride", type=int, default=3, help="every how many-th request of a run fails (3)")
+    parser.addoption("--stride", type=int, default=6, help="every how many-th request of a run fails (6)")
     parser.addoption("--stops", type=int, default=2, help="how often the service is stopped under load (2)")
     parser.addoption("--switches", type=int, default=6, help="how often the index is switched (6)")
     parser.addoption("--screenshots", type=Path, help="a folder for pictures of the pages (none are taken)")
