@@ -22,7 +22,7 @@ from retrieval.settings import DATA_DIR
 from tests.support.documents import write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.hostile import MARKER, decoded, hostile_rows, hostile_texts, tags_of
-from tests.support.processes import PATIENCE, REPOSITORY, Api, Ingest, running_api
+from tests.support.processes import PATIENCE, REPOSITORY, Api, Ingest, run_module, running_api
 
 ROUTES = (
     "/search?query={}",
@@ -56,6 +56,9 @@ CLOSED = "closed unanswered"
 
 _REFUSALS = {400, 404, 413, 414, 431}
 _LONGEST_ADDRESS = 60_000
+_MINUTES = 10
+"""How long ingest may take over thousands of the longest texts that there are."""
+
 _WENT_THROUGH = {0, 1}
 _SERVER_ERRORS = 500
 
@@ -90,7 +93,8 @@ def bring_in(ingest: Ingest, folder: Path, count: int, *, seed: int) -> None:
     page = folder / "report.html"
     rows = [{"video_id": "plain", "title": "Growing tomatoes", "transcript": "Plant them deep."}]
     catalogue = write_jsonl(folder / "hostile.jsonl", [*rows, *hostile_rows(count, seed=seed)])
-    finished = ingest("sync", catalogue, "--report", page)
+    arguments = ("sync", catalogue, "--report", page)
+    finished = run_module("ingest", *arguments, within=_MINUTES * 60, **ingest.environment)
     assert finished.returncode in _WENT_THROUGH, finished.stderr[-2000:]
     assert "Traceback" not in finished.stderr
     assert "\x1b" not in finished.stdout + finished.stderr, "A terminal could be made to do things."

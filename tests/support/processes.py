@@ -119,8 +119,8 @@ def running_api(index_dir: Path, model_dir: Path, *arguments: str, **more: str) 
             process.wait(PATIENCE)
 
 
-def run_module(module: str, *arguments: str | Path, **own: str) -> Finished:
-    """Run `python -m MODULE` to its end."""
+def run_module(module: str, *arguments: str | Path, within: float = PATIENCE, **own: str) -> Finished:
+    """Run `python -m MODULE` to its end, which must come within so many seconds."""
     return subprocess.run(
         command(module, *arguments),
         cwd=REPOSITORY,
@@ -128,7 +128,7 @@ def run_module(module: str, *arguments: str | Path, **own: str) -> Finished:
         check=False,
         text=True,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=within,
     )
 
 
