@@ -86,7 +86,7 @@ format: $(VENV)/installed ## Put the code in the house's form.
 	$(BIN)/ruff format .
 
 benchmark: setup ## Measure everything the README states, on ../shared/data (about 40 minutes).
-	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m benchmarks
 
 lock: ## Write requirements/*.lock anew from pyproject.toml, newest versions that fit.
 	@$(PYTHON) requirements/lock.py

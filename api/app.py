@@ -9,44 +9,41 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
-from api.access import guard_access
-from api.access_settings import AccessSettings, is_loopback
-from api.admission import Admission, admit_searches
-from api.classic import classic_search, info, root
-from api.documentation import describe_api, serve_assets
-from api.draining import Draining
-from api.embed_script import serve_embed_script
-from api.event_loop import watch_lag
-from api.health import health, livez, readyz, startupz
-from api.health_report import Expectations
-from api.live_keys import LiveKeys
-from api.metrics import Metrics
-from api.pages import serve_page_assets, template_config
-from api.paths import normalize_paths
-from api.problems import respond
-from api.proxies import believe_proxies
-from api.rate_limits import RateLimits
-from api.readiness import Readiness
-from api.recent_searches import RecentSearches
-from api.request_log import watch_requests
-from api.response_headers import (
+from api.access.guard import guard_access
+from api.access.live_keys import LiveKeys
+from api.access.proxies import believe_proxies
+from api.access.rate_limits import RateLimits
+from api.access.settings import AccessSettings, is_loopback
+from api.observability.health import Expectations
+from api.observability.metrics import Metrics, watch_lag
+from api.observability.readiness import Draining, Readiness
+from api.observability.recent_searches import RecentSearches
+from api.observability.request_log import RouteTemplates, watch_requests
+from api.observability.scraping import Scraper
+from api.observability.scraping import metrics as metrics_route
+from api.observability.tracing import Tracing
+from api.pages.pages import serve_page_assets, template_config
+from api.pages.search_page import PageChoices, app_page, search_page, video_page
+from api.pages.status_page import StatusReader, status_activity, status_page
+from api.routes.classic import classic_search, info, root
+from api.routes.documentation import describe_api, serve_assets
+from api.routes.embed_script import serve_embed_script
+from api.routes.health import health, livez, readyz, startupz
+from api.routes.search import search, search_batch
+from api.routes.videos import get_video, list_videos, search_video, similar_videos
+from api.server.admission import Admission, admit_searches
+from api.server.response_headers import (
     EXPOSED,
     PAGE_POLICY,
     PAGE_POLICY_WITHOUT_THUMBNAILS,
     complete_headers,
     of_pages,
 )
-from api.route_templates import RouteTemplates
-from api.scraping import Scraper
-from api.scraping import metrics as metrics_route
-from api.search import search, search_batch
-from api.search_page import PageChoices, app_page, search_page, video_page
 from api.settings import ApiSettings
-from api.status_page import StatusReader, status_activity, status_page
-from api.tracing import Tracing
-from api.videos import get_video, list_videos, search_video, similar_videos
+from api.wire.paths import normalize_paths
+from api.wire.problems import respond
 from retrieval.opening import open_searcher
-from retrieval.search import Searcher
+from retrieval.search.searcher import Searcher
 
 OpenSearch = Callable[[ApiSettings], AbstractAsyncContextManager[Searcher]]
 

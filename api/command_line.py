@@ -14,17 +14,16 @@ import msgspec
 import uvicorn
 import uvloop
 
-from api.access_settings import AccessSettings
+from api.access.key_commands import Command, describe_keys
+from api.access.settings import AccessSettings
 from api.app import create_app
-from api.connections import counted_in
-from api.draining import Draining
-from api.key_commands import Command, describe_keys
-from api.listening import CannotListenError
-from api.logs import configure_logging
-from api.metrics_server import serving_metrics
-from api.problems import first_cause
-from api.server import GRACE_SECONDS, AnnouncingServer
+from api.observability.logs import configure_logging
+from api.observability.readiness import Draining
+from api.server.connections import counted_in
+from api.server.metrics_server import serving_metrics
+from api.server.server import GRACE_SECONDS, AnnouncingServer, CannotListenError
 from api.settings import ApiSettings
+from api.wire.problems import first_cause
 from retrieval.errors import VidsearchError
 from retrieval.settings import SettingsError
 
@@ -101,7 +100,7 @@ async def serve(settings: ApiSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # uvicorn would believe whoever is on this machine, or in a variable of its own: see api.proxies.
+        # uvicorn trusts this machine, and an environment variable of its own. See api.access.proxies.
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

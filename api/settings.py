@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from api.access_settings import AccessSettings, is_loopback
-from api.health_report import Expectations
-from api.logs import LogFormat, LogLevel
+from api.access.settings import AccessSettings, is_loopback
+from api.observability.health import Expectations
+from api.observability.logs import LogFormat, LogLevel
 from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
 
 SEARCHES_A_CORE = 2

@@ -8,11 +8,10 @@ from io import TextIOWrapper
 
 from rich.console import Console
 
-from ingest.command_line import parse
-from ingest.errors import SourceError
-from ingest.exit_codes import ExitCode
-from ingest.fields import clean_text
-from ingest.signals import handlers_given_back
+from ingest.commands.command_line import parse
+from ingest.commands.signals import handlers_given_back
+from ingest.errors import ExitCode, SourceError
+from ingest.rows.fields import clean_text
 from retrieval.errors import VidsearchError
 from retrieval.settings import SearchSettings
 

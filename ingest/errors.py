@@ -1,5 +1,7 @@
 """The errors of the batch job, each fit for the person who started it to read."""
 
+from enum import IntEnum
+
 from retrieval.errors import VidsearchError
 
 
@@ -13,3 +15,13 @@ class ExportError(VidsearchError):
 
 class IngestError(VidsearchError):
     """A run that cannot go on; the live index is as it was."""
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    SOME_REJECTED = 1
+    USAGE = 2
+    UNREADABLE = 3
+    REFUSED = 4

@@ -1,9 +1,13 @@
 """Writing files so that a crash at any moment leaves the old content or the new, never a mixture."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from retrieval.errors import RunInProgressError
 
 _BLOCK = 1 << 20
 
@@ -87,3 +91,25 @@ def sync_tree(folder: Path) -> None:
             with (Path(parent) / name).open("rb") as file:
                 os.fsync(file.fileno())
         sync_folder(Path(parent))
+
+
+LOCK_FILE = "lock"
+
+
+@contextmanager
+def file_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of an index's or a model's folder.
+
+    Raises RunInProgressError where another run holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise RunInProgressError(
+                f"Another ingest run is at work on {folder}. Wait for it to end, or stop it; nothing was "
+                "changed."
+            ) from e
+        yield

@@ -1,22 +1,23 @@
 """Opening a searcher: which engine, which model, and that the two belong together."""
 
 import asyncio
+import ctypes
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from retrieval.edge_index import EdgeIndex
-from retrieval.freed_memory import give_back_freed_memory
-from retrieval.generations import Generations
-from retrieval.index import VideoIndex
-from retrieval.live_index import LiveIndex
-from retrieval.manifest import ModelIdentity, check_servable
-from retrieval.onnx_encoder import OnnxEncoder
-from retrieval.query_batcher import QueryBatcher
-from retrieval.recent_runs import RecentRuns
-from retrieval.runs import Run, read_runs
-from retrieval.search import Searcher
+from retrieval.catalogue.manifest import ModelIdentity, check_servable
+from retrieval.catalogue.runs import Run, read_runs
+from retrieval.edge.generations import Generations
+from retrieval.edge.index import EdgeIndex
+from retrieval.index.live_index import LiveIndex
+from retrieval.index.reading import VideoIndex
+from retrieval.index.store import IndexStore
+from retrieval.search.recent_runs import RecentRuns
+from retrieval.search.searcher import Searcher
 from retrieval.settings import QdrantSettings, SearchSettings
+from retrieval.text.query_batcher import QueryBatcher
 
 NO_INDEX = "There is no index yet. Build one: python -m ingest sync SOURCE"
 
@@ -29,6 +30,9 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
     another one, and IndexUnavailableError where an embedded one cannot be opened. No index at all is not an
     error, nor is a server that does not answer: what comes later is taken up.
     """
+    # Ingest opens a store without a model; onnxruntime is loaded for a search alone.
+    from retrieval.text.onnx_encoder import OnnxEncoder  # noqa: PLC0415
+
     async with AsyncExitStack() as stack:
         encoder = OnnxEncoder(settings.model_dir)
         encoder.encode_queries(["warm up"])
@@ -82,8 +86,8 @@ async def server_index(
 ) -> AsyncIterator[tuple[LiveIndex, RecentRuns]]:
     """Follow the live version on a Qdrant server, and read its log of runs."""
     # The server's client takes 0.5 s to import and tens of MB, which the embedded engine has no use for.
-    from retrieval.qdrant_connection import SERVING, connected  # noqa: PLC0415
-    from retrieval.qdrant_store import QdrantStore  # noqa: PLC0415
+    from retrieval.qdrant.connection import SERVING, connected  # noqa: PLC0415
+    from retrieval.qdrant.store import QdrantStore  # noqa: PLC0415
 
     async with connected(settings, SERVING) as connection:
         store = QdrantStore(connection, settings)
@@ -99,3 +103,32 @@ async def server_index(
 
         live = LiveIndex(current=current, open_version=open_version, missing=NO_INDEX, may_be_away=True)
         yield live, RecentRuns(store.runs)
+
+
+@asynccontextmanager
+async def open_store(settings: SearchSettings) -> AsyncIterator[IndexStore]:
+    """Open the store that the settings name; nothing is read or asked yet."""
+    # Only one engine's library is loaded: the server's client takes 0.5 s and tens of MB.
+    if settings.qdrant is None:
+        from retrieval.edge.generations import Generations  # noqa: PLC0415
+        from retrieval.edge.store import EdgeStore  # noqa: PLC0415
+
+        yield EdgeStore(Generations(settings.index_dir))
+        return
+    from retrieval.qdrant.connection import BATCH, connected  # noqa: PLC0415
+    from retrieval.qdrant.store import QdrantStore  # noqa: PLC0415
+
+    async with connected(settings.qdrant, BATCH) as connection:
+        yield QdrantStore(connection, settings.qdrant)
+
+
+def give_back_freed_memory() -> None:
+    """Have the C library keep nothing of what was freed; on another than glibc this does nothing.
+
+    Loading a model takes its size twice for a moment, and glibc would keep that for what may come: a tenth of
+    what a service holds that then allocates little.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

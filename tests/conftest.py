@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from retrieval.errors import ModelUnavailableError
-from retrieval.exported_model import read_exported_model
 from retrieval.settings import DATA_DIR
+from retrieval.text.exported_model import read_exported_model
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,7 +88,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         read_exported_model(folder)
     except ModelUnavailableError:
-        from ingest.export_onnx import export_model
+        from ingest.model.export import export_model
 
         folder = tmp_path_factory.mktemp("model")
         export_model(folder)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ingest.errors import SourceError
-from ingest.rows import RawRow
-from ingest.sources.caption_choice import DEFAULT_LANGUAGES
-from ingest.sources.caption_folder import CaptionFile
-from ingest.sources.caption_names import CAPTION_SUFFIXES
-from ingest.sources.downloads import INFO_ENDING
-from ingest.sources.folder_tree import FolderTree
-from ingest.sources.tables import TABLES
-from ingest.sources.youtube import PREFIX, YouTube
+from ingest.rows.row import RawRow
+from ingest.sources.captions.choice import DEFAULT_LANGUAGES
+from ingest.sources.captions.names import CAPTION_SUFFIXES
+from ingest.sources.folders.captions import CaptionFile
+from ingest.sources.folders.tree import FolderTree
+from ingest.sources.folders.ytdlp import INFO_ENDING
+from ingest.sources.tables.tables import TABLES
+from ingest.sources.youtube.channel import PREFIX, YouTube
 
 _KINDS: Final = (
     f"give a file that ends in {', '.join(TABLES)} or, for captions, in {', '.join(CAPTION_SUFFIXES)}, "

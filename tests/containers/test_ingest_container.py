@@ -50,7 +50,7 @@ def test_a_running_api_takes_up_what_the_job_publishes(images: Images, volume: s
         api.wait_for("/livez")
         assert api.get(QUESTION)[0] == 503
         assert ingest(images, volume, "sync", "/source/talks.jsonl", source=catalogue).returncode == 0
-        until(lambda: api.get(QUESTION)[0] == 200, or_say=api.logs, within=5)
+        until(lambda: api.get(QUESTION)[0] == 200, or_say=api.observability.logs, within=5)
 
 
 def test_the_command_line_is_the_images_own(images: Images, volume: str) -> None:

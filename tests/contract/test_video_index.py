@@ -1,4 +1,4 @@
-"""What every engine must do, through the protocols of retrieval.index alone."""
+"""What every engine must do, through the protocols of retrieval.index.reading alone."""
 
 import asyncio
 import unicodedata
@@ -14,22 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError, IndexUnavailableError
-from retrieval.file_parts import FilePart
-from retrieval.index import (
+from retrieval.index.file_parts import FilePart
+from retrieval.index.reading import (
     NO_FILTER,
-    EmbeddedVideo,
-    IndexWriter,
     Label,
     LabelField,
     Moment,
     PassageHit,
     SearchFilter,
-    StoredVideo,
     VideoHit,
     VideoIndex,
 )
-from retrieval.video import VideoRecord
+from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 from tests.support.embedded_videos import (
     NO_WORDS,
     asking,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from retrieval.onnx_encoder import OnnxEncoder
+from retrieval.text.onnx_encoder import OnnxEncoder
 from tests.support.documents import write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.processes import REPOSITORY, Ingest, copied

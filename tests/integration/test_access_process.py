@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.key_file import read_keys
-from api.keys import Keyring
+from api.access.key_file import read_keys
+from api.access.keys import Keyring
 from tests.support.folders import passing_folder
 from tests.support.processes import (
     PATIENCE,

@@ -120,7 +120,10 @@ def test_figures_and_log_tell_of_every_request_and_never_what_was_asked(ingest: 
         assert line["timestamp"].endswith("Z")
     # A caller who leaves is no error of ours, nor is one who asks for what there is not.
     assert not [line for line in lines(api) if line["level"] == "error"]
-    assert {line["logger"] for line in lines(api)} >= {"api.request_log", "retrieval.live_index"}
+    assert {line["logger"] for line in lines(api)} >= {
+        "api.observability.request_log",
+        "retrieval.index.live_index",
+    }
     assert "zebra" not in api.log.read_text()
 
 

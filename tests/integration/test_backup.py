@@ -17,15 +17,15 @@ import pytest
 from qdrant_client import QdrantClient
 
 from ingest.__main__ import main
-from ingest.snapshot_file import FORMAT
-from retrieval import qdrant_connection
-from retrieval.file_parts import FilePart, parts_of
-from retrieval.generations import Generations
-from retrieval.index import EmbeddedVideo
-from retrieval.manifest import Manifest
-from retrieval.qdrant_connection import METADATA_KEY, Patience
+from ingest.backup.snapshot_file import FORMAT
+from retrieval.catalogue.manifest import Manifest
+from retrieval.edge.generations import Generations
+from retrieval.index.file_parts import FilePart, parts_of
+from retrieval.index.writing import EmbeddedVideo
+from retrieval.opening import open_store
+from retrieval.qdrant import connection as qdrant_connection
+from retrieval.qdrant.connection import METADATA_KEY, Patience
 from retrieval.settings import SearchSettings
-from retrieval.store_opening import open_store
 from tests.integration.test_qdrant_sync import CHANGED, HOLD, LONG, ROWS, of_the_index
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.embedded_videos import assert_same_videos
@@ -460,7 +460,7 @@ def test_a_file_that_is_there_stays_until_the_new_one_is_whole(
     assert "talks.tar is there already. Name another file, or add --replace" in run("snapshot", taken, code=4)
     run("sync", changed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingest.snapshot.SnapshotWriter.finish", stop)
+        patch.setattr("ingest.backup.snapshot.SnapshotWriter.finish", stop)
         assert "error: Stopped." in run("snapshot", taken, "--replace", code=4)
     assert taken.read_bytes() == old
     # What a killed one left is cleared; what another one is still writing is not.
@@ -621,7 +621,7 @@ def test_a_version_that_does_not_find_its_videos_is_not_published(
         run("sync", changed)
         before = live(settings)[0]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ingest.restore.finds", found_nothing)
+            patch.setattr("ingest.backup.restore.finds", found_nothing)
             said = run("restore", taken, code=4)
         assert "In the new version, 5 of 5 titles no longer find their own videos" in said
         assert "It was thrown away and the live index is as it was." in said

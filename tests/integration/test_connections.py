@@ -14,9 +14,9 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from api import connections
-from api.connections import LARGEST_HEAD, BoundedConnection, counted_in
-from api.metrics import Facts, Metrics
+from api.observability.metrics import Facts, Metrics
+from api.server import connections
+from api.server.connections import LARGEST_HEAD, BoundedConnection, counted_in
 from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 

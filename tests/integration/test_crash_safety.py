@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from retrieval.generations import Generations
-from retrieval.onnx_encoder import OnnxEncoder
+from retrieval.edge.generations import Generations
 from retrieval.opening import embedded_index
-from retrieval.query_batcher import QueryBatcher
-from retrieval.search import Searcher, SearchRequest
+from retrieval.search.searcher import Searcher, SearchRequest
+from retrieval.text.onnx_encoder import OnnxEncoder
+from retrieval.text.query_batcher import QueryBatcher
 from tests.integration.conftest import ROWS
 from tests.support.contents import Contents, assert_same_contents, contents_of, left_over
 from tests.support.documents import alike_videos, write_jsonl

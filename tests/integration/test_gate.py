@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest import encoders
 from ingest.__main__ import main
-from ingest.model import Model
-from retrieval.runs import RUNS_FILE
+from ingest.embedding import encoders
+from ingest.embedding.encoders import Model
+from retrieval.catalogue.runs import RUNS_FILE
 from tests.support.documents import IDENTITY, WordEncoder, word_model, write_jsonl
 from tests.support.folders import passing_folder
 

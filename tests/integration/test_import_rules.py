@@ -68,7 +68,7 @@ def test_importing_changes_no_file(tmp_path: Path) -> None:
     # torch makes an empty folder for a cache of its own.
     own["TORCHINDUCTOR_CACHE_DIR"] = str(temporary / "torchinductor")
     told = json.loads(python("-c", WATCH, cwd=here, **own))
-    assert {"api.app", "api.command_line", "ingest.export_onnx", "retrieval.opening"} <= set(told["modules"])
+    assert {"api.app", "api.command_line", "ingest.model.export", "retrieval.opening"} <= set(told["modules"])
     assert told["changes"] == []
     assert [*here.iterdir(), *home.iterdir()] == []
     assert [path for path in temporary.rglob("*") if path.name != "torchinductor"] == []
@@ -83,5 +83,5 @@ def test_the_api_loads_no_batch_library(module: str, tmp_path: Path) -> None:
 
 def test_the_command_line_helps_without_the_heavy_libraries(tmp_path: Path) -> None:
     loaded = set(json.loads(python("-c", LOADED.format(module="ingest.__main__"), cwd=tmp_path)))
-    assert "ingest.report" in loaded
+    assert "ingest.reports.report" in loaded
     assert loaded.isdisjoint({"torch", "sentence_transformers", "onnxruntime", "polars", "litestar"})

@@ -13,14 +13,14 @@ import msgspec
 import pytest
 from qdrant_client import QdrantClient
 
-from ingest import pipeline
 from ingest.__main__ import main
-from retrieval import qdrant_connection
-from retrieval.manifest import ModelIdentity
+from ingest.sync import pipeline
+from retrieval.catalogue.manifest import ModelIdentity
+from retrieval.catalogue.runs import Run, RunOutcome
 from retrieval.opening import server_index
-from retrieval.qdrant_connection import BATCH, Patience
-from retrieval.qdrant_lock import Holder
-from retrieval.runs import Run, RunOutcome
+from retrieval.qdrant import connection as qdrant_connection
+from retrieval.qdrant.connection import BATCH, Patience
+from retrieval.qdrant.lock import Holder
 from retrieval.settings import SearchSettings
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.open_gate import OPEN_GATE
@@ -376,7 +376,7 @@ def test_a_log_of_runs_that_the_server_refuses_keeps_no_run_from_being_made(
 HOLD = """
 import asyncio, sys
 from retrieval.settings import QdrantSettings, SearchSettings
-from retrieval.store_opening import open_store
+from retrieval.opening import open_store
 
 async def hold():
     settings = QdrantSettings(url=sys.argv[1], grpc_port=1, collection="locked")

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.key_file import write_keys
-from api.keys import make_key
-from api.problem_page import render_problem
-from api.problems import kind_of
+from api.access.key_file import write_keys
+from api.access.keys import make_key
+from api.pages.problem_page import render_problem
+from api.wire.problems import kind_of
 from retrieval.errors import OverloadedError
-from retrieval.search import SearchRequest, SearchResult
+from retrieval.search.searcher import SearchRequest, SearchResult
 from tests.support.browser import PHONE, Watched
 from tests.support.documents import write_jsonl
 from tests.support.hostile import TAGS, mark

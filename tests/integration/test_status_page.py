@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.key_file import write_keys
-from api.keys import make_key
-from retrieval.runs import Run, RunOutcome, write_runs
+from api.access.key_file import write_keys
+from api.access.keys import make_key
+from retrieval.catalogue.runs import Run, RunOutcome, write_runs
 from tests.support.browser import PHONE, Watched
 from tests.support.processes import PATIENCE, Api, Ingest, copied, eventually, running_api
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from api.connections import BoundedConnection
-from api.draining import Draining
-from api.server import AnnouncingServer, accept_waiting
+from api.observability.readiness import Draining
+from api.server.connections import BoundedConnection
+from api.server.server import AnnouncingServer, accept_waiting
 from tests.support.processes import REPOSITORY, Ingest, environment, free_port, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
@@ -140,7 +140,8 @@ async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
 # Closes its index when it is told to on standard input.
 SLOWLY_CLOSING = """
 import asyncio, contextlib, sys
-from api import app, command_line
+from api import app
+from api import command_line
 from tests.unit.api.fakes import EchoSearcher
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from retrieval.generations import Generations
+from retrieval.edge.generations import Generations
 from tests.integration.conftest import ROWS
 from tests.support.documents import write_jsonl
 from tests.support.processes import Api, Ingest, eventually, running_api

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from ingest.proof_texts import SAMPLE_CATALOGUE
-from retrieval.generations import Generations
-from retrieval.runs import read_runs
+from ingest.model.proof_texts import SAMPLE_CATALOGUE
+from retrieval.catalogue.runs import read_runs
+from retrieval.edge.generations import Generations
 from tests.integration.conftest import LONG, ROWS
 from tests.support.contents import Contents, assert_same_contents, contents_of, files_of
 from tests.support.documents import write_jsonl

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from retrieval.opening import open_searcher
-from retrieval.ranking import Mode
-from retrieval.search import Searcher, SearchRequest
+from retrieval.search.ranking import Mode
+from retrieval.search.searcher import Searcher, SearchRequest
 from retrieval.settings import SearchSettings
 from tests.support.contents import Contents, contents_of
 from tests.support.folders import passing_folder

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from ingest.catalogue import read_catalogue
 from ingest.errors import SourceError
-from ingest.rows import RawRow, RowProblem, check_source_row
+from ingest.rows.row import RawRow, RowProblem, check_source_row
+from ingest.sources.catalogue import read_catalogue
 from ingest.sources.opening import open_source
-from ingest.sources.patience import Patience
-from ingest.sources.youtube import YouTube
-from ingest.sources.youtube_captions import BLOCKED_IN_A_ROW, CaptionFetcher
-from retrieval.video import Cue, Video
+from ingest.sources.youtube.captions import BLOCKED_IN_A_ROW, CaptionFetcher
+from ingest.sources.youtube.channel import YouTube
+from ingest.sources.youtube.retries import Patience
+from retrieval.catalogue.video import Cue, Video
 from tests.support.youtube_server import (
     API_KEY,
     CHANNEL_ID,
@@ -105,7 +105,7 @@ def fetchers(server: YouTubeServer, patience: Patience) -> Iterator[Fetchers]:
     import requests
     from requests.adapters import HTTPAdapter
 
-    from ingest.sources.transcript_api import TranscriptApi
+    from ingest.sources.youtube.transcript_api import TranscriptApi
 
     class ToLoopback(HTTPAdapter):
         def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
@@ -256,7 +256,7 @@ def test_a_playlist_that_is_not_found_is_no_empty_channel(server: YouTubeServer,
 def test_a_channel_of_more_videos_than_are_listed_says_so(
     server: YouTubeServer, youtube: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.sources.youtube.LISTED_AT_MOST", 60)
+    monkeypatch.setattr("ingest.sources.youtube.channel.LISTED_AT_MOST", 60)
     server.videos = [OnYouTube(video_id) for video_id in ids(60)]
     server.video_count = 75
     (problem,) = rejected(open_source(CHANNEL, youtube=youtube()).rows())
@@ -406,7 +406,7 @@ def test_a_drip_is_ended(server: YouTubeServer, youtube: Open, brief: Patience) 
 
 
 def test_a_flood_is_ended(server: YouTubeServer, youtube: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.sources.youtube_data_api._LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("ingest.sources.youtube.data_api._LARGEST_ANSWER", 1000)
     server.spoil(Answer(200, b" " * 2000), "/channels")
     with pytest.raises(SourceError, match=r"cannot be reached \(DecodingError\)"):
         open_source(CHANNEL, youtube=youtube())

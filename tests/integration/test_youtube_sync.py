@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ingest import sync_command
 from ingest.__main__ import main
-from ingest.sources.patience import Patience
-from ingest.sources.youtube import YouTube
-from ingest.sources.youtube_captions import CaptionLine, Captions, CaptionsFailedError
-from retrieval.index import StoredVideo
+from ingest.commands import sync as sync_command
+from ingest.sources.youtube.captions import CaptionLine, Captions, CaptionsFailedError
+from ingest.sources.youtube.channel import YouTube
+from ingest.sources.youtube.retries import Patience
+from retrieval.index.writing import StoredVideo
+from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
-from retrieval.store_opening import open_store
 from tests.support.documents import WordEncoder, use_word_encoder
 from tests.support.open_gate import OPEN_GATE
 from tests.support.youtube_server import (

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_edge import EdgeShard, ScrollRequest
 
-from retrieval.generations import Generations
-from retrieval.index import PairVector
-from retrieval.manifest import Manifest
-from retrieval.points import PAIR, PASSAGES, VIDEOS
-from retrieval.runs import RUNS_FILE
+from retrieval.catalogue.manifest import Manifest
+from retrieval.catalogue.runs import RUNS_FILE
+from retrieval.edge.generations import Generations
+from retrieval.index.reading import PairVector
+from retrieval.index.records import PAIR, PASSAGES, VIDEOS
 
 
 class Contents(msgspec.Struct):

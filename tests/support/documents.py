@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import encoders
-from ingest.model import Model
-from retrieval.encoder import Embedding, Embeddings
-from retrieval.manifest import ModelIdentity
+from ingest.embedding import encoders
+from ingest.embedding.encoders import Model
+from retrieval.catalogue.manifest import ModelIdentity
+from retrieval.text.vectors import Embedding, Embeddings
 
 DIMENSION = 16
 _WORDS = ("bread", "salt", "oven", "flour", "water", "wheel", "chain", "brake", "saddle", "tyre", "moon")

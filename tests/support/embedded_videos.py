@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoder import Embeddings
-from retrieval.index import EmbeddedPassage, EmbeddedVideo, PairVector, SparseVector, StoredVideo
-from retrieval.lexical import weigh_query, weigh_video
-from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
-from retrieval.video import VideoRecord
+from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
+from retrieval.catalogue.video import VideoRecord
+from retrieval.index.reading import PairVector
+from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo, StoredVideo
+from retrieval.text.lexical import weigh_query, weigh_video
+from retrieval.text.vectors import Embeddings, SparseVector
 
 NO_WORDS = SparseVector((), ())
 

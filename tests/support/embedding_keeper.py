@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.kept_embeddings import KeptEmbeddings
+from ingest.embedding.kept_embeddings import KeptEmbeddings
 
 _A_BATCH = 20
 

@@ -10,15 +10,16 @@ from typing import Literal
 import msgspec
 from qdrant_client import AsyncQdrantClient
 
-from retrieval.edge_index import EdgeIndex
-from retrieval.edge_store import EdgeStore
-from retrieval.generations import Generations
-from retrieval.index import EmbeddedVideo, IndexWriter, VideoIndex
-from retrieval.manifest import Manifest
-from retrieval.qdrant_connection import Patience, QdrantConnection, connected
-from retrieval.qdrant_store import QdrantStore
+from retrieval.catalogue.manifest import Manifest
+from retrieval.edge.generations import Generations
+from retrieval.edge.index import EdgeIndex
+from retrieval.edge.store import EdgeStore
+from retrieval.index.reading import VideoIndex
+from retrieval.index.store import IndexStore
+from retrieval.index.writing import EmbeddedVideo, IndexWriter
+from retrieval.qdrant.connection import Patience, QdrantConnection, connected
+from retrieval.qdrant.store import QdrantStore
 from retrieval.settings import QdrantSettings
-from retrieval.store import IndexStore
 from tests.support.embedded_videos import manifest_of
 from tests.support.qdrant_server import QdrantServer
 

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ingest.kept_embeddings import FILE
+from ingest.embedding.kept_embeddings import FILE
 
 
 def kept(embeddings_dir: Path) -> dict[bytes, tuple[int, bytes]]:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from retrieval.generations import Generations
-from retrieval.manifest import Manifest, Peak
+from retrieval.catalogue.manifest import Manifest, Peak
+from retrieval.edge.generations import Generations
 from tests.support.contents import Contents, assert_same_bits, contents_of, left_over
 from tests.support.folders import passing_folder
 from tests.support.kept import kept

@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from retrieval.generations import MANIFEST_FILE, Generations
+from retrieval.edge.generations import MANIFEST_FILE, Generations
 from tests.support.processes import PATIENCE, REPOSITORY, Ingest, command, environment
 
 SAID_BEFORE_FINISHING = "Optimizing the index"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from retrieval.stages import SearchKind, Stage
+from retrieval.search.observer import SearchKind, Stage
 
 
 class KeepingObserver:

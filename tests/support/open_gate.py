@@ -1,5 +1,5 @@
 """The environment of tests whose few videos change by more than the gate lets through."""
 
-from ingest.gate import COUNTED, DEFAULT_LIMITS
+from ingest.planning.gate import COUNTED, DEFAULT_LIMITS
 
 OPEN_GATE = {f"GATE_{rule.name}": "1000" if rule in COUNTED else "1" for rule in DEFAULT_LIMITS}

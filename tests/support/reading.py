@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ingest.errors import SourceError
-from ingest.rows import check_source_row
+from ingest.rows.row import check_source_row
 from ingest.sources.opening import open_source
 
 

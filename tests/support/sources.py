@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
-from retrieval.encoder import Embedding
 from retrieval.errors import IndexUnavailableError
-from retrieval.index import VideoIndex
+from retrieval.index.reading import VideoIndex
+from retrieval.text.vectors import Embedding
 
 
 class HeldIndex:

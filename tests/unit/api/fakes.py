@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from api.settings import ApiSettings
+from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
+from retrieval.catalogue.runs import Run, RunOutcome
+from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
-from retrieval.index import Label, Moment
-from retrieval.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
-from retrieval.runs import Run, RunOutcome
-from retrieval.search import (
+from retrieval.index.reading import Label, Moment
+from retrieval.search.searcher import (
     CatalogueLabels,
     CataloguePage,
     FoundVideo,
@@ -18,7 +19,6 @@ from retrieval.search import (
     SearchRequest,
     SearchResult,
 )
-from retrieval.video import VideoRecord
 
 VERSION = "v-test-1"
 MANIFEST = Manifest(

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.access_settings import AccessSettings
+from api.access.settings import AccessSettings
 from api.app import create_app
 from api.settings import ApiSettings
 from retrieval.settings import SearchSettings

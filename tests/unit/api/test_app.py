@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 from api.app import create_app
 from api.settings import ApiSettings
 from retrieval.errors import ModelUnavailableError
-from retrieval.search import Searcher
+from retrieval.search.searcher import Searcher
 from retrieval.settings import SearchSettings
 from tests.unit.api.fakes import EchoSearcher
 

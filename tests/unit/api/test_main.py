@@ -9,7 +9,7 @@ import uvicorn
 from api import app, command_line
 from api.settings import ApiSettings
 from retrieval.errors import IncompatibleIndexError, ModelUnavailableError, VidsearchError
-from retrieval.search import Searcher
+from retrieval.search.searcher import Searcher
 from tests.unit.api.fakes import EchoSearcher, opens
 
 VARIABLES = [

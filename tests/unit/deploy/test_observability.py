@@ -14,12 +14,12 @@ import yaml
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.health_report import MOST_RUN_HOURS
-from api.metrics import PROMISED, SHED_REASONS, UNFINISHED
+from api.observability.health import MOST_RUN_HOURS
+from api.observability.metrics import PROMISED, SHED_REASONS, UNFINISHED
 from api.settings import ApiSettings
-from retrieval.runs import RunOutcome
+from retrieval.catalogue.runs import RunOutcome
+from retrieval.search.observer import SearchKind, Stage
 from retrieval.settings import SearchSettings
-from retrieval.stages import SearchKind, Stage
 from tests.support.processes import REPOSITORY
 from tests.support.scrapes import Scrape
 from tests.unit.api.fakes import EchoSearcher, opens

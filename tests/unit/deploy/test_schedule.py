@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.__main__ import main
-from ingest.sync_process import STOP_PATIENCE
+from ingest.sync.watch import STOP_PATIENCE
 from tests.support.processes import REPOSITORY
 
 SCHEDULE = REPOSITORY / "deploy" / "schedule"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.durable_files import file_lock
 from retrieval.errors import RunInProgressError
-from retrieval.file_lock import file_lock
 from tests.support.processes import REPOSITORY
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from retrieval.file_lock import file_lock
+from retrieval.durable_files import file_lock
 with file_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -7,17 +7,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from retrieval import live_index
-from retrieval.edge_writer import EdgeWriter
+from retrieval.catalogue.manifest import Manifest
+from retrieval.catalogue.runs import Run, RunOutcome, write_runs
+from retrieval.edge.generations import POINTER_FILE, Generations
+from retrieval.edge.writer import EdgeWriter
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, ModelUnavailableError
-from retrieval.generations import POINTER_FILE, Generations
-from retrieval.index import EmbeddedVideo, VideoIndex
-from retrieval.manifest import Manifest
-from retrieval.onnx_encoder import OnnxEncoder
+from retrieval.index import live_index
+from retrieval.index.reading import VideoIndex
+from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import embedded_index, open_searcher
-from retrieval.runs import Run, RunOutcome, write_runs
-from retrieval.search import SearchRequest
+from retrieval.search.searcher import SearchRequest
 from retrieval.settings import SearchSettings
+from retrieval.text.onnx_encoder import OnnxEncoder
 from tests.support.embedded_videos import embedded, manifest_of
 from tests.support.waiting import until
 

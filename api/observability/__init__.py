@@ -1,0 +1,1 @@
+"""Metrics, traces, logs, readiness and the health report."""

@@ -1,0 +1,168 @@
+"""What `/health` says: each thing that was looked at, and what that makes of the whole. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from api import __version__
+from api.observability.readiness import Readiness
+from api.wire.answers import shape_index_health, shape_model
+from api.wire.errors import StoppingError
+from api.wire.schemas import Health, HealthEntry, HealthStatus
+from retrieval.catalogue.manifest import Manifest
+from retrieval.catalogue.runs import Run, RunOutcome, last_confirmed
+from retrieval.errors import IndexUnavailableError, OverloadedError, VidsearchError
+from retrieval.search.searcher import Searcher
+
+_WELL_ENDED = frozenset({RunOutcome.PUBLISHED, RunOutcome.UNCHANGED, None})
+_SECONDS_A_DAY = 86_400
+
+MOST_RUN_HOURS = 12
+"""A run of ingest that has not ended after so long is not at work any more, or should not be."""
+
+
+class Expectations(msgspec.Struct, frozen=True):
+    """When health is a warning: fewer videos than this share have a transcript, or the index has more days.
+
+    0 expects nothing.
+    """
+
+    least_coverage: float = 0.0
+    most_days: int = 0
+
+
+def report_health(
+    *,
+    is_ready: bool,
+    is_stopping: bool,
+    canary_seconds: float | None,
+    manifest: Manifest | None,
+    runs: Sequence[Run],
+    expected: Expectations,
+    now: datetime,
+) -> Health:
+    """Sum up what is known.
+
+    Fail where searches are not answered or the service stops, else warn where something falls short. `runs`
+    are those that the log tells of, the last one first.
+    """
+    last_run = next(iter(runs), None)
+    checks: dict[str, list[HealthEntry]] = {
+        "backend:responseTime": [_backend(is_ready=is_ready, seconds=canary_seconds, now=now)],
+        **({"index:age": [_age(manifest, last_confirmed(runs), expected, now)]} if manifest else {}),
+        **({"index:transcriptCoverage": [_coverage(manifest, expected, now)]} if manifest else {}),
+        **({"ingest:lastRun": [_last_run(last_run, now)]} if last_run else {}),
+        **({"service:stopping": [_stopping(now)]} if is_stopping else {}),
+    }
+    return Health(
+        status=_worst(checks),
+        version=__version__,
+        index=shape_index_health(manifest) if manifest else None,
+        model=shape_model(manifest) if manifest else None,
+        checks=checks,
+    )
+
+
+def _backend(*, is_ready: bool, seconds: float | None, now: datetime) -> HealthEntry:
+    return HealthEntry(
+        component_type="datastore",
+        status="pass" if is_ready else "fail",
+        observed_value=None if seconds is None else round(seconds * 1000, 2),
+        observed_unit="ms",
+        time=now,
+        output=None if is_ready else "Searches are not answered.",
+    )
+
+
+def _age(
+    manifest: Manifest, confirmed_at: datetime | None, expected: Expectations, now: datetime
+) -> HealthEntry:
+    """Say for how long nobody built the index, or found that there was nothing to change in it."""
+    seconds = (now - max(manifest.built_at, confirmed_at or manifest.built_at)).total_seconds()
+    is_old = 0 < expected.most_days * _SECONDS_A_DAY < seconds
+    return HealthEntry(
+        component_type="datastore",
+        status="warn" if is_old else "pass",
+        observed_value=round(seconds),
+        observed_unit="s",
+        time=now,
+        output=f"Older than {expected.most_days} days." if is_old else None,
+    )
+
+
+def _coverage(manifest: Manifest, expected: Expectations, now: datetime) -> HealthEntry:
+    share = manifest.counts.transcript_coverage
+    is_low = share < expected.least_coverage
+    return HealthEntry(
+        component_type="datastore",
+        status="warn" if is_low else "pass",
+        observed_value=round(share, 4),
+        observed_unit="share",
+        time=now,
+        output=f"Less than {expected.least_coverage:g}." if is_low else None,
+    )
+
+
+def _last_run(run: Run, now: datetime) -> HealthEntry:
+    fault = None
+    if run.outcome is None and now - run.began_at > timedelta(hours=MOST_RUN_HOURS):
+        fault = f"It began more than {MOST_RUN_HOURS} hours ago."
+    elif run.outcome not in _WELL_ENDED:
+        # Not why: that names files and servers.
+        fault = "python -m ingest status says why."
+    return HealthEntry(
+        component_type="component",
+        status="warn" if fault else "pass",
+        observed_value=str(run.outcome) if run.outcome else "not ended",
+        observed_unit=None,
+        time=(run.ended_at or run.began_at).astimezone(UTC),
+        output=fault,
+    )
+
+
+def _stopping(now: datetime) -> HealthEntry:
+    return HealthEntry(
+        component_type="component",
+        status="fail",
+        observed_value=None,
+        observed_unit=None,
+        time=now,
+        output="The service was told to stop. Searches are answered until it does.",
+    )
+
+
+def _worst(checks: Mapping[str, Sequence[HealthEntry]]) -> HealthStatus:
+    found = {check.status for each in checks.values() for check in each}
+    return "fail" if "fail" in found else "warn" if "warn" in found else "pass"
+
+
+async def check_health(searcher: Searcher, readiness: Readiness, expected: Expectations) -> Health:
+    """Look at everything that there is to look at. Nothing known to go wrong is an error here."""
+    return report_health(
+        is_ready=await _is_ready(readiness),
+        is_stopping=readiness.is_stopping,
+        canary_seconds=readiness.seconds,
+        manifest=await _manifest(searcher),
+        runs=await searcher.recent_runs(),
+        expected=expected,
+        now=datetime.now(UTC),
+    )
+
+
+async def _is_ready(readiness: Readiness) -> bool:
+    try:
+        await readiness.check()
+    except StoppingError:
+        # Searches are answered to the end, as they were before it began.
+        return readiness.last_found is not False
+    except VidsearchError:
+        return False
+    return True
+
+
+async def _manifest(searcher: Searcher) -> Manifest | None:
+    try:
+        return await searcher.manifest()
+    except (IndexUnavailableError, OverloadedError):
+        return None

@@ -1,0 +1,170 @@
+"""Traces: a span for a request and for each stage of its search. The one place that knows OpenTelemetry.
+
+Off unless an endpoint is given; then, and only then, the packages of the extra `tracing` are loaded. Spans
+say which route and how long, never what was asked: no query, no path, no text of an error.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from api import __version__
+from retrieval.search.observer import SearchObserver, Stage
+from retrieval.settings import SettingsError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span, Tracer
+
+CLOSING_SECONDS = 2.0
+"""How long the end of the service waits for the last spans to be sent."""
+
+_SERVICE = "vidsearch"
+_SERVER_ERRORS = 500
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
+
+
+class RequestSpan:
+    """The span of one request; this one goes nowhere."""
+
+    fields: Mapping[str, str] = MappingProxyType({})
+    """What the log says of it."""
+
+    def answered(self, method: str, route: str, status: int) -> None:
+        """Say what became of the request."""
+
+
+_NO_SPAN = nullcontext(RequestSpan())
+
+
+class Tracing:
+    """Makes spans, once it has started and where it has an endpoint."""
+
+    def __init__(self, endpoint: str | None) -> None:
+        """Send spans to `endpoint`, an OTLP collector's address, or make none."""
+        self._endpoint = endpoint
+        self._tracer: Tracer | None = None
+        self._processor: SpanProcessor | None = None
+
+    def start(self, exporter: "SpanExporter | None" = None) -> None:
+        """Begin, with another exporter than the endpoint's where one is given.
+
+        Raises SettingsError where there is an endpoint and the packages to reach it are not installed.
+        """
+        if self._endpoint is None:
+            return
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+                OTLPSpanExporter,
+            )
+            from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
+            from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        except ImportError as e:
+            raise SettingsError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and the packages that send traces are not installed. "
+                "Install them, or unset it: python -m pip install opentelemetry-sdk "
+                "opentelemetry-exporter-otlp-proto-http"
+            ) from e
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, as everywhere, have the last word.
+        resource = Resource.create({"service.name": _SERVICE, "service.version": __version__}).merge(
+            OTELResourceDetector().detect()
+        )
+        address = f"{self._endpoint.rstrip('/')}/v1/traces"
+        self._processor = BatchSpanProcessor(exporter or OTLPSpanExporter(endpoint=address))
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider.add_span_processor(self._processor)
+        self._tracer = provider.get_tracer(_SERVICE, __version__)
+
+    async def close(self) -> None:
+        """Send what is left, for CLOSING_SECONDS at most, and make no more spans."""
+        processor, self._processor, self._tracer = self._processor, None, None
+        if processor is None:
+            return
+        # A collector that does not answer is tried again for longer than a service may take to stop.
+        closing = threading.Thread(target=processor.shutdown, daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, CLOSING_SECONDS)
+
+    def request(
+        self, method: str, route: str, headers: Iterable[tuple[bytes, bytes]], *, skip: bool = False
+    ) -> AbstractContextManager[RequestSpan]:
+        """Cover one request with a span, a child of the one that its W3C trace context names."""
+        if self._tracer is None or skip:
+            return _NO_SPAN
+        return _request_span(self._tracer, method, route, headers)
+
+    def observing(self, observer: SearchObserver) -> SearchObserver:
+        """Add a span to every stage that `observer` is told of."""
+        return _TracedStages(observer, self._tracer) if self._tracer else observer
+
+
+class _LiveSpan(RequestSpan):
+    def __init__(self, span: "Span") -> None:
+        self._span = span
+        context = span.get_span_context()
+        self.fields = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+
+    def answered(self, method: str, route: str, status: int) -> None:
+        self._span.update_name(f"{method} {route}")
+        self._span.set_attributes({"http.route": route, "http.response.status_code": status})
+        if status >= _SERVER_ERRORS:
+            _mark_failed(self._span)
+
+
+@contextmanager
+def _request_span(
+    tracer: "Tracer", method: str, route: str, headers: Iterable[tuple[bytes, bytes]]
+) -> Iterator[RequestSpan]:
+    from opentelemetry.trace import SpanKind  # noqa: PLC0415
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    carrier = {
+        name.decode("ascii"): value.decode("latin-1") for name, value in headers if name in _TRACE_HEADERS
+    }
+    with tracer.start_as_current_span(
+        f"{method} {route}",
+        # A header that is none of W3C's is as good as no header.
+        context=TraceContextTextMapPropagator().extract(carrier),
+        kind=SpanKind.SERVER,
+        attributes={"http.request.method": method},
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        yield _LiveSpan(span)
+
+
+class _TracedStages:
+    """A SearchObserver that makes spans and tells another one."""
+
+    def __init__(self, observer: SearchObserver, tracer: "Tracer") -> None:
+        self._observer = observer
+        self._tracer = tracer
+        self.looked_up = observer.looked_up
+        self.found = observer.found
+        self.degraded = observer.degraded
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        with (
+            self._tracer.start_as_current_span(
+                stage, record_exception=False, set_status_on_exception=False
+            ) as span,
+            self._observer.stage(stage),
+        ):
+            try:
+                yield
+            except BaseException:
+                _mark_failed(span)
+                raise
+
+
+def _mark_failed(span: "Span") -> None:
+    from opentelemetry.trace import StatusCode  # noqa: PLC0415
+
+    # Without the error's text, which may hold anything.
+    span.set_status(StatusCode.ERROR)

@@ -1,0 +1,118 @@
+"""The search page: its start, a search's results, and one video. Every state is rendered here, whole."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter, SkipValidation
+from litestar.response import Template
+
+from api.access.guard import PAGES, SEARCH
+from api.pages.pages import NOT_KEPT
+from api.pages.search_form import LAST_OFFSET, SearchForm
+from api.pages.search_labels import NO_LABELS, describe_filters
+from api.pages.search_view import describe_index, view_page, view_record, view_video
+from api.wire.parameters import check_query
+from api.wire.paths import decode_video_id
+from api.wire.query_string import check_query_string
+from api.wire.schemas import MOST_MOMENTS
+from retrieval.catalogue.manifest import Manifest
+from retrieval.errors import IndexUnavailableError
+from retrieval.search.ranking import Mode
+from retrieval.search.searcher import CatalogueLabels, Searcher
+
+SIMILAR_VIDEOS = 6
+
+
+class PageChoices(msgspec.Struct, frozen=True):
+    """What a page may load from elsewhere, and whether the catalogue is only for those with a key."""
+
+    thumbnails: bool
+    asks_for_key: bool
+
+
+Search = NamedDependency[SkipValidation[Searcher]]
+Choices = NamedDependency[PageChoices]
+Field = Annotated[str, QueryParameter()]
+
+_NOTHING_ASKED = SearchForm()
+
+
+@get("/app", include_in_schema=False, opt=PAGES, guards=[check_query_string])
+async def app_page(searcher: Search, choices: Choices) -> Template:
+    """Show the search page before anything was asked: to anybody, so nothing of a catalogue that has keys."""
+    return await start_page(searcher, shows_catalogue=not choices.asks_for_key)
+
+
+@get("/app/search", include_in_schema=False, opt=SEARCH, guards=[check_query_string])
+async def search_page(
+    searcher: Search,
+    choices: Choices,
+    text: Annotated[str, QueryParameter(name="query")] = "",
+    mode: Annotated[Mode, QueryParameter()] = "hybrid",
+    channel: Field = "",
+    language: Field = "",
+    published_after: Field = "",
+    published_before: Field = "",
+    offset: Annotated[int, QueryParameter(ge=0, le=LAST_OFFSET)] = 0,
+) -> Template:
+    """Show what a search finds; the start where it has no query."""
+    form = SearchForm(
+        query=text,
+        mode=mode,
+        channel=channel,
+        language=language,
+        published_after=published_after,
+        published_before=published_before,
+        offset=offset,
+    )
+    if not form.asks:
+        return await start_page(searcher, form, shows_catalogue=True)
+    result = await searcher.search(form.to_request())
+    filters = describe_filters(await searcher.labels(), form)
+    page = view_page(result, form, thumbnails=choices.thumbnails)
+    return Template("search.html", context={"form": form, "filters": filters, "page": page}, headers=NOT_KEPT)
+
+
+@get("/app/videos/{video_id:str}", include_in_schema=False, opt=SEARCH, guards=[check_query_string])
+async def video_page(
+    searcher: Search,
+    choices: Choices,
+    video_id: Annotated[str, PathParameter()],
+    text: Annotated[str, QueryParameter(name="query")] = "",
+) -> Template:
+    """Show one video, all its moments for a query if there is one, and its nearest videos."""
+    whole_id, form = decode_video_id(video_id), SearchForm(query=text)
+    similar = await searcher.similar(whole_id, limit=SIMILAR_VIDEOS)
+    if form.asks:
+        inside = await searcher.search_inside(whole_id, check_query(text), limit=MOST_MOMENTS)
+        video = view_video(inside.videos[0], form, thumbnails=choices.thumbnails)
+    else:
+        video = view_record(await searcher.video(whole_id), form, thumbnails=choices.thumbnails)
+    context = {
+        "form": form,
+        "filters": describe_filters(await searcher.labels(), form),
+        "video": video,
+        "similar": [view_video(each, form, thumbnails=choices.thumbnails) for each in similar.videos],
+    }
+    return Template("video.html", context=context, headers=NOT_KEPT)
+
+
+async def start_page(
+    searcher: Searcher, form: SearchForm = _NOTHING_ASKED, *, shows_catalogue: bool
+) -> Template:
+    """Show what there is to search, or what to run where there is nothing."""
+    manifest, labels = await _index_of(searcher)
+    start = describe_index(manifest, datetime.now(UTC), shows_titles=shows_catalogue)
+    filters = describe_filters(labels if shows_catalogue else NO_LABELS, form)
+    context = {"form": form, "filters": filters, "start": start}
+    return Template("start.html", context=context, headers=NOT_KEPT)
+
+
+async def _index_of(searcher: Searcher) -> tuple[Manifest | None, CatalogueLabels]:
+    try:
+        return await searcher.manifest(), await searcher.labels()
+    except IndexUnavailableError:
+        return None, NO_LABELS

@@ -1,0 +1,120 @@
+"""Times, dates, lengths and numbers as people say them. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_DAYS_TOLD = 45
+
+
+def clock(seconds: float) -> str:
+    """Write a place in a video: `1:05`, `1:00:05`."""
+    whole = max(0, int(seconds))
+    minutes, rest = divmod(whole, _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def day(moment: datetime) -> str:
+    """Write a date: `3 Sep 2022`."""
+    return f"{moment.day} {moment:%b} {moment.year}"
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """Say how long ago something was; what is long ago by its date."""
+    passed = max(timedelta(), now - then)
+    seconds = passed.total_seconds()
+    if seconds < _MINUTE:
+        return "just now"
+    if seconds < _HOUR:
+        return f"{counted(int(seconds // _MINUTE), 'minute')} ago"
+    if seconds < _DAY:
+        return f"{counted(int(seconds // _HOUR), 'hour')} ago"
+    if passed.days > _DAYS_TOLD:
+        return f"on {day(then)}"
+    return "yesterday" if passed.days == 1 else f"{passed.days} days ago"
+
+
+def counted(number: int, noun: str) -> str:
+    """Count things: `1 video`, `1,204 videos`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+_MINUTE, _HOUR = 60, 3600
+
+
+def share(part: float) -> str:
+    """Say a share from 0 to 1 in per cent; 100% is all of it and 0% none."""
+    percent = round(part * 100)
+    if percent == 100 and part < 1:  # noqa: PLR2004 - per cent.
+        return "over 99%"
+    return "under 1%" if percent == 0 and part > 0 else f"{percent}%"
+
+
+def lasting(seconds: float) -> str:
+    """Say how long something took: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`."""
+    tenths = max(0.0, round(seconds, 1))
+    if tenths < 10:  # noqa: PLR2004 - seconds.
+        return f"{tenths:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    return f"{whole // _HOUR:,} h {whole % _HOUR // _MINUTE} min"
+
+
+def latency(seconds: float) -> str:
+    """Say a latency in two digits: `4.2 ms`, `35 ms`, `120 ms`, `1.2 s`."""
+    thousandths = float(f"{seconds * 1000:.2g}")
+    return f"{thousandths:g} ms" if thousandths < 1000 else f"{thousandths / 1000:g} s"  # noqa: PLR2004
+
+
+def moment(at: datetime) -> str:
+    """Say when something was, to the minute."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+_NAMES = """
+aa Afar|ab Abkhazian|ae Avestan|af Afrikaans|ak Akan|am Amharic|an Aragonese|ar Arabic|as Assamese|av Avaric
+ay Aymara|az Azerbaijani|ba Bashkir|be Belarusian|bg Bulgarian|bi Bislama|bm Bambara|bn Bengali|bo Tibetan
+br Breton|bs Bosnian|ca Catalan|ce Chechen|ch Chamorro|co Corsican|cr Cree|cs Czech|cv Chuvash|cy Welsh
+da Danish|de German|dv Divehi|dz Dzongkha
+ee Ewe|el Greek|en English|eo Esperanto|es Spanish|et Estonian|eu Basque
+fa Persian|ff Fulah|fi Finnish|fj Fijian|fo Faroese|fr French|fy Western Frisian|ga Irish|gd Scottish Gaelic
+gl Galician|gn Guarani|gu Gujarati|gv Manx|ha Hausa|he Hebrew|hi Hindi|ho Hiri Motu|hr Croatian|ht Haitian
+hu Hungarian|hy Armenian|hz Herero|ia Interlingua|id Indonesian|ie Interlingue|ig Igbo|ii Sichuan Yi
+ik Inupiaq|io Ido|is Icelandic|it Italian|iu Inuktitut|ja Japanese|jv Javanese|ka Georgian|kg Kongo
+ki Kikuyu|kj Kuanyama
+kk Kazakh|kl Kalaallisut|km Khmer|kn Kannada|ko Korean|kr Kanuri|ks Kashmiri|ku Kurdish|kv Komi|kw Cornish
+ky Kyrgyz|la Latin|lb Luxembourgish|lg Ganda|li Limburgish|ln Lingala|lo Lao|lt Lithuanian|lu Luba-Katanga
+lv Latvian|mg Malagasy|mh Marshallese|mi Maori|mk Macedonian|ml Malayalam|mn Mongolian|mr Marathi|ms Malay
+mt Maltese|my Burmese|na Nauru|nb Norwegian Bokm\u00e5l|nd North Ndebele|ne Nepali|ng Ndonga|nl Dutch
+nn Norwegian Nynorsk|no Norwegian|nr South Ndebele|nv Navajo|ny Chichewa|oc Occitan|oj Ojibwa|om Oromo|or Odia
+os Ossetian|pa Punjabi|pi Pali|pl Polish|ps Pashto|pt Portuguese|qu Quechua|rm Romansh|rn Rundi|ro Romanian
+ru Russian|rw Kinyarwanda|sa Sanskrit|sc Sardinian|sd Sindhi|se Northern Sami|sg Sango|si Sinhala|sk Slovak
+sl Slovenian|sm Samoan|sn Shona|so Somali|sq Albanian|sr Serbian|ss Swati|st Southern Sotho|su Sundanese
+sv Swedish|sw Swahili|ta Tamil|te Telugu|tg Tajik|th Thai|ti Tigrinya|tk Turkmen|tl Tagalog|tn Tswana|to Tonga
+tr Turkish|ts Tsonga|tt Tatar|tw Twi|ty Tahitian|ug Uyghur|uk Ukrainian|ur Urdu|uz Uzbek|ve Venda
+vi Vietnamese|vo Volap\u00fck|wa Walloon|wo Wolof|xh Xhosa|yi Yiddish|yo Yoruba|za Zhuang|zh Chinese|zu Zulu
+"""
+
+
+def language_code(tag: str | None) -> str | None:
+    """Give the two letters of a language tag like `de-AT`; None of what is none, which no page may name."""
+    code = (tag or "").partition("-")[0].lower()
+    return code if code in _names() else None
+
+
+def language_name(tag: str) -> str:
+    """Say what a language is called: `German`, `German (de-AT)`, or the tag itself where nobody knows."""
+    code = language_code(tag)
+    if code is None:
+        return tag
+    return _names()[code] if tag == code else f"{_names()[code]} ({tag})"
+
+
+@cache
+def _names() -> dict[str, str]:
+    entries = _NAMES.strip().replace("\n", "|").split("|")
+    return {entry[:2]: entry[3:] for entry in entries}

@@ -1,0 +1,1 @@
+"""The handlers: each parses, delegates and shapes."""

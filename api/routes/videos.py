@@ -1,0 +1,102 @@
+"""`/v1/videos`: the catalogue, and questions about one video."""
+
+from time import perf_counter
+from typing import Annotated
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter, SkipValidation
+
+from api.access.guard import ASKS_FOR_KEY, NEEDS_KEY, SEARCH
+from api.routes.search import QueryText, VideoLimit
+from api.wire.answers import shape_inside, shape_page, shape_record, shape_similar
+from api.wire.parameters import check_query
+from api.wire.paths import decode_video_id
+from api.wire.problems import NEEDS_INDEX, TAKES_PARAMETERS, TAKES_QUERY, described
+from api.wire.query_string import check_query_string
+from api.wire.schemas import LARGEST_PAGE, CatalogueAnswer, CatalogueVideo, InsideAnswer, SimilarAnswer
+from retrieval.errors import VideoNotFoundError
+from retrieval.search.searcher import Searcher
+
+VideoId = Annotated[str, PathParameter(description="A video id. A slash in it is sent as %2F.")]
+
+
+@get(
+    "/v1/videos",
+    operation_id="listVideos",
+    summary="List the catalogue",
+    tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
+    guards=[check_query_string],
+    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY),
+)
+async def list_videos(
+    searcher: NamedDependency[SkipValidation[Searcher]],
+    limit: Annotated[
+        int, QueryParameter(ge=1, le=LARGEST_PAGE, description="How many a page holds, at most.")
+    ] = 20,
+    cursor: Annotated[
+        str | None,
+        QueryParameter(description="The `next_cursor` of the page before; none for the first page."),
+    ] = None,
+) -> CatalogueAnswer:
+    """List the catalogue, a page at a time, in an order that does not change."""
+    return shape_page(await searcher.catalogue(limit=limit, cursor=cursor))
+
+
+@get(
+    "/v1/videos/{video_id:str}",
+    operation_id="getVideo",
+    summary="Show one video",
+    tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
+    guards=[check_query_string],
+    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
+)
+async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId) -> CatalogueVideo:
+    """Show one video of the catalogue."""
+    return shape_record(await searcher.video(decode_video_id(video_id)))
+
+
+@get(
+    "/v1/videos/{video_id:str}/search",
+    operation_id="searchVideo",
+    summary="Find moments inside one video",
+    tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
+    guards=[check_query_string],
+    responses=described(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
+)
+async def search_video(
+    searcher: NamedDependency[SkipValidation[Searcher]],
+    video_id: VideoId,
+    text: QueryText,
+    limit: VideoLimit = 10,
+) -> InsideAnswer:
+    """Find the moments inside one video that answer the query."""
+    started = perf_counter()
+    query = check_query(text)
+    result = await searcher.search_inside(decode_video_id(video_id), query, limit=limit)
+    return shape_inside(query, result, started)
+
+
+@get(
+    "/v1/videos/{video_id:str}/similar",
+    operation_id="listSimilarVideos",
+    summary="Find the nearest videos to one",
+    tags=["videos"],
+    opt=SEARCH,
+    security=ASKS_FOR_KEY,
+    guards=[check_query_string],
+    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
+)
+async def similar_videos(
+    searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId, limit: VideoLimit = 10
+) -> SimilarAnswer:
+    """Find the videos nearest to one, by title and transcript."""
+    started = perf_counter()
+    whole_id = decode_video_id(video_id)
+    return shape_similar(whole_id, await searcher.similar(whole_id, limit=limit), started)

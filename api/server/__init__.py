@@ -1,0 +1,1 @@
+"""The process: uvicorn, connections, admission and response headers."""

@@ -1,0 +1,71 @@
+"""`/metrics` on a port of its own, for a network that those who search cannot reach."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from litestar import Litestar
+
+from api.server.connections import BoundedConnection
+from api.server.server import CannotListenError, address_of
+
+_GRACE_SECONDS = 1
+
+
+class MetricsServer(uvicorn.Server):
+    """A server beside the main one: it listens to no signal, and says when it listens to the network."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        """Listen nowhere yet."""
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. Raises CannotListenError."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:
+            address = address_of(self.config.host, self.config.port)
+            raise CannotListenError(
+                f"Cannot listen on {address}. Set another METRICS_HOST or METRICS_PORT."
+            ) from error
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the main server."""
+        yield
+
+
+@asynccontextmanager
+async def serving_metrics(app: Litestar, host: str, port: int) -> AsyncIterator[None]:
+    """Serve this app, which needs no lifespan, until the block ends. Raises CannotListenError."""
+    server = MetricsServer(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=BoundedConnection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    listening = asyncio.create_task(server.listens.wait())
+    try:
+        await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        yield
+    finally:
+        listening.cancel()
+        server.should_exit = True
+        if not serving.done():
+            await serving

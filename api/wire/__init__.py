@@ -1,0 +1,1 @@
+"""What crosses the wire: schemas, parameters, answers and problems."""

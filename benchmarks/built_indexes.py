@@ -1,0 +1,98 @@
+"""Indexes to measure on, built once by the real pipeline and kept under `.data/benchmarks`.
+
+A kept index is used again while everything it was made from is the same: the catalogue, the model, the
+passage settings, and the source of the modules that read, cut, weigh and write.
+"""
+
+import asyncio
+import hashlib
+import shutil
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+from rich.console import Console
+
+from benchmarks.conditions import CACHE, ROOT, Options, cores, model_dir
+from benchmarks.datasets import catalogue_file
+from benchmarks.figures import MissingDataError
+from benchmarks.kept_embeddings import KeptEmbeddings
+from ingest.embedding.encoders import Model
+from ingest.reports.report import Report
+from ingest.sync.pipeline import SyncJob, plan_sync, run_sync
+from retrieval.catalogue.manifest import PassageSettings
+from retrieval.edge.generations import POINTER_FILE, Generations
+from retrieval.edge.store import EdgeStore
+from retrieval.errors import ModelUnavailableError
+from retrieval.text.onnx_encoder import OnnxEncoder
+
+_SLOW_TO_EMBED = frozenset({"bitcoin"})
+
+_MADE_BY = (
+    *(f"ingest/{name}.py" for name in ("passages", "embedding", "content", "fields", "rows", "duplicates")),
+    *(f"ingest/sources/{name}.py" for name in ("opening", "tables")),
+    *(f"retrieval/{name}.py" for name in ("edge_points", "edge_writer", "lexical", "display_text", "links")),
+    *(f"retrieval/{name}.py" for name in ("index", "manifest", "video")),
+)
+
+
+def load_encoder(*, threads: int) -> OnnxEncoder:
+    """Load the exported model. Raises MissingDataError where there is none."""
+    try:
+        return OnnxEncoder(model_dir(), document_threads=threads)
+    except ModelUnavailableError as e:
+        raise MissingDataError(f"{e} (or: make setup)") from e
+
+
+def built_index(name: str, *, everything: bool) -> Path:
+    """Give the INDEX_DIR of a catalogue, built now unless it is kept.
+
+    Raises MissingDataError where the catalogue is absent, or has never been embedded, would take long to, and
+    `everything` was not asked for.
+    """
+    source = catalogue_file(name)
+    encoder = load_encoder(threads=cores())
+    folder = CACHE / f"{name}-{_key(source, encoder)}"
+    if (folder / POINTER_FILE).is_file():
+        return folder
+    older = [other for other in CACHE.glob(f"{name}-*") if other != folder]
+    if name in _SLOW_TO_EMBED and not older and not everything:
+        raise MissingDataError(f"the {name} catalogue was never embedded here (about 20 minutes): add --all")
+    print(f"  building the index of {source.name} in {folder}", flush=True)
+    began = perf_counter()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    asyncio.run(_build(source, folder, encoder))
+    print(f"  built in {perf_counter() - began:.0f} s, embeddings of earlier runs included")
+    for other in older:
+        shutil.rmtree(other)
+    return folder
+
+
+def source_of_passages(options: Options) -> str:
+    """Prefer the larger catalogue of real passages, if it is embedded."""
+    try:
+        built_index("bitcoin", everything=options.everything)
+    except MissingDataError as e:
+        print(f"  from the tutorial's passages: {e}")
+        return "tutorial"
+    return "bitcoin"
+
+
+async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
+    kept = KeptEmbeddings(encoder, CACHE)
+    model = Model(kept, encoder.exported.identity, encoder.exported.max_pieces)
+    job = SyncJob(sources=(source,), prune=False)
+    store = EdgeStore(Generations(folder))
+    report = Report()
+    console = Console(highlight=False, soft_wrap=True)
+    planned = await plan_sync(job, store, model, report, console)
+    await run_sync(job, store, model, planned, report, console)
+
+
+def _key(source: Path, encoder: OnnxEncoder) -> str:
+    digest = hashlib.sha256(source.read_bytes())
+    digest.update(msgspec.json.encode((encoder.exported.identity, PassageSettings())))
+    for name in _MADE_BY:
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,63 @@
+"""A searcher in this process, with and without the work of embedding the query."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.conditions import cores
+from retrieval.edge.generations import Generations
+from retrieval.edge.index import EdgeIndex
+from retrieval.index.reading import VideoIndex
+from retrieval.opening import embedded_index
+from retrieval.search.searcher import Searcher
+from retrieval.text.onnx_encoder import OnnxEncoder
+from retrieval.text.query_batcher import QueryBatcher
+from retrieval.text.vectors import Embedding
+
+
+class KnownQueries:
+    """A QueryEncoder that looks a query up: what is left to time is the index."""
+
+    def __init__(self, embeddings: Mapping[str, Embedding]) -> None:
+        self._embeddings = embeddings
+
+    async def encode_query(self, text: str) -> Embedding:
+        return self._embeddings[text]
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """One index, open: the whole search, the search of known queries, and the index itself."""
+
+    whole: Searcher
+    index_only: Searcher
+    index: VideoIndex
+
+
+@asynccontextmanager
+async def opened_search(
+    index_dir: Path, encoder: OnnxEncoder, embeddings: Mapping[str, Embedding]
+) -> AsyncIterator[Opened]:
+    """Open an index as the API does, with no answer cached; `encoder` should use one thread, as there."""
+    async with AsyncExitStack() as stack:
+        batcher = QueryBatcher(encoder.encode_queries, threads=cores())
+        stack.push_async_callback(batcher.close)
+        live = embedded_index(Generations(index_dir), encoder.exported.identity)
+        stack.push_async_callback(live.close)
+        await live.start()
+        async with live.lease() as index:
+            yield Opened(
+                Searcher(encoder=batcher, source=live, cached_results=0),
+                Searcher(encoder=KnownQueries(embeddings), source=live, cached_results=0),
+                index,
+            )
+
+
+def open_live(index_dir: Path) -> EdgeIndex:
+    """Open the live version alone, to ask its engine directly."""
+    generations = Generations(index_dir)
+    pointer = generations.pointer()
+    if pointer is None:
+        raise FileNotFoundError(index_dir)
+    return EdgeIndex(generations.folder(pointer.live), generations.manifest(pointer.live))

@@ -1,0 +1,111 @@
+"""Videos as a snapshot holds them: records as they are, numbers as bytes, little-endian. Pure."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.catalogue.video import VideoRecord
+from retrieval.index.reading import PairVector
+from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo, StoredVideo
+from retrieval.text.vectors import SparseVector
+
+_FLOAT = np.dtype("<f4")
+_WORD = np.dtype("<u4")
+
+
+class PackedPassage(msgspec.Struct, frozen=True, array_like=True):
+    """A passage. `vector` lacks its first half where that is the first half of the video's: the title's."""
+
+    text: str | None
+    start: float | None
+    end: float | None
+    vector: bytes
+    words: bytes
+    weights: bytes
+
+
+class PackedVideo(msgspec.Struct, frozen=True, array_like=True):
+    """A video with all its passages."""
+
+    record: VideoRecord
+    stored: StoredVideo
+    vector: bytes
+    words: bytes
+    weights: bytes
+    passages: tuple[PackedPassage, ...]
+
+
+def pack(video: EmbeddedVideo) -> msgspec.Raw:
+    """Turn a video into bytes."""
+    own = _floats(video.vector)
+    title = own[: len(own) // 2]
+    packed = PackedVideo(
+        video.record,
+        video.stored,
+        own,
+        *_packed_words(video.words),
+        tuple(
+            PackedPassage(
+                passage.text,
+                passage.start,
+                passage.end,
+                _floats(passage.vector).removeprefix(title),
+                *_packed_words(passage.words),
+            )
+            for passage in video.passages
+        ),
+    )
+    return msgspec.Raw(msgspec.msgpack.encode(packed))
+
+
+def unpack(content: bytes, dimension: int) -> Iterator[EmbeddedVideo]:
+    """Turn a list of packed videos back, whose embeddings have this dimension.
+
+    Raises msgspec.DecodeError or ValueError for bytes that are no such list.
+    """
+    for packed in msgspec.msgpack.decode(content, type=list[PackedVideo]):
+        own = _vector(packed.vector, dimension)
+        title = packed.vector[: len(packed.vector) // 2]
+        yield EmbeddedVideo(
+            packed.record,
+            packed.stored,
+            own,
+            _words(packed.words, packed.weights),
+            tuple(
+                EmbeddedPassage(
+                    passage.text,
+                    passage.start,
+                    passage.end,
+                    _vector(
+                        title + passage.vector if len(passage.vector) == len(title) else passage.vector,
+                        dimension,
+                    ),
+                    _words(passage.words, passage.weights),
+                )
+                for passage in packed.passages
+            ),
+        )
+
+
+def _floats(vector: PairVector) -> bytes:
+    return vector.astype(_FLOAT).tobytes()
+
+
+def _packed_words(words: SparseVector) -> tuple[bytes, bytes]:
+    return np.asarray(words.indices, _WORD).tobytes(), np.asarray(words.values, _FLOAT).tobytes()
+
+
+def _vector(content: bytes, dimension: int) -> PairVector:
+    vector: NDArray[np.float32] = np.frombuffer(content, _FLOAT)
+    if len(vector) != 2 * dimension:
+        raise ValueError(f"a vector has {len(vector)} numbers and should have {2 * dimension}")
+    return vector
+
+
+def _words(indices: bytes, weights: bytes) -> SparseVector:
+    words, values = np.frombuffer(indices, _WORD), np.frombuffer(weights, _FLOAT)
+    if len(words) != len(values):
+        raise ValueError(f"{len(words)} words have {len(values)} weights")
+    return SparseVector(tuple(words.tolist()), tuple(values.tolist()))

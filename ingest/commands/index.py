@@ -1,0 +1,106 @@
+"""The commands about an index that is there, and about the model: status, rollback, export-model."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import import_module
+
+from rich.console import Console
+
+from ingest.errors import ExitCode
+from ingest.reports.run_record import describe_run
+from retrieval.catalogue.manifest import Manifest
+from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
+from retrieval.index.store import IndexStore
+from retrieval.opening import open_store
+from retrieval.settings import SearchSettings
+
+
+def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    """Show the live version, the one before and the last runs."""
+    return asyncio.run(_status(settings, console))
+
+
+async def _status(settings: SearchSettings, console: Console) -> int:
+    tell = partial(console.print, markup=False)
+    async with open_store(settings) as store:
+        live = await _read(store.live)
+        previous = await _read(store.previous) if live else None
+        try:
+            runs, unreadable = await store.runs(), None
+        except UnreadableLogError as e:
+            runs, unreadable = (), e
+    if live:
+        tell(f"live: {_described(live)}")
+        tell(f"previous: {_described(previous)}")
+    else:
+        tell(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
+    if isinstance(live, Manifest) and live.is_partial:
+        tell(
+            "A run that writes into the live version began and has not ended, or left videos behind that "
+            "no run has ended since. If none is at work, run the same sync again: it goes on from there."
+        )
+    if unreadable:
+        tell(f"runs: {unreadable}. The next run begins a new log.")
+    if runs:
+        tell("runs, the last one first:")
+    for run in runs:
+        tell(f"  {describe_run(run)}")
+    if isinstance(live, UnreadableVersionError):
+        raise IndexUnavailableError(
+            "The live version cannot be read. python -m ingest rollback makes the one before live, and "
+            "python -m ingest restore FILE what a snapshot holds."
+        )
+    return ExitCode.DONE
+
+
+async def readable_live(store: IndexStore) -> Manifest | None:
+    """Read the live version's manifest; None where there is none, or it is damaged, to be made good."""
+    live = await _read(store.live)
+    return live if isinstance(live, Manifest) else None
+
+
+async def _read(read: Callable[[], Awaitable[Manifest | None]]) -> Manifest | UnreadableVersionError | None:
+    try:
+        return await read()
+    except UnreadableVersionError as e:
+        return e
+
+
+def _described(manifest: Manifest | UnreadableVersionError | None) -> str:
+    if manifest is None:
+        return "none"
+    if isinstance(manifest, UnreadableVersionError):
+        return f"cannot be read: {manifest}"
+    counts, accepted = manifest.counts, ", ".join(manifest.accepted)
+    return (
+        f"{manifest.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
+        f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
+        f"{counts.passages} passages" + (f"; accepted: {accepted}" if accepted else "")
+    )
+
+
+def rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    """Make the previous version live again."""
+    return asyncio.run(_rollback(settings, console))
+
+
+async def _rollback(settings: SearchSettings, console: Console) -> int:
+    async with open_store(settings) as store, store.exclusive():
+        before = await readable_live(store)
+        live = await store.roll_back()
+    kept = f" The version {before.index_version} is kept." if before else ""
+    console.print(f"Live: version {live.index_version}.{kept}", markup=False)
+    return ExitCode.DONE
+
+
+def export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+    """Export the model that searches are served with."""
+    console.print("Exporting the model and proving it against sentence-transformers (about 30 s)")
+    export = import_module("ingest.model.export").export_model
+    exported = export(settings.model_dir, args.model)
+    console.print(
+        f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.", markup=False
+    )
+    return ExitCode.DONE

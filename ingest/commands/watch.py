@@ -1,0 +1,50 @@
+"""`ingest watch`: looks at a folder until it is stopped."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from rich.console import Console
+
+from ingest.commands.signals import stop_at_signals
+from ingest.commands.sync import check_paths
+from ingest.errors import ExitCode, SourceError
+from ingest.rows.row import file_name
+from retrieval.settings import SearchSettings
+
+
+def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
+    """Sync a folder whenever its files have changed and settled."""
+    from ingest.sync.watch import Watch, run_sync_process  # noqa: PLC0415 - as in `sync`.
+
+    if not args.folder.is_dir():
+        raise SourceError(f"{args.folder}: there is no such folder; check the path")
+    check_paths(args.report, [args.folder])
+    stop_at_signals()
+    tell = partial(console.print, markup=False)
+    watch = Watch(
+        args.folder,
+        lambda found: run_sync_process(found.sources, sync_options(args, is_whole=not found.passed_over)),
+        tell,
+    )
+    tell(f"Watching {file_name(args.folder)} every {args.every:g} s; Ctrl-C or SIGTERM ends it.")
+    if args.accept:
+        tell(f"Until then every run is let through as to {', '.join(args.accept)}, not only the next one.")
+    try:
+        while True:
+            watch.look()
+            time.sleep(args.every)
+    except KeyboardInterrupt:
+        return ExitCode.DONE
+
+
+def sync_options(args: argparse.Namespace, *, is_whole: bool) -> Sequence[str]:
+    """Say with which options a watch syncs: its own, but where something is missing it deletes nothing."""
+    given = {"--accept": args.accept, "--language": args.language, "--report": args.report}
+    return [
+        *(["--prune"] if args.prune and is_whole else []),
+        # One word each: what a value begins with is not to be taken for an option.
+        *(f"{option}={value}" for option, values in given.items() for value in values or ()),
+        f"--device={args.device}",
+    ]

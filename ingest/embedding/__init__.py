@@ -1,0 +1,1 @@
+"""Transcripts to passages, and texts to embeddings."""

@@ -1,0 +1,71 @@
+"""What of a video is embedded, what is only shown, and the hashes that tell whether either changed. Pure."""
+
+import hashlib
+import re
+
+import msgspec
+
+from retrieval.catalogue.display_text import clean_for_display
+from retrieval.catalogue.links import watch_url
+from retrieval.catalogue.manifest import ModelIdentity, PassageSettings
+from retrieval.catalogue.video import NO_TRANSCRIPT, Video, VideoRecord
+from retrieval.index.writing import StoredVideo
+
+_PARTICULAR = re.compile(r"https?://\S+|\d+")
+_SHORT_HASH_BYTES = 8
+"""Enough to tell a million texts apart, and nothing but a warning depends on it."""
+
+CUTTING_VERSION = 1
+"""Raised whenever the same transcript is cut into other passages: every video is then embedded anew."""
+
+
+def embedded_transcript(video: Video) -> str:
+    """Say which text the transcript half of a video's vector is the embedding of."""
+    return NO_TRANSCRIPT if video.transcript is None else video.transcript
+
+
+def record_of(video: Video) -> VideoRecord:
+    """Say what the index will show of a video."""
+    return VideoRecord(
+        video_id=video.video_id,
+        title=clean_for_display(video.title),
+        title_as_given=video.title,
+        published_at=video.published_at,
+        url=watch_url(video.video_id, video.url),
+        channel=video.channel,
+        language=video.language,
+        duration=video.duration,
+        thumbnail_url=video.thumbnail_url,
+        caption_kind=video.caption_kind,
+        tags=video.tags,
+        has_transcript=video.transcript is not None,
+    )
+
+
+def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -> StoredVideo:
+    """Hash a video: once over all that its embeddings and passages are made from, once over the rest."""
+    made_from = (CUTTING_VERSION, model, settings, video.title, video.transcript, video.cues)
+    return StoredVideo(
+        content_hash=_hash(made_from),
+        record_hash=_hash(record_of(video)),
+        transcribed=video.transcript is not None,
+        title_hash=_short_hash(video.title),
+        text_hash=_short_hash(_words_alone(video)) if video.transcript else "",
+        characters=len(video.transcript or ""),
+    )
+
+
+def _words_alone(video: Video) -> str:
+    """Give the transcript without what makes one message to many differ: ids, addresses and numbers."""
+    text = (video.transcript or "").replace(video.video_id, " ")
+    words = _PARTICULAR.sub(" ", text)
+    return words if words.strip() else text
+
+
+def _short_hash(text: str) -> str:
+    words = " ".join(text.casefold().split())
+    return hashlib.blake2b(words.encode(), digest_size=_SHORT_HASH_BYTES).hexdigest()
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()

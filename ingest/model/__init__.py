@@ -1,0 +1,1 @@
+"""The export of a model to the form that is served."""

@@ -1,0 +1,1 @@
+"""The row of a source, checked field by field."""

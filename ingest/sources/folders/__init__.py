@@ -1,0 +1,1 @@
+"""Folders of captions: as yt-dlp leaves them, or bare."""

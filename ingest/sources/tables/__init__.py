@@ -1,0 +1,1 @@
+"""Tables: parquet, CSV and JSON lines."""

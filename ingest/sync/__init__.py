@@ -1,0 +1,1 @@
+"""A sync: plan, build, verify and publish; and the watch that repeats it."""

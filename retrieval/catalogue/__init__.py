@@ -1,0 +1,1 @@
+"""The video and what is recorded of an index: manifest and runs."""

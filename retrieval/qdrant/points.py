@@ -1,0 +1,126 @@
+"""What an index on a server stores, in the client's own types: its collections, points and filters."""
+
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, cast
+
+import numpy as np
+from qdrant_client import models
+
+from retrieval.index.reading import SearchFilter
+from retrieval.index.records import (
+    COUNT_FIELDS,
+    FULL_SCAN_KILOBYTES,
+    GRAPH_BUILD_WIDTH,
+    GRAPH_LINKS,
+    INSTANT_FIELDS,
+    KEYWORD_FIELDS,
+    PAIR,
+    WORDS,
+    exact_conditions,
+    passage_payload,
+    passage_point_id,
+    video_payload,
+    video_point_id,
+)
+from retrieval.index.whole_videos import StoredPoint
+from retrieval.index.writing import EmbeddedVideo
+from retrieval.settings import QdrantSettings
+from retrieval.text.vectors import SparseVector
+
+INDEXED_FIELDS = {
+    **dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD),
+    **dict.fromkeys(INSTANT_FIELDS, models.PayloadSchemaType.DATETIME),
+    **dict.fromkeys(COUNT_FIELDS, models.PayloadSchemaType.INTEGER),
+}
+
+NOT_WHOLE = {"content_hash": ""}
+"""What marks a video whose passages are being written: no text has this hash, so a run writes it anew."""
+
+
+def collection_settings(settings: QdrantSettings, dimension: int) -> dict[str, Any]:
+    """Say how to create a collection for vectors of two embeddings of this dimension each."""
+    return {
+        "vectors_config": {PAIR: models.VectorParams(size=2 * dimension, distance=models.Distance.MANHATTAN)},
+        "sparse_vectors_config": {WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        "hnsw_config": models.HnswConfigDiff(
+            m=GRAPH_LINKS, ef_construct=GRAPH_BUILD_WIDTH, full_scan_threshold=FULL_SCAN_KILOBYTES
+        ),
+        "shard_number": settings.shards,
+        "replication_factor": settings.replicas,
+        "write_consistency_factor": settings.write_consistency,
+    }
+
+
+def video_point(video: EmbeddedVideo) -> models.PointStruct:
+    """Make a video's point, marked as not whole: its passages are written after it."""
+    return models.PointStruct(
+        id=video_point_id(video.record.video_id),
+        vector={PAIR: video.vector.tolist(), WORDS: sparse(video.words)},
+        payload={**video_payload(video.record, video.stored), **NOT_WHOLE},
+    )
+
+
+def passage_points(video: EmbeddedVideo) -> Iterator[models.PointStruct]:
+    """Make the points of all a video's passages."""
+    for ordinal, passage in enumerate(video.passages):
+        yield models.PointStruct(
+            id=passage_point_id(video.record.video_id, ordinal),
+            vector={PAIR: passage.vector.tolist(), WORDS: sparse(passage.words)},
+            payload=passage_payload(video.record, passage),
+        )
+
+
+def sparse(words: SparseVector) -> models.SparseVector:
+    """Turn word weights into the client's own type."""
+    return models.SparseVector(indices=list(words.indices), values=list(words.values))
+
+
+def of_videos(video_ids: Iterable[str]) -> models.FieldCondition:
+    """Ask for the points of these videos."""
+    return models.FieldCondition(key="video_id", match=models.MatchAny(any=list(video_ids)))
+
+
+def of_video(video_id: str) -> models.FieldCondition:
+    """Ask for the points of one video."""
+    return models.FieldCondition(key="video_id", match=models.MatchValue(value=video_id))
+
+
+def server_filter(
+    where: SearchFilter, conditions: Iterable[models.FieldCondition] = (), *, without: Collection[str] = ()
+) -> models.Filter | None:
+    """Turn a filter into the client's own type; None where it lets everything through.
+
+    `conditions` must hold besides, and points of the videos `without` do not count.
+    """
+    must: list[Any] = list(conditions)
+    for field, value in exact_conditions(where):
+        must.append(models.FieldCondition(key=field, match=models.MatchValue(value=value)))
+    if where.published_after or where.published_before:
+        after, before = where.published_after, where.published_before
+        period = models.DatetimeRange(gte=after, lt=before)
+        must.append(models.FieldCondition(key="published_at", range=period))
+    must_not: list[Any] = [of_videos(without)] if without else []
+    return models.Filter(must=must, must_not=must_not) if must or must_not else None
+
+
+def payload_of(point: models.Record | models.ScoredPoint) -> dict[str, Any]:
+    """Take a point's payload, which every point of ours has."""
+    return point.payload or {}
+
+
+def id_of(point: models.Record | models.ScoredPoint) -> uuid.UUID:
+    """Take a point's id, which is a UUID in every collection of ours."""
+    return uuid.UUID(str(point.id))
+
+
+def stored_point(point: models.Record) -> StoredPoint:
+    """Take all that a point holds; it must have been asked for."""
+    vectors = cast("dict[str, Any]", point.vector)
+    words = vectors.get(WORDS)
+    return StoredPoint(
+        id_of(point),
+        payload_of(point),
+        np.asarray(vectors[PAIR], np.float32),
+        SparseVector(tuple(words.indices), tuple(words.values)) if words else SparseVector((), ()),
+    )

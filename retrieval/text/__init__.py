@@ -1,0 +1,1 @@
+"""Text to numbers: encoders, term weights, and which words match."""

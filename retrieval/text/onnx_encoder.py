@@ -1,0 +1,144 @@
+"""The encoder the product serves and ingests with: tokenizers and onnxruntime, nothing else.
+
+The exported graph takes rows of word pieces. A row may hold several texts end to end ("sequence packing"):
+each piece attends only to the pieces of its own text, and each text is pooled on its own. Queries are a few
+pieces long, far too short to fill a matrix product, so queries that wait together travel in one row and
+cost less than one by one, without a single piece of padding. Documents get a row each, sorted by length so
+that a batch's rows are about equally long.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from retrieval.errors import ModelUnavailableError
+from retrieval.text.exported_model import ExportedModel, read_exported_model
+from retrieval.text.vectors import Embeddings
+
+_PIECES_A_BATCH = 1024
+"""How many pieces one batch of documents holds: larger ones fall out of the processor's cache."""
+
+_QUERY_PIECES_A_ROW = 256
+"""How many pieces one packed row of queries holds: attention grows with its square."""
+
+
+_SLOWER = ["SkipLayerNormFusion"]
+"""Graph optimizations that cost time: this fused kernel is slower than the two it replaces."""
+
+
+class OnnxEncoder:
+    """The exported model, loaded. Its methods may be called from several threads at once."""
+
+    def __init__(self, folder: Path, *, document_threads: int = 1) -> None:
+        """Load the model; documents are embedded on this many threads, queries on the caller's.
+
+        Raises ModelUnavailableError where the folder holds no whole export.
+        """
+        self.exported: ExportedModel = read_exported_model(folder)
+        self._tokenizer = Tokenizer.from_file(str(folder / self.exported.tokenizer.name))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._session = _open_session(folder / self.exported.graph.name)
+        self._document_threads = document_threads
+
+    def encode_queries(self, texts: Sequence[str]) -> Embeddings:
+        """Embed queries, packed into as few rows as they fit in."""
+        # One by one: the tokenizer's own threads take longer to wake than a query takes to cut.
+        pieces = [self._cut(self._tokenizer.encode(text).ids) for text in texts]
+        out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
+        for group in _groups(range(len(texts)), pieces, _QUERY_PIECES_A_ROW, padded=False):
+            out[group] = self._embed_packed([pieces[i] for i in group])
+        return out
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        """Embed documents, in batches of about equal length."""
+        pieces = [self._cut(encoded.ids) for encoded in self._tokenizer.encode_batch_fast(list(texts))]
+        out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
+        by_length = sorted(range(len(texts)), key=lambda i: len(pieces[i]))
+        groups = list(_groups(by_length, pieces, _PIECES_A_BATCH, padded=True))
+        # A batch a thread: about a fifth faster than all threads on one batch, which wait for each other.
+        with ThreadPoolExecutor(self._document_threads) as pool:
+            rows = pool.map(lambda group: self._embed_rows([pieces[i] for i in group]), groups)
+            for group, embeddings in zip(groups, rows, strict=True):
+                out[group] = embeddings
+        return out
+
+    def count_pieces(self, text: str) -> int:
+        """Count the word pieces of a text before any cut, the two marks around it included."""
+        return len(self._tokenizer.encode(text).ids)
+
+    def _cut(self, pieces: list[int]) -> list[int]:
+        """Cut a text's word pieces as sentence-transformers does: the end mark stays."""
+        limit = self.exported.max_pieces
+        return pieces if len(pieces) <= limit else [*pieces[: limit - 1], pieces[-1]]
+
+    def _embed_packed(self, texts: Sequence[list[int]]) -> Embeddings:
+        """Embed texts that share one row: shape (texts, dimension)."""
+        lengths = [len(text) for text in texts]
+        ids = np.concatenate([np.asarray(text, np.int64) for text in texts])
+        positions = np.concatenate([np.arange(length) for length in lengths])
+        labels = np.arange(1, len(texts) + 1)
+        rows = self._run(ids[None], positions[None], np.repeat(labels, lengths)[None], labels)
+        packed: Embeddings = rows[0]
+        return packed
+
+    def _embed_rows(self, texts: Sequence[list[int]]) -> Embeddings:
+        """Embed texts with a row each, the shorter ones padded: shape (texts, dimension)."""
+        longest = max(map(len, texts))
+        ids = np.zeros((len(texts), longest), np.int64)
+        owners = np.zeros_like(ids)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = text
+            owners[row, : len(text)] = 1
+        positions = np.broadcast_to(np.arange(longest), ids.shape)
+        return self._run(ids, np.ascontiguousarray(positions), owners, np.ones(1, np.int64))[:, 0]
+
+    def _run(
+        self,
+        ids: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        owners: NDArray[np.int64],
+        labels: NDArray[np.int64],
+    ) -> Embeddings:
+        """Run the graph: rows of shape (rows, pieces) to embeddings of shape (rows, labels, dimension)."""
+        feeds = {"input_ids": ids, "position_ids": positions, "owners": owners, "labels": labels}
+        embeddings: Embeddings = self._session.run(None, feeds)[0]
+        return embeddings
+
+
+def _open_session(graph: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # One call, one thread: several calls run beside each other instead.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+        )
+    except Exception as e:  # onnxruntime raises types of its own for every kind of bad graph.
+        raise ModelUnavailableError(f"The model file {graph} cannot be loaded: {e}") from e
+
+
+def _groups(
+    order: Sequence[int], pieces: Sequence[Sequence[int]], budget: int, *, padded: bool
+) -> Iterator[list[int]]:
+    """Split texts, in this order, into groups of at most `budget` pieces; a text that is longer goes alone.
+
+    A padded group costs its longest text times its number of texts, a packed one just its pieces.
+    """
+    group: list[int] = []
+    longest = total = 0
+    for i in order:
+        length = len(pieces[i])
+        longest, total = max(longest, length), total + length
+        if group and (longest * (len(group) + 1) if padded else total) > budget:
+            yield group
+            group, longest, total = [], length, length
+        group.append(i)
+    if group:
+        yield group

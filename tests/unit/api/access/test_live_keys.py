@@ -1,0 +1,148 @@
+import asyncio
+import logging
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from api.access import live_keys
+from api.access.key_file import write_keys
+from api.access.keys import make_key
+from api.access.live_keys import LiveKeys
+from api.access.settings import AccessSettings
+from retrieval.settings import SettingsError
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+KEY, STORED = make_key("web", ["search"], datetime.now(UTC))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_keys, "POLL_SECONDS", 0.001)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def following(file: Path | None = None, *, may_be_off: bool = True, **more: object) -> LiveKeys:
+    return LiveKeys(AccessSettings(keys_file=file, **more), may_be_off=may_be_off)  # type: ignore[arg-type]
+
+
+def damage(file: Path) -> None:
+    file.write_text("{")
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+async def test_asks_for_keys_until_it_knows_that_there_are_none(file: Path) -> None:
+    keys = following(file)
+    assert keys.asked_for
+    async with keys.followed():
+        assert not keys.asked_for
+
+
+@pytest.mark.parametrize("in_file", [None, ()])
+async def test_where_keys_may_not_be_off_it_does_not_start_without_any(
+    file: Path, in_file: tuple[()] | None
+) -> None:
+    if in_file is not None:
+        # A file without keys lets nobody in, which is safe.
+        write_keys(file, in_file)
+        async with following(file, may_be_off=False).followed():
+            return
+    with pytest.raises(SettingsError, match=r"keys add NAME.*--open"):
+        async with following(file, may_be_off=False).followed():
+            pass
+
+
+async def test_what_is_added_and_revoked_counts_soon(file: Path) -> None:
+    keys = following(file)
+    async with keys.followed():
+        write_keys(file, (STORED,))
+        await until(lambda: keys.asked_for)
+        assert keys.ring.find(KEY.encode()) == STORED
+        write_keys(file, ())
+        await until(lambda: keys.ring.find(KEY.encode()) is None)
+        # The last key that is revoked does not open the door, and neither does a file that is gone.
+        assert keys.asked_for
+        write_keys(file, (STORED,))
+        await until(lambda: len(keys.ring))
+        remove(file)
+        await until(lambda: not len(keys.ring))
+        assert keys.asked_for
+
+
+async def test_a_file_that_is_damaged_changes_nothing_and_is_told_once(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_keys(file, (STORED,))
+    keys = following(file)
+    async with keys.followed():
+        damage(file)
+        await until(lambda: caplog.records)
+        await asyncio.sleep(0.05)
+        assert keys.ring.find(KEY.encode()) == STORED
+    (entry,) = caplog.records
+    assert entry.levelno == logging.ERROR
+    assert "stay in force" in entry.getMessage()
+
+
+@pytest.mark.parametrize("failing", ["read_keys", "_look"])
+async def test_a_revocation_that_cannot_be_read_for_a_moment_is_taken_up_all_the_same(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    write_keys(file, (STORED,))
+    keys = following(file)
+    async with keys.followed():
+        with monkeypatch.context() as patch:
+            tries: list[Path] = []
+
+            def fail(path: Path) -> None:
+                assert threading.current_thread() is not threading.main_thread()
+                tries.append(path)
+                raise (
+                    RuntimeError("can't start new thread") if failing == "_look" else SettingsError("no file")
+                )
+
+            patch.setattr(live_keys, failing, fail)
+            write_keys(file, ())
+            await until(lambda: len(tries) > 3)
+            assert keys.ring.find(KEY.encode()) == STORED
+        await until(lambda: keys.ring.find(KEY.encode()) is None)
+    assert [entry.levelno for entry in caplog.records if entry.levelno > logging.INFO] == [logging.ERROR]
+
+
+async def test_a_file_that_is_damaged_at_the_start_is_an_error(file: Path) -> None:
+    damage(file)
+    with pytest.raises(SettingsError, match="damaged"):
+        async with following(file).followed():
+            pass
+
+
+async def test_the_environments_keys_and_the_files_count_alike(file: Path) -> None:
+    other, stored = make_key("other", ["search"], datetime.now(UTC))
+    write_keys(file, (STORED,))
+    keys = following(file, may_be_off=False, keys=(stored,))
+    async with keys.followed():
+        assert keys.ring.find(KEY.encode()) == STORED
+        assert keys.ring.find(other.encode()) == stored
+
+
+async def test_a_name_in_both_places_is_an_error(file: Path) -> None:
+    write_keys(file, (STORED,))
+    with pytest.raises(SettingsError, match="web"):
+        async with following(file, keys=(make_key("web", ["search"], datetime.now(UTC))[1],)).followed():
+            pass
+
+
+async def test_without_a_file_there_is_nothing_to_follow() -> None:
+    keys = following()
+    async with keys.followed():
+        assert not keys.asked_for

@@ -1,0 +1,80 @@
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from litestar.types import Receive, Scope, Send
+
+from api.access.proxies import believe_proxies
+from api.access.rates import Rate
+from api.access.settings import AccessSettings
+from api.app import create_app
+from api.settings import ApiSettings
+from retrieval.settings import SearchSettings
+from tests.unit.api.fakes import EchoSearcher, opens
+
+PROXIES = ("10.0.0.0/8", "192.0.2.1", "fd00::/64")
+PEER = "10.0.0.7"
+
+
+def seen(*forwarded: str, peer: str | None = PEER, proto: str = "", proxies: Any = PROXIES) -> Any:
+    scopes: list[Any] = []
+
+    async def app(scope: Scope, _: Receive, __: Send) -> None:
+        scopes.append(scope)
+
+    headers = [(b"x-forwarded-for", value.encode("latin-1")) for value in forwarded]
+    headers.append((b"x-forwarded-proto", proto.encode()))
+    scope = {"type": "http", "scheme": "http", "headers": headers, "client": peer and (peer, 1234)}
+    asyncio.run(believe_proxies(app, proxies)(scope, None, None))  # type: ignore[arg-type]
+    return scopes[0]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        (["198.51.100.1"], "198.51.100.1"),
+        (["198.51.100.9, 198.51.100.1, 10.0.0.8"], "198.51.100.1"),
+        (["198.51.100.9", "198.51.100.1 , 192.0.2.1"], "198.51.100.1"),
+        (["198.51.100.1:4711, [fd00::1]:80"], "198.51.100.1"),
+        (["[2001:db8::1]:80"], "2001:db8::1"),
+        (["2001:db8::1, fd00::1, ::ffff:10.0.0.8"], "2001:db8::1"),
+        (["198.51.100.1, unknown"], "unknown"),
+        (["198.51.100.1, " + "1" * 100], "1" * 100),
+        # Whatever is named here is a proxy's, so nobody knows who said it.
+        (["10.9.9.9"], PEER),
+        (["10.9.9.9, 10.1.2.3"], PEER),
+        (["10.9.9.9", "10.1.2.3"], PEER),
+        ([""], PEER),
+        ([], PEER),
+    ],
+)
+def test_the_client_is_the_last_that_is_no_proxy(forwarded: list[str], client: str) -> None:
+    assert seen(*forwarded)["client"][0] == client
+
+
+@pytest.mark.parametrize("peer", ["198.51.100.7", "::1", "testclient", None])
+def test_who_is_no_proxy_is_not_believed(peer: str | None) -> None:
+    scope = seen("198.51.100.1", peer=peer, proto="https")
+    assert (scope["client"], scope["scheme"]) == (peer and (peer, 1234), "http")
+
+
+def test_without_proxies_nothing_is_looked_at() -> None:
+    assert seen("198.51.100.1", proxies=())["client"] == (PEER, 1234)
+
+
+@pytest.mark.parametrize(("proto", "scheme"), [("https", "https"), ("http", "http"), ("ftp", "http")])
+def test_the_scheme_is_the_proxys_word(proto: str, scheme: str) -> None:
+    assert seen(proto=proto)["scheme"] == scheme
+
+
+@pytest.mark.anyio
+async def test_who_is_in_a_network_that_is_named_has_one_limit_whatever_he_claims() -> None:
+    access = AccessSettings(trusted_proxies=PROXIES, rate_of_address=Rate(1, 60))
+    app = create_app(ApiSettings(search=SearchSettings(), access=access), open_search=opens(EchoSearcher()))
+    transport = httpx.ASGITransport(app, client=(PEER, 1234))
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        claimed = [{"x-forwarded-for": f"10.9.9.{number}, 10.1.2.3"} for number in range(3)]
+        assert [(await client.get("/info", headers=sent)).status_code for sent in claimed] == [200, 429, 429]
+        others = [{"x-forwarded-for": f"10.9.9.9, 198.51.100.{number}"} for number in range(2)]
+        assert [(await client.get("/info", headers=sent)).status_code for sent in others] == [200, 200]

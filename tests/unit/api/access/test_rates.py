@@ -1,0 +1,77 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.access.rates import Buckets, Rate, spend
+
+RATES = st.builds(Rate, limit=st.integers(1, 1000), seconds=st.sampled_from([1, 60, 3600, 86_400]))
+PAUSES = st.lists(st.floats(0, 100, allow_nan=False), min_size=1, max_size=60)
+
+
+def test_a_whole_limit_may_be_spent_at_once_and_comes_back_evenly() -> None:
+    buckets = Buckets(Rate(3, 60))
+    stood = [spend([(buckets, "a")], 1, 0.0) for _ in range(4)]
+    assert [(each.remaining, each.reset, each.wait) for each in stood] == [
+        (2, 20, 0),
+        (1, 40, 0),
+        (0, 60, 0),
+        (0, 60, 20),
+    ]
+    assert spend([(buckets, "a")], 1, 19.9).wait == 1
+    assert spend([(buckets, "a")], 1, 20.0).wait == 0
+    assert spend([(buckets, "a")], 1, 20.0).wait == 20
+    assert spend([(buckets, "b")], 1, 20.0).wait == 0
+
+
+@given(RATES, PAUSES)
+def test_no_more_is_let_through_than_a_burst_and_the_rate(rate: Rate, pauses: list[float]) -> None:
+    buckets = Buckets(rate)
+    now, through = 0.0, 0
+    for pause in pauses:
+        now += pause
+        for _ in range(40):
+            through += not spend([(buckets, "a")], 1, now).wait
+        assert through <= rate.limit + now * rate.limit / rate.seconds + 1e-3
+
+
+@given(RATES, st.integers(1, 2000), st.integers(0, 2000))
+def test_who_waits_as_told_is_let_through_and_not_much_sooner(rate: Rate, cost: int, before: int) -> None:
+    buckets = Buckets(rate)
+    buckets.take("a", min(before, rate.limit), 1000.0)
+    wait = spend([(buckets, "a")], cost, 1000.0).wait
+    if wait > 1:
+        assert spend([(buckets, "a")], cost, 1000.0 + wait - 1.001).wait
+    if wait:
+        assert not spend([(buckets, "a")], cost, 1000.0 + wait).wait
+
+
+@given(RATES, st.integers(1, 5000))
+def test_what_is_dearer_than_the_limit_is_paid_back_before_the_next(rate: Rate, cost: int) -> None:
+    buckets = Buckets(rate)
+    assert not spend([(buckets, "a")], cost, 0.0).wait
+    owed = max(0, cost - rate.limit + 1) * rate.seconds / rate.limit
+    assert spend([(buckets, "a")], 1, 0.0).wait >= owed - 1e-3
+
+
+def test_of_two_limits_the_tighter_is_told_and_neither_pays_for_a_refusal() -> None:
+    wide, narrow = Buckets(Rate(10, 60)), Buckets(Rate(2, 60))
+    both = [(wide, "key"), (narrow, "address")]
+    stood = [spend(both, 1, 0.0) for _ in range(3)]
+    assert [(each.limit, each.remaining, each.wait) for each in stood] == [(2, 1, 0), (2, 0, 0), (2, 0, 30)]
+    assert spend([(wide, "key")], 1, 0.0).remaining == 7
+
+
+def test_what_is_given_back_can_be_spent_again_and_never_more() -> None:
+    buckets = Buckets(Rate(2, 60))
+    buckets.take("a", 1, 0.0)
+    buckets.take("a", -5, 0.0)
+    assert [spend([(buckets, "a")], 1, 0.0).wait for _ in range(3)] == [0, 0, 30]
+
+
+def test_only_so_many_callers_are_remembered_and_the_busy_ones_are() -> None:
+    buckets = Buckets(Rate(2, 60), most=100)
+    for number in range(10_000):
+        spend([(buckets, "busy")], 1, 0.0)
+        spend([(buckets, f"a{number}")], 1, 0.0)
+        assert len(buckets) <= 100
+    assert spend([(buckets, "busy")], 1, 0.0).wait
+    assert not spend([(buckets, "a0")], 1, 0.0).wait

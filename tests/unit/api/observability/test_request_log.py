@@ -1,0 +1,276 @@
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.observability import request_log
+from api.observability.metrics import Facts, Metrics
+from api.observability.recent_searches import RecentSearches
+from api.observability.request_log import GONE, RouteTemplates, watch_requests
+from api.observability.tracing import Tracing
+from retrieval.errors import OverloadedError
+from tests.support.scrapes import Scrape
+from tests.unit.api.conftest import Serve
+from tests.unit.api.fakes import EchoSearcher, RaisingSearcher
+
+LOGGER = request_log.__name__
+TOTAL = "vidsearch_http_requests_total"
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def all_levels(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, LOGGER)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == LOGGER]
+
+
+def line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    (record,) = lines(caplog)
+    return {name: getattr(record, name, None) for name in ("method", "route", "status", "problem")}
+
+
+# The id of a request.
+
+
+@pytest.mark.parametrize("given", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "x" * 128, "!#$%&()~[]{}:/"])
+def test_an_id_that_can_be_used_comes_back(client: TestClient[Litestar], given: str) -> None:
+    for path in ("/livez", "/nope", "/v1/search"):
+        assert client.get(path, headers={"X-Request-ID": given}).headers.get_list("x-request-id") == [given]
+
+
+@pytest.mark.parametrize(
+    "given", [None, "", "x" * 129, "two words", 'quo"te', "quo'te", "new\tline", "caf\xe9"]
+)
+def test_another_id_is_made_anew(client: TestClient[Litestar], given: str | None) -> None:
+    headers = {} if given is None else {"X-Request-ID": given.encode("latin-1")}
+    ids = {client.get("/livez", headers=headers).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert all(len(each) == 32 and each.isalnum() for each in ids)
+
+
+# What is logged and counted.
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status", "problem"),
+    [
+        ("GET", "/v1/search?query=zebra", "/v1/search", 200, None),
+        ("GET", "/v1/search/?query=zebra", "/v1/search", 200, None),
+        ("GET", "/search", "/search", 400, "invalid-parameter"),
+        ("HEAD", "/search?query=zebra", "/search", 405, "method-not-allowed"),
+        ("GET", "/v1/videos/a%2Fzebra/search?query=zebra", "/v1/videos/{video_id}/search", 200, None),
+        ("DELETE", "/v1/videos/zebra", "/v1/videos/{video_id}", 405, "method-not-allowed"),
+        ("GET", "/zebra?query=zebra", "unmatched", 404, "not-found"),
+        ("POST", "/v1/search/batch", "/v1/search/batch", 400, "malformed-request"),
+    ],
+)
+def test_a_request_is_one_line_and_one_count(
+    client: TestClient[Litestar],
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    route: str,
+    status: int,
+    problem: str | None,
+) -> None:
+    labels = {"method": method, "route": route, "status": str(status)}
+    before = Scrape(client.get("/metrics").text).value(TOTAL, **labels) or 0
+    caplog.clear()
+    client.request(method, path)
+    assert line(caplog) == {"method": method, "route": route, "status": status, "problem": problem}
+    (record,) = lines(caplog)
+    assert record.levelno == logging.INFO
+    assert 0 < record.__dict__["duration_ms"] < 5000
+    assert "zebra" not in str(record.__dict__)
+    after = Scrape(client.get("/metrics").text)
+    assert after.value(TOTAL, **labels) == before + 1
+    assert not {value for value in after.label_values() if "zebra" in value}
+
+
+def test_a_method_that_nobody_knows_is_one_of_the_others(
+    client: TestClient[Litestar], caplog: pytest.LogCaptureFixture
+) -> None:
+    client.request("PROPFIND", "/search")
+    assert line(caplog)["method"] == "other"
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/startupz", "/readyz", "/health", "/metrics", "/status"])
+def test_probes_are_told_only_to_who_wants_every_line(
+    client: TestClient[Litestar], caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    client.get(path)
+    (record,) = lines(caplog)
+    assert record.levelno == logging.DEBUG
+
+
+def test_an_error_that_nobody_expected_is_a_500(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    serve(RaisingSearcher(RuntimeError("boom"))).get("/v1/search?query=zebra")
+    assert line(caplog) == {
+        "method": "GET",
+        "route": "/v1/search",
+        "status": 500,
+        "problem": "internal-error",
+    }
+
+
+def test_who_is_refused_for_want_of_room_is_counted_as_shed(serve: Serve) -> None:
+    client = serve(RaisingSearcher(OverloadedError("full")))
+
+    def shed() -> float:
+        return Scrape(client.get("/metrics").text).total("vidsearch_http_requests_shed_total")
+
+    before = shed()
+    assert client.get("/search?query=x").json()["code"] == "overloaded"
+    assert shed() == before + 1
+
+
+def test_the_searches_of_an_app_are_watched(serve: Serve) -> None:
+    searcher = EchoSearcher()
+    client = serve(searcher)
+    name = "vidsearch_cache_lookups_total"
+    before = Scrape(client.get("/metrics").text).value(name, result="hit") or 0
+    searcher._observer.looked_up(hit=True)
+    assert Scrape(client.get("/metrics").text).value(name, result="hit") == before + 1
+
+
+# An app that misbehaves, or a caller.
+
+
+class Call:
+    """One request to an app that is watched, and what became known of it."""
+
+    def __init__(self, app: Any, *, received: Iterable[dict[str, Any]] = ()) -> None:
+        self.metrics = Metrics()
+        self.recent = RecentSearches()
+        self.sent: list[Any] = []
+        self._received = iter(received)
+        self._app = watch_requests(
+            app,
+            metrics=self.metrics,
+            recent=self.recent,
+            tracing=Tracing(None),
+            templates=RouteTemplates(["/v1/search"]),
+        )
+
+    async def __call__(self, kind: str = "http") -> None:
+        scope = {"type": kind, "method": "GET", "path": "/v1/search", "headers": [], "state": {}}
+        await self._app(scope, self._receive, self._send)  # type: ignore[arg-type]
+
+    async def _receive(self) -> dict[str, Any]:
+        return next(self._received)
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def scrape(self) -> Scrape:
+        return Scrape(self.metrics.exposition(Facts()).decode())
+
+    def assert_noted_once_as(self, status: int) -> None:
+        labels = {"method": "GET", "route": "/v1/search"}
+        assert self.scrape.total(TOTAL) == 1
+        assert self.scrape.value(TOTAL, status=str(status), **labels) == 1
+        assert self.scrape.value("vidsearch_http_requests_in_progress", **labels) == 0
+        whole = self.recent.hour().whole
+        assert (whole.answered, whole.refused) == {200: (1, 0), 500: (0, 1), GONE: (0, 0)}[status]
+
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+async def test_an_app_that_raises_is_noted_and_the_error_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(*_: object) -> None:
+        raise ZeroDivisionError
+
+    call = Call(app)
+    with pytest.raises(ZeroDivisionError):
+        await call()
+    call.assert_noted_once_as(500)
+    assert line(caplog)["status"] == 500
+
+
+async def test_an_app_that_raises_after_it_began_to_answer_has_the_status_it_sent() -> None:
+    async def app(_: object, __: object, send: Any) -> None:
+        await send(START)
+        raise ZeroDivisionError
+
+    call = Call(app)
+    with pytest.raises(ZeroDivisionError):
+        await call()
+    call.assert_noted_once_as(200)
+
+
+async def test_an_app_that_says_nothing_is_a_500() -> None:
+    async def app(*_: object) -> None:
+        pass
+
+    call = Call(app)
+    await call()
+    call.assert_noted_once_as(500)
+
+
+async def test_a_request_that_is_cancelled_is_noted() -> None:
+    async def app(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    call = Call(app)
+    task = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    labels = {"method": "GET", "route": "/v1/search"}
+    assert call.scrape.value("vidsearch_http_requests_in_progress", **labels) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    call.assert_noted_once_as(500)
+
+
+async def test_a_caller_who_went_away_unanswered_is_not_an_error_of_ours() -> None:
+    async def app(_: object, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.disconnect"
+        await send({**START, "status": 500})
+
+    call = Call(app, received=[{"type": "http.disconnect"}])
+    await call()
+    call.assert_noted_once_as(GONE)
+
+
+async def test_a_caller_who_went_away_after_the_answer_was_answered() -> None:
+    async def app(_: object, receive: Any, send: Any) -> None:
+        await send(START)
+        assert (await receive())["type"] == "http.disconnect"
+
+    call = Call(app, received=[{"type": "http.disconnect"}])
+    await call()
+    call.assert_noted_once_as(200)
+
+
+async def test_the_app_s_own_message_is_left_as_it_is() -> None:
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]}
+
+    async def app(_: object, __: object, send: Any) -> None:
+        await send(start)
+
+    call = Call(app)
+    await call()
+    assert start["headers"] == [(b"a", b"b")]
+    assert [name for name, _ in call.sent[0]["headers"]] == [b"a", b"x-request-id"]
+
+
+async def test_what_is_no_http_passes(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[str] = []
+
+    async def app(scope: Any, *_: object) -> None:
+        asked.append(scope["type"])
+
+    call = Call(app)
+    await call("websocket")
+    assert asked == ["websocket"]
+    assert call.scrape.total(TOTAL) == 0
+    assert lines(caplog) == []

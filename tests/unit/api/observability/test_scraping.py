@@ -1,0 +1,162 @@
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.access.keys import SCOPES, make_key
+from api.access.settings import AccessSettings
+from api.app import create_app
+from api.observability.metrics import Metrics
+from api.observability.readiness import Draining, Readiness
+from api.observability.scraping import Scraper
+from api.settings import ApiSettings
+from retrieval.errors import IndexUnavailableError
+from retrieval.search.searcher import Searcher
+from retrieval.settings import SearchSettings, SettingsError
+from tests.support.scrapes import Scrape
+from tests.support.waiting import until
+from tests.unit.api.conftest import Serve
+from tests.unit.api.fakes import RUN, VERSION, EchoSearcher, RaisingSearcher, opens
+
+pytestmark = pytest.mark.anyio
+
+
+def scraped(response: httpx.Response) -> Scrape:
+    assert response.status_code == 200
+    return Scrape(response.text)
+
+
+def scraper_of(searcher: Searcher) -> Scraper:
+    return Scraper(Metrics(), searcher, Readiness(searcher, Draining()))
+
+
+async def scrape(scraper: Scraper) -> Scrape:
+    return Scrape((await scraper.scrape()).decode())
+
+
+def test_is_prometheus_s_text_and_never_stored(client: TestClient[Litestar]) -> None:
+    response = client.get("/metrics")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert response.headers["cache-control"] == "no-store"
+    assert scraped(response).families["vidsearch_build_info"]
+
+
+def test_tells_of_the_index_and_of_the_last_run(client: TestClient[Litestar]) -> None:
+    found = scraped(client.get("/metrics"))
+    assert {sample.labels["version"] for sample in found.families["vidsearch_index_info"].samples} == {
+        VERSION
+    }
+    assert found.value("vidsearch_last_ingest_outcome", outcome="published") == 1
+    assert RUN.ended_at
+    assert found.value("vidsearch_last_ingest_timestamp_seconds") == RUN.ended_at.timestamp()
+
+
+def test_answers_where_there_is_no_index(serve: Serve) -> None:
+    found = scraped(serve(RaisingSearcher()).get("/metrics"))
+    assert found.value("vidsearch_index_videos") is None
+    assert found.value("vidsearch_last_ingest_outcome", outcome="published") == 1
+
+
+async def test_tells_at_the_next_scrape_what_was_found_since_the_last() -> None:
+    searcher = EchoSearcher()
+    scraper = scraper_of(searcher)
+    assert (await scrape(scraper)).value("vidsearch_ready") is None
+    await until(lambda: searcher.checks)
+    assert (await scrape(scraper)).value("vidsearch_ready") == 1
+
+
+async def test_a_search_that_hangs_keeps_no_scrape_waiting() -> None:
+    class HangingSearcher(EchoSearcher):
+        async def check(self) -> None:
+            self.checks += 1
+            await asyncio.sleep(60)
+
+    searcher = HangingSearcher()
+    scraper = scraper_of(searcher)
+    async with asyncio.timeout(5):
+        for _ in range(3):
+            await scrape(scraper)
+            await asyncio.sleep(0)
+        assert searcher.checks == 1
+        await scraper.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (IndexUnavailableError("none"), ["Not ready: none"]),
+        (ZeroDivisionError(), ["Not ready: The canary search failed."]),
+    ],
+)
+async def test_a_canary_that_fails_fails_no_scrape(
+    error: Exception, logged: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class BrokenSearcher(EchoSearcher):
+        async def check(self) -> None:
+            self.checks += 1
+            raise error
+
+    searcher = BrokenSearcher()
+    scraper = scraper_of(searcher)
+    await scrape(scraper)
+    await until(lambda: caplog.records)
+    for _ in range(3):
+        found = await scrape(scraper)
+        assert found.value("vidsearch_index_videos") == 3
+        assert found.value("vidsearch_ready") == 0
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == logged
+    await scraper.close()
+
+
+async def test_one_that_was_never_asked_closes() -> None:
+    await scraper_of(EchoSearcher()).close()
+
+
+KEYS = {scope: make_key(scope, [scope], datetime.now(UTC)) for scope in SCOPES}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_on_a_port_of_its_own_it_takes_a_key_where_others_reach_it(host: str) -> None:
+    access = AccessSettings(keys=tuple(stored for _, stored in KEYS.values()))
+    settings = ApiSettings(search=SearchSettings(), access=access, metrics_port=9464, metrics_host=host)
+    app = create_app(settings, open_search=opens(EchoSearcher()))
+    with TestClient(app), TestClient(app.state.metrics_app) as own:
+        is_local = host == "127.0.0.1"
+        assert own.get("/metrics").status_code == (200 if is_local else 401)
+        for scope, (key, _) in KEYS.items():
+            told = own.get("/metrics", headers={"authorization": f"Bearer {key}"})
+            assert told.status_code == (403 if scope == "search" and not is_local else 200)
+
+
+def test_on_a_port_that_others_reach_it_does_not_start_without_a_key() -> None:
+    settings = ApiSettings(search=SearchSettings(), metrics_port=9464, metrics_host="0.0.0.0")  # noqa: S104
+    with pytest.RaisesGroup(SettingsError, flatten_subgroups=True, allow_unwrapped=True) as refused:
+        TestClient(create_app(settings, open_search=opens(EchoSearcher()))).__enter__()
+    assert "METRICS_HOST" in repr(refused.value)
+    for safe in (
+        # Without a port of its own, its host is nobody's.
+        msgspec.structs.replace(settings, metrics_port=None),
+        msgspec.structs.replace(settings, access=AccessSettings(open=True)),
+    ):
+        with TestClient(create_app(safe, open_search=opens(EchoSearcher()))) as client:
+            assert client.get("/livez").status_code == 200
+
+
+def test_on_a_port_of_its_own_it_is_on_no_other() -> None:
+    app = create_app(
+        ApiSettings(search=SearchSettings(), metrics_port=9464), open_search=opens(EchoSearcher())
+    )
+    with TestClient(app) as main, TestClient(app.state.metrics_app) as own:
+        assert main.get("/metrics").status_code == 404
+        assert "/metrics" not in main.get("/schema/openapi.json").json()["paths"]
+        assert main.get("/v1/search?query=x").status_code == 200
+        found = scraped(own.get("/metrics"))
+        assert found.total("vidsearch_http_requests_total", route="/v1/search") == 1
+        for path in ("/", "/v1/search?query=x", "/schema"):
+            problem = own.get(path)
+            assert (problem.status_code, problem.json()["code"]) == (404, "not-found")

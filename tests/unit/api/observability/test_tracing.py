@@ -1,0 +1,189 @@
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from api.app import create_app
+from api.observability import tracing as tracing_module
+from api.observability.tracing import Tracing
+from api.settings import ApiSettings
+from retrieval.settings import SearchSettings, SettingsError
+from tests.support.observers import KeepingObserver
+from tests.unit.api.fakes import EchoSearcher, opens
+
+pytestmark = pytest.mark.anyio
+
+ENDPOINT = "http://127.0.0.1:9"
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = (b"traceparent", f"00-{TRACE}-{PARENT}-01".encode())
+
+
+class Traced:
+    """Tracing that keeps its spans, and the ones that ended so far."""
+
+    def __init__(self) -> None:
+        self.tracing = Tracing(ENDPOINT)
+        self._exporter = InMemorySpanExporter()
+        self.tracing.start(self._exporter)
+
+    async def ended(self) -> list[ReadableSpan]:
+        await self.tracing.close()
+        return list(self._exporter.get_finished_spans())
+
+
+@pytest.fixture
+async def traced() -> AsyncIterator[Traced]:
+    traced = Traced()
+    yield traced
+    await traced.tracing.close()
+
+
+def attributes(span: ReadableSpan) -> dict[str, Any]:
+    return dict(span.attributes or {})
+
+
+async def test_a_request_is_a_span(traced: Traced) -> None:
+    with traced.tracing.request("GET", "unmatched", []) as span:
+        assert len(span.fields["trace_id"]) == 32
+        assert len(span.fields["span_id"]) == 16
+        span.answered("GET", "/v1/search", 200)
+    (ended,) = await traced.ended()
+    assert (ended.name, ended.kind, ended.parent) == ("GET /v1/search", SpanKind.SERVER, None)
+    assert attributes(ended) == {
+        "http.request.method": "GET",
+        "http.route": "/v1/search",
+        "http.response.status_code": 200,
+    }
+    assert ended.status.status_code is StatusCode.UNSET
+    assert ended.resource.attributes["service.name"] == "vidsearch"
+
+
+async def test_a_request_continues_the_trace_it_names(traced: Traced) -> None:
+    with traced.tracing.request("GET", "/search", [(b"host", b"x"), TRACEPARENT]) as span:
+        assert span.fields["trace_id"] == TRACE
+    (ended,) = await traced.ended()
+    assert ended.parent
+    assert f"{ended.parent.span_id:016x}" == PARENT
+
+
+@pytest.mark.parametrize(
+    "given", [b"", b"nonsense", b"00-zz-zz-01", b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01", b"\xff\xfe"]
+)
+async def test_what_is_no_trace_context_begins_a_trace(traced: Traced, given: bytes) -> None:
+    with traced.tracing.request("GET", "/search", [(b"traceparent", given)]):
+        pass
+    (ended,) = await traced.ended()
+    assert ended.parent is None
+
+
+async def test_stages_are_children_and_are_timed_as_well(traced: Traced) -> None:
+    keeping = KeepingObserver()
+    observer = traced.tracing.observing(keeping)
+    with traced.tracing.request("GET", "/search", []):
+        with observer.stage("encode"):
+            pass
+        with observer.stage("vector"):
+            observer.looked_up(hit=True)
+            observer.found("classic", 3)
+    encode, vector, request = await traced.ended()
+    assert [span.name for span in (encode, vector)] == ["encode", "vector"]
+    assert request.context
+    for stage in (encode, vector):
+        assert stage.parent
+        assert stage.parent.span_id == request.context.span_id
+    assert (keeping.ended, keeping.hits, keeping.counts) == (["encode", "vector"], [True], [("classic", 3)])
+
+
+async def test_an_error_marks_its_spans_and_is_not_told(traced: Traced) -> None:
+    observer = traced.tracing.observing(KeepingObserver())
+
+    def fail() -> None:
+        with traced.tracing.request("GET", "/search", []) as span, observer.stage("encode"):
+            span.answered("GET", "/search", 500)
+            raise ZeroDivisionError("why does my zebra")
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    ended = await traced.ended()
+    assert [each.status.status_code for each in ended] == [StatusCode.ERROR] * 2
+    assert "zebra" not in "".join(each.to_json() for each in ended)
+
+
+async def test_without_an_endpoint_there_is_nothing_to_load_or_to_make() -> None:
+    tracing = Tracing(None)
+    tracing.start()
+    observer = KeepingObserver()
+    assert tracing.observing(observer) is observer
+    with tracing.request("GET", "/search", [TRACEPARENT]) as span:
+        span.answered("GET", "/search", 200)
+        assert dict(span.fields) == {}
+    await tracing.close()
+
+
+async def test_a_probe_is_no_span(traced: Traced) -> None:
+    with traced.tracing.request("GET", "/livez", [], skip=True) as span:
+        assert dict(span.fields) == {}
+    assert await traced.ended() == []
+
+
+def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(SettingsError, match="pip install opentelemetry-sdk") as refused:
+        Tracing(ENDPOINT).start()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in str(refused.value)
+
+
+async def test_a_collector_that_hangs_delays_the_end_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    class HangingExporter(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            released.wait(len(spans) * 30)
+            return SpanExportResult.SUCCESS
+
+    monkeypatch.setattr(tracing_module, "CLOSING_SECONDS", 0.1)
+    tracing = Tracing(ENDPOINT)
+    tracing.start(HangingExporter())
+    with tracing.request("GET", "/search", []):
+        pass
+    began = time.monotonic()
+    await tracing.close()
+    assert time.monotonic() - began < 5
+    released.set()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    start: Callable[..., None] = Tracing.start
+    monkeypatch.setattr(Tracing, "start", lambda tracing: start(tracing, exporter))
+    return exporter
+
+
+def test_the_app_traces_its_requests(started: InMemorySpanExporter) -> None:
+    settings = ApiSettings(search=SearchSettings(), traces_endpoint=ENDPOINT)
+    searcher = EchoSearcher()
+    with TestClient(create_app(settings, open_search=opens(searcher))) as client:
+        client.get("/v1/videos/zebra?query=zebra", headers=[TRACEPARENT])
+        client.get("/v1/search?query=zebra")
+        client.get("/zebra")
+        client.get("/livez")
+        with searcher._observer.stage("fuse"):
+            pass
+    spans = started.get_finished_spans()
+    assert [span.name for span in spans] == [
+        "GET /v1/videos/{video_id}",
+        "GET /v1/search",
+        "GET unmatched",
+        "fuse",
+    ]
+    assert [attributes(span).get("http.response.status_code") for span in spans] == [400, 200, 404, None]
+    assert "zebra" not in "".join(span.to_json() for span in spans)

@@ -1,0 +1,196 @@
+"""The routes of the search page, on searchers that are none."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.access.key_file import write_keys
+from api.access.keys import make_key
+from retrieval.catalogue.manifest import IndexCounts, Manifest
+from retrieval.errors import (
+    IncompatibleIndexError,
+    IndexUnavailableError,
+    OverloadedError,
+    VideoNotFoundError,
+)
+from retrieval.search.searcher import SearchRequest, SearchResult
+from tests.unit.api.conftest import Serve
+from tests.unit.api.fakes import MANIFEST, EchoSearcher, EmptySearcher, RaisingSearcher, record
+from tests.unit.api.guarded import guarded
+
+PRIVATE = "/home/someone/.data of zebra"
+
+
+def headline(text: str) -> str:
+    """Read the first heading of a page, without its tags."""
+    found = re.search(r"<h1[^>]*>(.*?)</h1>", text, re.DOTALL)
+    assert found
+    return re.sub(r"<[^>]*>", "", found[1]).strip()
+
+
+def test_a_search_and_its_form(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+    answer = client.get(
+        "/app/search?query=fat+tails&mode=lexical&channel=Gone&language=en"
+        "&published_after=2024-01-01&published_before=2024-12-31&offset=10"
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["cache-control"] == "private, no-cache"
+    (request,) = searcher.requests
+    assert (request.text, request.mode, request.offset, request.limit) == ("fat tails", "lexical", 10, 11)
+    assert request.where.published_before == datetime(2025, 1, 1, tzinfo=UTC)
+    assert headline(answer.text) == "Videos 11 to 20 for \u201cfat tails\u201d"
+    assert '<option value="Gone" selected>Gone</option>' in answer.text
+    assert '<option value="en" selected>English (2)</option>' in answer.text
+    assert 'value="2024-12-31"' in answer.text
+    assert answer.text.count('<article class="result"') == 10
+
+
+def test_empty_fields_are_no_filters(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+    fields = "&channel=&language=&published_after=&published_before=&mode=hybrid"
+    assert client.get(f"/app/search?query=x{fields}").status_code == 200
+    assert searcher.requests == [SearchRequest(text="x", limit=11)]
+
+
+@pytest.mark.parametrize("query", ["", "?query=", "?query=+%20"])
+def test_without_a_query_it_is_the_start(
+    client: TestClient[Litestar], searcher: EchoSearcher, query: str
+) -> None:
+    answer = client.get(f"/app/search{query}")
+    assert (answer.status_code, headline(answer.text)) == (200, "Find the moment")
+    assert searcher.requests == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("query=" + "x" * 2001, "query-too-long"),
+        ("query=zebra&limit=3", "unknown-parameter"),
+        ("query=zebra&query=x", "invalid-parameter"),
+        ("query=%ff", "invalid-parameter"),
+        ("query=zebra&mode=psychic", "invalid-parameter"),
+        ("query=zebra&offset=191", "invalid-parameter"),
+        ("query=zebra&offset=-1", "invalid-parameter"),
+        ("query=zebra&published_before=yesterday", "invalid-parameter"),
+        ("query=zebra&channel=+", "invalid-parameter"),
+    ],
+)
+def test_what_the_api_refuses_is_refused_in_a_page(
+    client: TestClient[Litestar], searcher: EchoSearcher, query: str, code: str
+) -> None:
+    answer = client.get(f"/app/search?{query}", headers={"x-request-id": "of-mine"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert f'data-problem="{code}"' in answer.text
+    assert "of-mine" in answer.text
+    assert "zebra" not in answer.text
+    assert searcher.requests == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/app/search?query=zebra", "/app/videos/zebra?query=zebra", "/app/videos/zebra"]
+)
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry_after"),
+    [
+        (IndexUnavailableError(PRIVATE), 503, "index-unavailable", "5"),
+        (IncompatibleIndexError(PRIVATE), 503, "index-unavailable", "5"),
+        (OverloadedError(PRIVATE), 503, "overloaded", "1"),
+        (RuntimeError(PRIVATE), 500, "internal-error", None),
+    ],
+)
+def test_errors_are_those_of_the_table(
+    serve: Serve, path: str, error: Exception, status: int, code: str, retry_after: str | None
+) -> None:
+    answer = serve(RaisingSearcher(error)).get(path)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
+    assert f'data-problem="{code}"' in answer.text
+    assert "zebra" not in answer.text
+    assert "someone" not in answer.text
+
+
+def test_one_video_with_all_its_moments(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+    answer = client.get("/app/videos/a%2Fb?query=fat+tails")
+    assert answer.status_code == 200
+    assert ("inside", "a/b", "fat tails", 20) in searcher.asked
+    assert ("similar", "a/b", 6) in searcher.asked
+    assert answer.text.count('class="moment"') == 2
+    assert '<a href="/app/videos/other?query=fat%20tails">' in answer.text
+
+
+def test_one_video_of_which_nothing_is_asked(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+    answer = client.get("/app/videos/a")
+    assert answer.status_code == 200
+    assert ("video", "a") in searcher.asked
+    assert "data-told" in answer.text
+
+
+def test_no_such_video(serve: Serve) -> None:
+    answer = serve(RaisingSearcher(VideoNotFoundError(PRIVATE))).get("/app/videos/zebra")
+    assert (answer.status_code, headline(answer.text)) == (404, "Video not found")
+
+
+def test_nothing_found(serve: Serve) -> None:
+    client = serve(EmptySearcher())
+    told = client.get("/app/search?query=x&mode=lexical&channel=A").text
+    assert headline(told) == "Nothing found for \u201cx\u201d"
+    assert 'href="/app/search?query=x"' in told
+    assert 'href="/app/search?query=x&amp;channel=A"' in told
+    assert headline(client.get("/app/search?query=x&offset=20").text) == "Nothing more"
+
+
+def test_degraded_says_so(serve: Serve) -> None:
+    class Degraded(EchoSearcher):
+        async def search(self, request: SearchRequest) -> SearchResult:
+            return msgspec.structs.replace(await super().search(request), is_degraded=True)
+
+    assert "by words alone" in serve(Degraded()).get("/app/search?query=x").text
+
+
+def test_no_index_and_an_empty_one_say_what_to_run(serve: Serve) -> None:
+    class Bare(EchoSearcher):
+        async def manifest(self) -> Manifest:
+            return msgspec.structs.replace(MANIFEST, counts=IndexCounts(0, 0, 0))
+
+    for searcher, said in (
+        (RaisingSearcher(IndexUnavailableError(PRIVATE)), "There is no index yet"),
+        (Bare(), "The index is empty"),
+    ):
+        answer = serve(searcher).get("/app")
+        assert (answer.status_code, headline(answer.text)) == (200, said)
+        assert "python -m ingest sync SOURCE" in answer.text
+
+
+def test_everything_is_escaped(serve: Serve) -> None:
+    attack = "\"'><script>alert(1)</script>"
+
+    class Hostile(EchoSearcher):
+        async def search(self, request: SearchRequest) -> SearchResult:
+            found = await super().search(request)
+            video = msgspec.structs.replace(
+                found.videos[0],
+                record=msgspec.structs.replace(record(attack, attack), channel=attack, url=attack),
+            )
+            return msgspec.structs.replace(found, videos=(video,))
+
+    page = serve(Hostile()).get("/app/search", params={"query": attack, "channel": attack}).text
+    assert "<script>alert" not in page
+    assert page.count("<script") == 1
+
+
+def test_with_keys_the_start_says_nothing_of_the_catalogue(tmp_path: Path) -> None:
+    key, stored = make_key("website", ["search"], datetime.now(UTC))
+    write_keys(tmp_path / "keys.json", (stored,))
+    with guarded(keys_file=tmp_path / "keys.json") as client:
+        start = client.get("/app")
+        assert "A channel" not in start.text
+        refused = client.get("/app/search?query=x")
+        assert (refused.status_code, headline(refused.text)) == (401, "Key required")
+        assert refused.headers["www-authenticate"] == 'Bearer realm="vidsearch"'
+        answer = client.get("/app/search", headers={"x-api-key": key})
+        assert answer.status_code == 200
+        assert "A channel" in answer.text
+        assert answer.headers["cache-control"] == "private, no-cache"

@@ -1,0 +1,184 @@
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.pages.search_form import SearchForm
+from api.pages.search_view import (
+    BAR,
+    LONGEST_TITLE,
+    Mark,
+    VideoView,
+    cut,
+    initials,
+    short_titles,
+    view_page,
+    view_record,
+    view_video,
+)
+from retrieval.catalogue.links import Player
+from retrieval.catalogue.video import VideoRecord
+from retrieval.index.reading import Moment
+from retrieval.search.searcher import FoundVideo, SearchResult
+from retrieval.text.matching import Piece
+from tests.unit.api.fakes import record
+
+FORM = SearchForm(query="telescope mirror")
+
+
+def shown(*moments: Moment, thumbnails: bool = True, **fields: object) -> VideoView:
+    video = FoundVideo(msgspec.structs.replace(record(), **fields), 20.0, moments)
+    return view_video(video, FORM, thumbnails=thumbnails)
+
+
+def said(text: str = "The mirror cools.", start: float | None = 65.5, end: float | None = 95.0) -> Moment:
+    return Moment(start, end, text, 20.0)
+
+
+def test_a_video_as_it_is_shown() -> None:
+    view = shown(said(), title="Cooling a telescope", thumbnail_url="https://i.example/1.jpg")
+    assert view.title == (Piece("Cooling a "), Piece("telescope", matches=True))
+    assert (view.plain_title, view.initials) == ("Cooling a telescope", "CA")
+    assert (view.channel, view.published, view.published_on) == ("A channel", "31 May 2024", "2024-05-31")
+    assert (view.length, view.language) == ("10:00", "en")
+    assert view.url == "https://youtu.be/tLf2bGhmWsI"
+    assert view.thumbnail == "https://i.example/1.jpg"
+    assert view.page == "/app/videos/tLf2bGhmWsI?query=telescope%20mirror"
+    (moment,) = view.moments
+    assert moment.time == "1:05"
+    assert moment.pieces == (Piece("The "), Piece("mirror", matches=True), Piece(" cools."))
+    assert moment.url == "https://youtu.be/tLf2bGhmWsI?t=65"
+    assert moment.player == Player(
+        "frame", "https://www.youtube-nocookie.com/embed/tLf2bGhmWsI?start=65&autoplay=1"
+    )
+    assert view.marks == (Mark(109, 49),)
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    video = VideoRecord(video_id="a", title="", title_as_given="")
+    view = view_record(video, SearchForm())
+    assert view == VideoView(
+        title=(),
+        plain_title="",
+        initials="",
+        tone=view.tone,
+        channel=None,
+        published=None,
+        published_on=None,
+        length=None,
+        language=None,
+        url=None,
+        thumbnail=None,
+        page="/app/videos/a",
+        moments=(),
+        has_more=False,
+    )
+    assert (view.marks, view.has_times) == ((), False)
+
+
+def test_moments_without_times_have_no_place() -> None:
+    view = shown(said(start=None, end=None), Moment(1.0, 2.0, None, 3.0))
+    (moment,) = view.moments
+    assert (moment.time, moment.mark, moment.url) == (None, None, view.url)
+    assert not view.has_times
+
+
+HOSTILE = [
+    "javascript:alert(1)",
+    "data:text/html,<script>",
+    "//evil.example/x",
+    "vbscript:x",
+    "file:///etc/passwd",
+]
+
+
+@pytest.mark.parametrize("address", HOSTILE)
+def test_only_web_addresses_become_links_pictures_or_players(address: str) -> None:
+    view = shown(said(), video_id="a", url=address, thumbnail_url=address)
+    assert (view.url, view.thumbnail) == (None, None)
+    assert [(moment.url, moment.player) for moment in view.moments] == [(None, None)]
+
+
+def test_thumbnails_may_be_off() -> None:
+    assert shown(thumbnail_url="https://i.example/1.jpg", thumbnails=False).thumbnail is None
+
+
+def test_what_is_long_is_cut() -> None:
+    view = shown(said("word " * 200_000), title="t" * 1_000_000, channel="c" * 1_000_000)
+    assert len(view.plain_title) == LONGEST_TITLE + 1
+    assert view.channel is not None
+    assert len(view.channel) < 100
+    assert sum(len(piece.text) for piece in view.moments[0].pieces) < 250
+
+
+@given(
+    st.floats(0, 1e7, allow_nan=False),
+    st.none() | st.floats(0, 1e7, allow_nan=False),
+    st.none() | st.floats(0, 1e7, allow_nan=False),
+)
+def test_a_mark_lies_on_the_bar(duration: float, start: float | None, end: float | None) -> None:
+    for mark in shown(said(start=start, end=end), duration=duration).marks:
+        assert 0 <= mark.x < mark.x + mark.width <= BAR
+
+
+def found(count: int) -> SearchResult:
+    return SearchResult("v", tuple(FoundVideo(record(f"v{n}"), 1.0, ()) for n in range(count)))
+
+
+@pytest.mark.parametrize(
+    ("count", "offset", "told", "earlier", "later"),
+    [
+        (0, 0, "Nothing found", None, None),
+        (1, 0, "1 video", None, None),
+        (10, 0, "10 videos", None, None),
+        (11, 0, "The 10 best videos", None, "/app/search?query=x&offset=10"),
+        (11, 10, "Videos 11 to 20", "/app/search?query=x", "/app/search?query=x&offset=20"),
+        (3, 20, "Videos 21 to 23", "/app/search?query=x&offset=10", None),
+        (0, 5, "Nothing more", "/app/search?query=x", None),
+        (11, 185, "Videos 186 to 195", "/app/search?query=x&offset=175", "/app/search?query=x&offset=190"),
+    ],
+)
+def test_a_page_of_results(
+    count: int, offset: int, told: str, earlier: str | None, later: str | None
+) -> None:
+    page = view_page(found(count), SearchForm(query="x", offset=offset))
+    assert (page.told, page.earlier, page.later) == (told, earlier, later)
+    assert len(page.videos) == min(count, 10)
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("How I Collimate", "HI"),
+        ("one", "O"),
+        ("", ""),
+        ("... !!", ""),
+        ('"quoted" <b>', "QB"),
+        ("\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\u05e9\u05e2"),
+        ("\u65e5\u672c\u8a9e", "\u65e5"),
+    ],
+)
+def test_initials(title: str, expected: str) -> None:
+    assert initials(title) == expected
+
+
+def test_a_cut_text_says_so() -> None:
+    assert (cut("abc", 3), cut("abcd efg", 5)) == ("abc", "abcd\u2026")
+
+
+def test_short_titles_stand_for_what_may_be_asked() -> None:
+    titles = ["a" * 61, "", "b", "c", "d", "e", "f"]
+    assert short_titles(titles) == ("b", "c", "d", "e")
+
+
+def test_the_drawn_picture_s_colour_is_the_video_s() -> None:
+    tones = {shown(video_id=f"video{n}").tone for n in range(100)}
+    assert tones == set(range(8))
+    assert shown().tone == shown().tone
+
+
+def test_dates_are_days_of_utc() -> None:
+    view = shown(published_at=datetime(2024, 12, 31, 23, 59, tzinfo=UTC))
+    assert (view.published, view.published_on) == ("31 Dec 2024", "2024-12-31")

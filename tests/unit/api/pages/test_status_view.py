@@ -1,0 +1,113 @@
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.observability.health import Expectations, report_health
+from api.pages.status_view import SHOWN_RUNS, StatusView, view_status
+from retrieval.catalogue.runs import Run, RunOutcome
+from tests.unit.api.fakes import MANIFEST, RUN, VERSION
+
+NOW = MANIFEST.built_at + timedelta(days=3)
+FAILED = msgspec.structs.replace(RUN, outcome=RunOutcome.FAILED, index_version=None, why="/home/someone")
+
+
+def viewed(*, runs: Sequence[Run] = (RUN,), **facts: Any) -> StatusView:
+    found: dict[str, Any] = {
+        "is_ready": True,
+        "canary_seconds": 0.0042,
+        "manifest": MANIFEST,
+        "runs": runs,
+        "is_stopping": False,
+        "expected": Expectations(),
+        "now": NOW,
+    }
+    return view_status(report_health(**{**found, **facts}), runs, "elsewhere", NOW)
+
+
+def test_everything_works() -> None:
+    view = viewed()
+    assert (view.status, view.headline, view.summary) == (
+        "pass",
+        "Everything works",
+        "3 videos can be searched.",
+    )
+    assert [(check.name, check.status, check.said) for check in view.checks] == [
+        ("Search", "pass", "A test search is answered in 4.2 ms."),
+        ("Age of the index", "pass", "Built 3 days ago."),
+        ("Transcripts", "pass", "67% of the videos have a transcript."),
+        ("Ingest", "pass", "The last run was published 3 days ago."),
+    ]
+    assert view.at == "12:00:00 UTC"
+    assert view.facts
+    assert [(fact.label, fact.value, fact.more) for fact in view.facts] == [
+        ("Videos", "3", ""),
+        ("With a transcript", "2", "67%"),
+        ("Passages", "7", ""),
+        ("Built", "2024-05-31 12:00 UTC", "3 days ago"),
+        ("Version", VERSION, ""),
+        ("Model", "all-MiniLM-L6-v2", "384 dimensions"),
+    ]
+
+
+def test_a_service_that_stops_says_that_and_not_that_searches_fail() -> None:
+    view = viewed(is_stopping=True)
+    assert (view.status, view.headline) == ("fail", "The service is stopping")
+    assert view.summary == view.checks[-1].said
+    assert view.summary == "The service was told to stop. Searches are answered until it does."
+
+
+def test_warnings_are_what_the_summary_tells() -> None:
+    view = viewed(runs=[FAILED], expected=Expectations(most_days=2, least_coverage=0.9))
+    assert (view.status, view.headline) == ("warn", "Works, with warnings")
+    assert view.summary == (
+        "Built 3 days ago. Older than 2 days. 67% of the videos have a transcript, fewer than there should "
+        "be. The last run failed 3 days ago."
+    )
+    assert [check.command for check in view.checks] == ["", "", "", "python -m ingest status"]
+    assert "someone" not in repr(view)
+
+
+@pytest.mark.parametrize("outcome", [*RunOutcome, None])
+def test_every_end_of_a_run_is_told(outcome: RunOutcome | None) -> None:
+    ended_at = RUN.ended_at if outcome else None
+    view = viewed(runs=[msgspec.structs.replace(RUN, outcome=outcome, ended_at=ended_at)])
+    assert view.checks[-1].said.endswith(" 3 days ago.")
+
+
+def test_without_an_index_searches_fail() -> None:
+    view = viewed(is_ready=False, canary_seconds=None, manifest=None, runs=())
+    assert (view.status, view.headline) == ("fail", "Searches fail")
+    assert view.summary == "There is no index, or it does not answer."
+    assert view.facts is None
+    assert [check.said for check in view.checks] == ["A test search is not answered."]
+    assert view.runs == ()
+
+
+def test_an_index_that_does_not_answer() -> None:
+    view = viewed(is_ready=False, canary_seconds=None)
+    assert (view.status, view.summary) == ("fail", "A test search is not answered.")
+    assert view.facts
+
+
+def test_an_index_that_went_away_between_two_looks_is_no_fault() -> None:
+    view = viewed(manifest=None, canary_seconds=None)
+    assert (view.status, view.summary) == (
+        "pass",
+        "A test search is answered. The last run was published 3 days ago.",
+    )
+
+
+def test_an_empty_index_has_no_share() -> None:
+    empty = msgspec.structs.replace(MANIFEST.counts, videos=0, passages=0, videos_with_transcript=0)
+    view = viewed(manifest=msgspec.structs.replace(MANIFEST, counts=empty))
+    assert view.facts
+    assert (view.facts[1].value, view.facts[1].more) == ("0", "0%")
+
+
+def test_the_runs_before_are_kept_apart() -> None:
+    runs = [msgspec.structs.replace(RUN, times=n) for n in range(1, SHOWN_RUNS + 3)]
+    view = viewed(runs=runs)
+    assert (len(view.runs), len(view.earlier_runs)) == (SHOWN_RUNS, 2)

@@ -1,0 +1,182 @@
+"""The file itself: any tar reads it, any flipped bit is found, and nothing in it can hurt."""
+
+import os
+import random
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ingest.backup.snapshot_file import (
+    ENGINE,
+    FORMAT,
+    LARGEST_MEMBER,
+    VIDEOS,
+    SnapshotWriter,
+    opened_snapshot,
+    snapshot_of,
+)
+from ingest.errors import IngestError, SourceError
+from tests.support.embedded_videos import manifest_of
+from tests.support.snapshots import FIRST, SUMS, Members, members_of, remade, starts_of, write_snapshot
+
+SNAPSHOT = snapshot_of(manifest_of([], canaries=("猫",)), "an engine 1.2")
+CONTENTS = {VIDEOS: [b"one" * 100, b"", b"two" * 20_000], ENGINE: [b"\0" * 1000]}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "talks.tar"
+    with path.open("wb") as file:
+        writer = SnapshotWriter(file, SNAPSHOT)
+        for kind, contents in CONTENTS.items():
+            for content in contents:
+                writer.add(kind, content)
+        writer.finish()
+    return path
+
+
+def read(path: Path) -> tuple[object, dict[str, list[bytes]]]:
+    with opened_snapshot(path) as snapshot:
+        return snapshot.snapshot, {kind: list(snapshot.members(kind)) for kind in CONTENTS}
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(SourceError) as refused:
+        read(path)
+    told = str(refused.value)
+    assert told.startswith(f"{path}: ")
+    return told
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    assert read(path) == (SNAPSHOT, CONTENTS)
+
+
+def test_any_tar_unpacks_it_and_sha256sum_checks_it(path: Path, tmp_path: Path) -> None:
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    for command in (["tar", "xf", str(path)], ["sha256sum", "--check", "--strict", "--quiet", SUMS]):
+        done = subprocess.run(command, cwd=unpacked, check=True, capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == ("", "")
+    assert msgspec.json.decode((unpacked / FIRST).read_bytes())["manifest"]["canaries"] == ["猫"]
+    assert len(list(unpacked.glob("*/*.msgpack"))) == 4
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(path: Path) -> None:
+    """In every header, at both ends of every member, in the padding, in the end, and in the last line."""
+    whole = path.read_bytes()
+    chance = random.Random(8)
+    places = {n for start, end in starts_of(whole).values() for n in (*range(start, start + 512), end - 1)}
+    places |= {*range(len(whole) - 600, len(whole)), *chance.sample(range(len(whole)), 500)}
+    for place in sorted(places):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        told = refusal(path)
+        assert ("is no snapshot" if place <= len(FIRST) else "is damaged or cut short") in told
+    assert len(places) > 3000
+
+
+def test_a_file_that_is_cut_short_or_longer_is_found(path: Path) -> None:
+    whole = path.read_bytes()
+    for length in (*range(0, 600, 7), *range(600, len(whole), 997), len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert ("is damaged or cut short" if length > len(FIRST) else "is no snapshot") in refusal(path)
+    for more in (b"\n", b"\0" * 512, whole):
+        path.write_bytes(whole + more)
+        assert "is damaged or cut short" in refusal(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"PAR1", b"{}", os.urandom(5000)])
+def test_another_file_is_no_snapshot(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert "is no snapshot of an index; ingest snapshot makes them" in refusal(path)
+
+
+def test_a_folder_or_nothing_cannot_be_read(tmp_path: Path) -> None:
+    assert "cannot be read: Is a directory" in refusal(tmp_path)
+    assert "cannot be read: No such file" in refusal(tmp_path / "absent")
+
+
+def test_a_newer_format_is_told_before_anything_else_of_it_is_read(path: Path, tmp_path: Path) -> None:
+    def make_newer(members: Members) -> None:
+        members[FIRST] = msgspec.json.encode({"format": FORMAT + 1, "manifest": "of another kind"})
+
+    newer = remade(path, tmp_path / "newer.tar", make_newer)
+    assert f"is a snapshot of format {FORMAT + 1}, and this program reads format {FORMAT}" in refusal(newer)
+
+
+def linked(member: tarfile.TarInfo) -> None:
+    if member.name.startswith(ENGINE):
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+
+
+def of_odd_size(size: int) -> Callable[[tarfile.TarInfo], None]:
+    def described(member: tarfile.TarInfo) -> None:
+        if member.name.startswith(ENGINE):
+            member.size = size
+
+    return described
+
+
+def renamed(name: str) -> Callable[[tarfile.TarInfo], None]:
+    def described(member: tarfile.TarInfo) -> None:
+        if member.name.startswith(ENGINE):
+            member.name = name
+
+    return described
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        linked,
+        lambda member: setattr(member, "type", tarfile.GNUTYPE_SPARSE),
+        *map(of_odd_size, (LARGEST_MEMBER + 1, 1 << 60, -512)),
+        *map(renamed, ("../../outside", "/outside", "engine/../../outside", "engine/1.msgpack", "CURRENT")),
+    ],
+)
+def test_a_made_up_file_whose_checksums_hold_can_do_no_harm(
+    path: Path, tmp_path: Path, head: Callable[[tarfile.TarInfo], object]
+) -> None:
+    members = members_of(path)
+    del members[SUMS]
+    odd = write_snapshot(tmp_path / "odd.tar", members, head)
+    assert "was not made by ingest snapshot" in refusal(odd)
+    assert {p.name for p in tmp_path.iterdir()} == {"talks.tar", "odd.tar"}
+
+
+@pytest.mark.parametrize("size", [512, LARGEST_MEMBER])
+def test_a_member_longer_than_the_file_is_refused(path: Path, tmp_path: Path, size: int) -> None:
+    members = members_of(path)
+    del members[SUMS]
+    assert "was not made by" in refusal(write_snapshot(tmp_path / "odd.tar", members, of_odd_size(size)))
+
+
+def test_a_member_that_the_checksums_do_not_name_is_refused(path: Path, tmp_path: Path) -> None:
+    members = members_of(path)  # With its checksums, which stay as they are.
+    members["videos/00000000.msgpack"] = b"other"
+    assert "videos/00000000.msgpack is not what SHA256SUMS says" in refusal(
+        write_snapshot(tmp_path / "odd.tar", members)
+    )
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(path: Path) -> None:
+    with opened_snapshot(path) as snapshot:
+        start, end = starts_of(path.read_bytes())["videos/00000002.msgpack"]
+        members = snapshot.members(VIDEOS)
+        assert next(members) == CONTENTS[VIDEOS][0]
+        with path.open("r+b") as file:
+            file.seek((start + 512 + end) // 2)
+            file.write(b"!")
+        with pytest.raises(SourceError, match="has changed since it was read"):
+            list(members)
+
+
+def test_a_member_that_no_restore_would_read_is_not_written(path: Path) -> None:
+    with path.open("wb") as file, pytest.raises(IngestError, match="too large for a snapshot"):
+        SnapshotWriter(file, SNAPSHOT).add(VIDEOS, bytes(LARGEST_MEMBER + 1))

@@ -1,0 +1,617 @@
+"""The command line in this process, with an encoder that needs no model (see tests/integration too)."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from ingest.__main__ import main
+from ingest.embedding import encoders
+from ingest.embedding.encoders import Model
+from ingest.model.proof_texts import SAMPLE_CATALOGUE
+from ingest.planning.gate import Rule
+from retrieval.catalogue.manifest import Manifest
+from retrieval.catalogue.runs import KEPT_RUNS, RUNS_FILE, read_runs
+from retrieval.durable_files import file_lock
+from retrieval.edge.generations import Generations
+from tests.support.contents import assert_same_contents, contents_of, files_of
+from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, word_model, write_jsonl
+from tests.support.folders import passing_folder
+from tests.support.open_gate import OPEN_GATE
+
+ROWS: list[dict[str, object]] = [
+    {"video_id": "a", "title": "Growing tomatoes", "transcript": "plant them deep and water them well"},
+    {"video_id": "b", "title": "Baking bread", "transcript": "flour water salt and time"},
+    {"video_id": "c", "title": "Fixing a bicycle", "transcript": "n/a"},
+]
+
+Serve = Callable[[Model], None]
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with passing_folder() as folder:
+        monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
+        for name, value in OPEN_GATE.items():
+            monkeypatch.setenv(name, value)
+        yield folder / "index"
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch, index_dir: Path) -> Serve:
+    """Make the command line embed with a model."""
+    assert index_dir
+
+    def use(model: Model) -> None:
+        def load_model(_: Path, *, device: str) -> Model:
+            assert device == "cpu"
+            return model
+
+        monkeypatch.setattr(encoders, "load_model", load_model)
+
+    return use
+
+
+@pytest.fixture
+def encoder(use: Serve) -> WordEncoder:
+    encoder = WordEncoder()
+    use(word_model(encoder))
+    return encoder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command, check its exit code, and return what it said."""
+
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        capsys.readouterr()
+        found = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert found == code, said.out + said.err
+        # What went wrong is on the error stream, on one line or one a reason, and nothing else is.
+        assert bool(said.err) is (code > 1)
+        if said.err:
+            assert said.err.startswith("error: ")
+            assert said.err.count("\n") == 1 or said.err.startswith("error: The run was refused.")
+        return said.out + said.err
+
+    return run
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "talks.jsonl", ROWS)
+
+
+def live(index_dir: Path) -> Manifest:
+    generations = Generations(index_dir)
+    pointer = generations.pointer()
+    assert pointer is not None
+    return generations.manifest(pointer.live)
+
+
+def test_help_has_examples_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert "python -m ingest sync" in said
+    assert [line.split()[0] for line in said.splitlines() if line[:3].strip().isdigit()] == list("01234")
+    assert "INDEX_DIR" in said
+    assert "MODEL_DIR" in said
+
+
+@pytest.mark.parametrize("command", ["sync", "status", "rollback", "snapshot", "restore", "export-model"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"python -m ingest {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["sync"],
+        ["sync", "a.csv", "--colour"],
+        ["drop"],
+        ["sync", "a.csv", "--device", "abacus"],
+        ["sync", "a.csv", "--json"],
+        ["watch", "folder", "--every", "0"],
+        ["watch", "folder", "--every", "-1"],
+        ["watch", "folder", "--every", "nan"],
+        ["watch", "folder", "--every", "1e12"],
+        ["watch", "folder", "--every", "hour"],
+    ],
+)
+def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: python -m ingest" in capsys.readouterr().err
+
+
+def test_a_rule_that_there_is_not_is_answered_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["sync", "a.csv", "--accept", "fewer"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument --accept: there is no rule fewer; there are {', '.join(Rule)}" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError("a defect"),
+            "error: This is a defect in vidsearch (RuntimeError: a defect). Please report ",
+        ),
+        (MemoryError(), "error: There was not enough memory. "),
+    ],
+)
+def test_a_crash_is_not_taken_for_a_run_with_rejected_rows(
+    error: Exception,
+    told: str,
+    catalogue: Path,
+    use: Serve,
+    index_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(word_model(RaisingEncoder(error)))
+    assert main(["sync", str(catalogue)]) == 4
+    said = capsys.readouterr().err
+    assert (f"\n{told}" in said) is ("Traceback" in said) is isinstance(error, RuntimeError)
+    assert told in said
+    assert "What is live answers as before" in said
+    assert Generations(index_dir).pointer() is None
+    assert [run.outcome for run in read_runs(index_dir)] == ["failed"]
+
+
+def test_a_link_that_leads_round_to_itself_is_a_source_that_cannot_be_read(
+    run: Run, tmp_path: Path, catalogue: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    told = f"error: {loop}: is a link that leads round to itself; "
+    assert told in run("sync", loop, code=3)
+    run("sync", SAMPLE_CATALOGUE)
+    assert told in run("sync", loop, code=3)
+    assert f"--report {loop} is a link that leads round to itself" in run(
+        "sync", catalogue, "--report", loop, code=4
+    )
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_name_that_is_not_utf_8_is_no_crash(
+    run: Run, tmp_path: Path, index_dir: Path, encoder: WordEncoder, ending: str
+) -> None:
+    assert encoder
+    source = tmp_path / os.fsdecode(b"caf\xe9." + ending.encode())
+    if ending == "jsonl":
+        write_jsonl(source, [*ROWS, {"video_id": "bad", "title": None}])
+        assert "line 4, field title" in run("sync", source, code=1)
+    else:
+        pl.DataFrame(ROWS).write_parquet(tmp_path / "named.parquet")
+        (tmp_path / "named.parquet").rename(source)
+        assert "rename it" in run("sync", source, code=3)
+    (noted,) = read_runs(index_dir)
+    assert noted.sources == (f"{tmp_path}/caf\N{REPLACEMENT CHARACTER}.{ending}",)
+    assert "caf\N{REPLACEMENT CHARACTER}" in run("status")
+
+
+@pytest.mark.usefixtures("index_dir")
+def test_a_setting_that_cannot_be_used_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCODER_THREADS", "none")
+    assert "ENCODER_THREADS is 'none'" in run("status", code=4)
+
+
+def test_without_a_model_a_sync_says_what_to_run(
+    run: Run, catalogue: Path, index_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
+    assert "python -m ingest export-model" in run("sync", catalogue, code=4)
+    assert Generations(index_dir).pointer() is None
+
+
+@pytest.mark.parametrize("command", [["sync", "talks.jsonl"], ["status"], ["rollback"]])
+def test_an_index_folder_that_is_a_file_is_told(
+    run: Run, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"not an index")
+    monkeypatch.setenv("INDEX_DIR", str(tmp_path / "file"))
+    assert str(tmp_path / "file") in run(*command, code=4)
+    assert (tmp_path / "file").read_bytes() == b"not an index"
+
+
+@pytest.mark.usefixtures("index_dir")
+def test_status_without_an_index_says_what_to_run(run: Run) -> None:
+    assert "python -m ingest sync" in run("status")
+
+
+@pytest.mark.usefixtures("encoder")
+def test_status_tells_the_live_version_and_the_one_before(run: Run, catalogue: Path, index_dir: Path) -> None:
+    run("sync", catalogue)
+    first = live(index_dir)
+    line, before, *_ = run("status").splitlines()
+    assert line.startswith(f"live: {first.index_version}, built ")
+    assert line.endswith("with words: 3 videos (67% with a transcript), 3 passages")
+    assert before == "previous: none"
+    write_jsonl(catalogue, ROWS[:2])
+    run("sync", catalogue, "--prune")
+    line, before, *_ = run("status").splitlines()
+    assert line.startswith(f"live: {live(index_dir).index_version}, ")
+    assert before.startswith(f"previous: {first.index_version}, ")
+
+
+def test_status_tells_the_last_runs_and_how_each_ended(
+    run: Run, catalogue: Path, index_dir: Path, use: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(word_model())
+    bad = [{"video_id": "d", "title": None}]
+    run("sync", write_jsonl(catalogue, [*ROWS, *bad]), code=1)
+    run("sync", catalogue, "--dry-run", code=1)
+    run("sync", write_jsonl(catalogue, ROWS))
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    run("sync", write_jsonl(catalogue, ROWS[:1]), "--prune", code=4)
+    run("sync", catalogue.with_name("none.jsonl"), code=3)
+    use(word_model(RaisingEncoder(KeyboardInterrupt())))
+    run("sync", write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}]), code=4)
+    heading, *runs = run("status").splitlines()[2:]
+    assert heading == "runs, the last one first:"
+    stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
+    assert ": stopped, would have: add 1, keep 3 (/" in stopped
+    assert ": failed (/" in unreadable
+    assert unreadable.endswith("none.jsonl: there is no such file or folder; check the path")
+    assert ": refused, would have: keep 1, remove 2 (/" in refused
+    assert "fewer-videos: 1 videos would be left of 3" in refused
+    assert ": unchanged keep 3 (/" in unchanged
+    assert f": published {live(index_dir).index_version} add 3, rejected 1 (/" in published
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_log_of_runs_that_cannot_be_used_keeps_no_run_from_being_made(
+    run: Run, catalogue: Path, index_dir: Path
+) -> None:
+    index_dir.mkdir()
+    (index_dir / RUNS_FILE).write_bytes(b"{torn")
+    assert f"runs: {index_dir / RUNS_FILE} cannot be read: " in run("status")
+    said = run("sync", catalogue)
+    assert said.count("warning: The log of runs is begun anew: ") == 1
+    assert ": published " in run("status")
+    (index_dir / RUNS_FILE).unlink()
+    (index_dir / RUNS_FILE).mkdir()
+    said = run("sync", catalogue)
+    assert "warning: This run cannot be noted in the log that ingest status shows: " in said
+    assert "Nothing to do" in said
+
+
+@pytest.mark.usefixtures("encoder")
+def test_the_log_keeps_the_last_runs(run: Run, catalogue: Path, index_dir: Path) -> None:
+    for number in range(KEPT_RUNS + 2):
+        run("sync", write_jsonl(catalogue.with_name(f"talks-{number % 2}.jsonl"), ROWS))
+    runs = read_runs(index_dir)
+    assert len(runs) == KEPT_RUNS
+    assert [run.began_at for run in runs] == sorted((run.began_at for run in runs), reverse=True)
+    assert {run.outcome for run in runs} == {"unchanged"}
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_run_that_is_refused_again_and_again_is_one_entry_of_the_log(
+    run: Run, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync", catalogue)
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    write_jsonl(catalogue, ROWS[:1])
+    for _ in range(KEPT_RUNS + 2):
+        run("sync", catalogue, "--prune", code=4)
+    refused, published = run("status").splitlines()[3:]
+    assert ": refused, would have: keep 1, remove 2 (/" in refused
+    assert f", {KEPT_RUNS + 2} times in a row since 2" in refused
+    assert "fewer-videos: 1 videos would be left of 3" in refused
+    assert ": published " in published
+
+
+@pytest.mark.usefixtures("encoder")
+def test_rollback_goes_back_and_forth(run: Run, catalogue: Path, index_dir: Path) -> None:
+    run("sync", catalogue)
+    assert "no previous version" in run("rollback", code=4)
+    first = contents_of(index_dir)
+    write_jsonl(catalogue, ROWS[:1])
+    run("sync", catalogue, "--prune")
+    second = contents_of(index_dir)
+    said = run("rollback")
+    assert first.version in said
+    assert second.version in said
+    assert_same_contents(contents_of(index_dir), first)
+    run("rollback")
+    assert_same_contents(contents_of(index_dir), second)
+
+
+def test_a_sync_after_a_rollback_starts_from_what_is_live(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", catalogue)
+    first = contents_of(index_dir)
+    write_jsonl(catalogue, [{**ROWS[0], "title": "Growing beans"}, *ROWS[1:]])
+    run("sync", catalogue)
+    run("rollback")
+    write_jsonl(catalogue, ROWS)
+    encoder.calls.clear()
+    assert "Nothing to do" in run("sync", catalogue)
+    assert encoder.calls == []
+    assert contents_of(index_dir).version == first.version
+
+
+def test_the_sample_makes_way_for_the_first_own_catalogue(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", SAMPLE_CATALOGUE)
+    assert live(index_dir).is_sample is True
+    assert live(index_dir).counts.videos >= 60
+    encoder.calls.clear()
+    assert "Nothing to do" in run("sync", SAMPLE_CATALOGUE)
+    assert encoder.calls == []
+    assert "The sample catalogue makes way for this one." in run("sync", catalogue)
+    assert live(index_dir).is_sample is False
+    assert contents_of(index_dir).vectors.keys() == {"a", "b", "c"}
+    # An own catalogue makes way for nothing.
+    run(
+        "sync", write_jsonl(catalogue.with_name("more.jsonl"), [{"video_id": "d", "title": "Painting walls"}])
+    )
+    assert contents_of(index_dir).vectors.keys() == {"a", "b", "c", "d"}
+    assert live(index_dir).is_sample is False
+
+
+def test_the_sample_and_an_own_catalogue_together_are_no_sample(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder.calls == []
+    run("sync", SAMPLE_CATALOGUE, catalogue)
+    assert live(index_dir).is_sample is False
+    assert contents_of(index_dir).vectors.keys() > {"a", "b", "c"}
+
+
+def test_another_model_needs_all_sources_and_prune(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder, use: Serve
+) -> None:
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    another = msgspec.structs.replace(IDENTITY, weights_sha256="1" * 64)
+    encoder.calls.clear()
+    use(Model(encoder, another, 256))
+    said = run("sync", catalogue, code=4)
+    assert "was built with words" in said
+    assert "--prune to build the index anew; the live index is as it was" in said
+    assert files_of(index_dir) == before
+    said = run("sync", catalogue, "--prune", code=4)
+    assert "other-model: The index" in said
+    assert "--accept other-model. Nothing was changed." in said
+    assert files_of(index_dir) == before
+    said = run("sync", catalogue, "--prune", "--accept", "other-model")
+    assert "Everything is embedded anew." in said
+    assert live(index_dir).accepted == ("other-model",)
+    assert "add: 3" in said
+    assert live(index_dir).model == another
+    assert "Growing tomatoes" in encoder.texts
+
+
+def test_a_run_that_is_stopped_leaves_nothing_behind(
+    run: Run, catalogue: Path, index_dir: Path, use: Serve
+) -> None:
+    use(word_model())
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}])
+    use(word_model(RaisingEncoder(KeyboardInterrupt())))
+    assert "Stopped. What is live answers as before" in run("sync", catalogue, code=4)
+    assert files_of(index_dir) == before
+
+
+def test_a_source_that_breaks_after_it_was_planned_changes_nothing(
+    run: Run, catalogue: Path, index_dir: Path, use: Serve
+) -> None:
+    class Meddling(WordEncoder):
+        """Takes the rows away while they are read for the second time."""
+
+        def encode_documents(self, texts: list[str]) -> object:  # type: ignore[override]
+            write_jsonl(catalogue, ROWS[:1])
+            return super().encode_documents(texts)
+
+        def count_pieces(self, text: str) -> int:
+            write_jsonl(catalogue, ROWS[:1])
+            return super().count_pieces(text)
+
+    use(word_model())
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    padded = [{"video_id": f"v{n}", "title": f"Title {n}", "transcript": "long " * 5000} for n in range(60)]
+    write_jsonl(catalogue, [*ROWS, *padded])
+    use(word_model(Meddling()))
+    said = run("sync", catalogue, code=4)
+    assert "and should hold 63" in said
+    assert files_of(index_dir) == before
+
+
+def test_a_run_that_holds_the_lock_keeps_others_out(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", catalogue)
+    encoder.calls.clear()
+    write_jsonl(catalogue, ROWS[:1])
+    before = files_of(index_dir)
+    with file_lock(index_dir):
+        for command in (["sync", str(catalogue), "--prune"], ["rollback"]):
+            said = run(*command, code=4)
+            assert "Another ingest run is at work" in said
+            assert "nothing was changed" in said
+        assert "live: " in run("status")
+    assert files_of(index_dir) == before
+    assert encoder.calls == []
+
+
+@pytest.mark.usefixtures("encoder")
+def test_problems_are_told_and_a_long_list_is_cut(run: Run, tmp_path: Path) -> None:
+    bad = [{"video_id": f"bad{n}", "title": None} for n in range(12)]
+    said = run("sync", write_jsonl(tmp_path / "talks.jsonl", [*ROWS, *bad]), code=1)
+    told = [line for line in said.splitlines() if line.startswith("rejected: /")]
+    assert len(told) == 10
+    assert told[0].endswith("talks.jsonl, line 4, field title: is empty; give every video a title")
+    assert "--report FILE.json lists every one of them." in said
+    assert "rejected: missing: 12" in said
+    assert "note: placeholder-transcript: 1" in said
+    assert "Live: version " in said
+
+
+def test_no_good_row_changes_nothing(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    run("sync", catalogue)
+    before = files_of(index_dir)
+    encoder.calls.clear()
+    write_jsonl(catalogue, [{"video_id": "a", "title": None}, {"video_id": None, "title": "B"}])
+    said = run("sync", catalogue, "--prune", code=4)
+    assert "None of the 2 rows gives a video. Nothing was changed" in said
+    assert "line 1, field title" in said
+    assert "line 2, field video_id" in said
+    quarantine = index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in said
+    assert quarantine.read_text(encoding="utf-8").count("\n") == 2
+    quarantine.unlink()
+    assert files_of(index_dir) == before
+    assert encoder.calls == []
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_passage_longer_than_the_model_reads_is_told(run: Run, tmp_path: Path, use: Serve) -> None:
+    class Splitting(WordEncoder):
+        def count_pieces(self, text: str) -> int:
+            return len(text) + 2
+
+    use(word_model(Splitting()))
+    report = tmp_path / "report.json"
+    catalogue = write_jsonl(
+        tmp_path / "talks.jsonl", [*ROWS, {"video_id": "long", "title": "Long", "transcript": "w" * 900}]
+    )
+    said = run("sync", catalogue, "--report", report)
+    assert "1 videos have a passage longer than the model reads: long" in said
+    document = json.loads(report.read_bytes())
+    outcomes = [(row["video_id"], row["outcome"]) for row in document["rows"]]
+    assert ("long", "truncated-passage") in outcomes
+    assert document["summary"]["truncated"] == 1
+
+
+def test_export_model_exports_what_it_is_told_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from types import SimpleNamespace
+
+    from ingest.commands import index as index_commands
+    from ingest.errors import ExportError
+
+    asked: list[tuple[Path, str | None]] = []
+
+    def export_model(target: Path, model: str | None) -> object:
+        asked.append((target, model))
+        if model == "bad":
+            raise ExportError("The model in bad cannot be loaded.")
+        return SimpleNamespace(identity=IDENTITY, proof="max abs difference 1e-07")
+
+    exporter = SimpleNamespace(export_model=export_model)
+    monkeypatch.setattr(index_commands, "import_module", {"ingest.model.export": exporter}.__getitem__)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    assert f"Exported words to {tmp_path}: max abs difference 1e-07." in run("export-model")
+    run("export-model", "--model", "a/folder")
+    assert "error: The model in bad cannot be loaded." in run("export-model", "--model", "bad", code=4)
+    assert asked == [(tmp_path, None), (tmp_path, "a/folder"), (tmp_path, "bad")]
+
+
+def test_the_sample_beside_own_videos_does_not_make_them_a_sample(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    run("sync", catalogue)
+    run("sync", SAMPLE_CATALOGUE)
+    said = run("sync", catalogue)
+    assert "makes way" not in said
+    assert "Nothing to do" in said
+    assert {"a", "b", "c"} < contents_of(index_dir).vectors.keys()
+
+
+def test_a_rejected_row_is_not_taken_for_a_video_that_is_gone(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    run("sync", catalogue)
+    nameless = {**ROWS[1], "video_id": None}
+    said = run("sync", write_jsonl(catalogue, [ROWS[0], nameless]), "--prune", code=1)
+    assert "Nothing is removed: 1 rows were rejected that do not say which video they are" in said
+    assert contents_of(index_dir).vectors.keys() == {"a", "b", "c"}
+    # One that does say so is spared, and what is gone is removed all the same.
+    run("sync", write_jsonl(catalogue, [ROWS[0], {**ROWS[1], "title": None}]), "--prune", code=1)
+    assert contents_of(index_dir).vectors.keys() == {"a", "b"}
+
+
+def test_a_report_never_overwrites_a_source(run: Run, catalogue: Path, encoder: WordEncoder) -> None:
+    assert encoder
+    before = catalogue.read_bytes()
+    link = catalogue.with_name("link.html")
+    link.symlink_to(catalogue)
+    for report in (catalogue, link):
+        said = run("sync", catalogue, "--report", "report.html", "--report", report, code=4)
+        assert f"--report {report} would overwrite a source" in said
+    assert catalogue.read_bytes() == before
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(
+    run: Run, catalogue: Path, index_dir: Path, tmp_path: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    here, nowhere = tmp_path / "report.json", tmp_path / "nowhere" / "report.html"
+    said = run("sync", catalogue, "--report", here, "--report", nowhere, code=4)
+    assert f"The report {nowhere} cannot be written" in said
+    assert Generations(index_dir).pointer() is None
+    assert [*tmp_path.iterdir()] == [catalogue]
+
+
+def test_a_refused_run_reports_what_the_gate_found(
+    run: Run, catalogue: Path, tmp_path: Path, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert encoder
+    run("sync", catalogue)
+    monkeypatch.setenv("GATE_FEWER_VIDEOS", "0.1")
+    write_jsonl(catalogue, ROWS[:1])
+    report, page = tmp_path / "report.json", tmp_path / "report.html"
+    for options in (["--dry-run"], []):
+        run("sync", catalogue, "--prune", "--report", report, "--report", page, *options, code=4)
+        summary = json.loads(report.read_bytes())["summary"]
+        assert (summary["outcome"], summary["dry_run"]) == ("refused", bool(options))
+        assert summary["why"].startswith("The run was refused.\nfewer-videos: 1 videos would be left of 3")
+        (finding,) = summary["findings"]
+        assert (finding["rule"], finding["accepted"]) == ("fewer-videos", False)
+        assert summary["before"]["videos"] == 3
+        assert summary["actions"]["remove"] == 2
+        assert "Refused by the gate" in page.read_text(encoding="utf-8")
+
+
+def test_the_rejected_rows_of_a_refused_run_are_set_aside(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert encoder
+    monkeypatch.setenv("GATE_FUTURE_DATES", "0")
+    bad = {"video_id": "bad", "title": None}
+    write_jsonl(catalogue, [{**ROWS[0], "published_at": "2999-01-01"}, *ROWS[1:], bad])
+    report = catalogue.with_name("report.json")
+    said = run("sync", catalogue, "--report", report, code=4)
+    quarantine = index_dir / "quarantine.jsonl"
+    assert f"Rejected rows, and why: {quarantine}" in said
+    assert json.loads(quarantine.read_bytes())["row"] == bad
+    assert json.loads(report.read_bytes())["summary"]["quarantine"] == str(quarantine)

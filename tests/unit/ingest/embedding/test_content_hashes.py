@@ -1,0 +1,123 @@
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from ingest.embedding import content_hashes as content
+from ingest.embedding.content_hashes import embedded_transcript, record_of, stored_form
+from retrieval.catalogue.manifest import ModelIdentity, PassageSettings
+from retrieval.catalogue.video import Cue, Video
+
+MODEL = ModelIdentity(name="m", weights_sha256="0" * 64, dimension=8)
+SETTINGS = PassageSettings()
+VIDEO = Video(
+    video_id="v1",
+    title="Growing tomatoes",
+    transcript="Plant them deep.",
+    cues=(Cue(0.0, 2.0, "Plant them"), Cue(2.0, 3.0, "deep.")),
+    published_at=datetime(2024, 5, 31, tzinfo=UTC),
+    url="https://videos.example.org/v1",
+    channel="Garden",
+    language="en",
+    duration=3.0,
+    thumbnail_url="https://videos.example.org/v1.jpg",
+    tags=("garden",),
+)
+WITHOUT_CUES = msgspec.structs.replace(VIDEO, cues=())
+
+
+@pytest.mark.parametrize(
+    ("video", "changed"),
+    [
+        (VIDEO, {"transcript": "Plant them deeper."}),
+        (WITHOUT_CUES, {"transcript": "Plant them deeper."}),
+        (VIDEO, {"cues": ()}),
+        (VIDEO, {"cues": (Cue(0.0, 2.0, "Plant them"), Cue(2.0, 3.0, "deeper."))}),
+        (VIDEO, {"cues": (Cue(0.0, 2.0, "Plant them"), Cue(2.0, 3.5, "deep."))}),
+        (VIDEO, {"cues": (Cue(0.0, 2.0, "Plant"), Cue(2.0, 3.0, "them deep."))}),
+    ],
+)
+def test_what_is_embedded_counts_as_content_and_not_as_record(
+    video: Video, changed: dict[str, object]
+) -> None:
+    before = stored_form(video, MODEL, SETTINGS)
+    after = stored_form(msgspec.structs.replace(video, **changed), MODEL, SETTINGS)
+    assert after.content_hash != before.content_hash
+    assert after.record_hash == before.record_hash
+
+
+@pytest.mark.parametrize("changed", [{"title": "Growing beans"}, {"transcript": None, "cues": ()}])
+def test_what_is_embedded_and_shown_counts_as_both(changed: dict[str, object]) -> None:
+    before = stored_form(VIDEO, MODEL, SETTINGS)
+    after = stored_form(msgspec.structs.replace(VIDEO, **changed), MODEL, SETTINGS)
+    assert after.content_hash != before.content_hash
+    assert after.record_hash != before.record_hash
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"url": "https://videos.example.org/other"},
+        {"url": None},
+        {"published_at": datetime(2024, 6, 1, tzinfo=UTC)},
+        {"channel": "Allotment"},
+        {"language": "de"},
+        {"duration": 4.0},
+        {"thumbnail_url": None},
+        {"tags": ("garden", "tomato")},
+    ],
+)
+def test_what_is_only_shown_counts_as_record_and_not_as_content(changed: dict[str, object]) -> None:
+    before = stored_form(VIDEO, MODEL, SETTINGS)
+    after = stored_form(msgspec.structs.replace(VIDEO, **changed), MODEL, SETTINGS)
+    assert after.content_hash == before.content_hash
+    assert after.record_hash != before.record_hash
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        (msgspec.structs.replace(MODEL, name="n"), SETTINGS),
+        (msgspec.structs.replace(MODEL, weights_sha256="1" * 64), SETTINGS),
+        (msgspec.structs.replace(MODEL, dimension=9), SETTINGS),
+        (MODEL, PassageSettings(size=119)),
+        (MODEL, PassageSettings(overlap=29)),
+    ],
+)
+def test_another_model_or_another_cut_is_other_content(
+    model: ModelIdentity, settings: PassageSettings
+) -> None:
+    before, after = stored_form(VIDEO, MODEL, SETTINGS), stored_form(VIDEO, model, settings)
+    assert after.content_hash != before.content_hash
+    assert after.record_hash == before.record_hash
+
+
+def test_another_way_of_cutting_is_other_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stored_form(VIDEO, MODEL, SETTINGS)
+    monkeypatch.setattr(content, "CUTTING_VERSION", content.CUTTING_VERSION + 1)
+    assert stored_form(VIDEO, MODEL, SETTINGS).content_hash != before.content_hash
+
+
+def test_the_same_video_read_twice_is_the_same() -> None:
+    again = msgspec.json.decode(msgspec.json.encode(VIDEO), type=Video)
+    assert stored_form(again, MODEL, SETTINGS) == stored_form(VIDEO, MODEL, SETTINGS)
+
+
+def test_no_transcript_is_embedded_as_the_tutorial_does() -> None:
+    assert embedded_transcript(VIDEO) == "Plant them deep."
+    assert embedded_transcript(msgspec.structs.replace(VIDEO, transcript=None)) == "n/a"
+
+
+def test_a_record_is_cleaned_to_be_shown_and_keeps_the_title_as_given() -> None:
+    title = " Salt &amp; pepper\n"
+    record = record_of(Video(video_id="tLf2bGhmWsI", title=title))
+    assert (record.title, record.title_as_given) == ("Salt & pepper", title)
+    assert record.url == "https://youtu.be/tLf2bGhmWsI"
+    assert record.has_transcript is False
+
+
+def test_a_record_has_all_that_the_catalogue_tells() -> None:
+    record = record_of(VIDEO)
+    told = ("video_id", "published_at", "url", "channel", "language", "duration", "thumbnail_url", "tags")
+    assert [getattr(record, field) for field in told] == [getattr(VIDEO, field) for field in told]
+    assert record.has_transcript is True

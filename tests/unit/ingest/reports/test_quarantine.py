@@ -1,0 +1,124 @@
+import json
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import IngestError, SourceError
+from ingest.planning.gate import GateError
+from ingest.reports.quarantine import Quarantine, quarantining
+from ingest.rows.row import Place, check_row
+
+A, B = Path("/a.csv"), Path("/b.csv")
+
+
+def rejecting(quarantine: Quarantine, *rows: int) -> None:
+    for number in rows:
+        quarantine.set_aside(check_row({"video_id": "a", "title": None}, place=Place("a.csv", number)))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index" / "quarantine.jsonl"
+
+
+def run(path: Path, sources: list[Path], *rows: int, error: BaseException | None = None) -> None:
+    with quarantining(path, sources) as quarantine:
+        rejecting(quarantine, *rows)
+        if error:
+            raise error
+
+
+def places(path: Path) -> list[str]:
+    return [json.loads(line)["place"] for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    "error", [GateError("refused", ()), IngestError("no row"), SourceError("torn"), KeyboardInterrupt()]
+)
+def test_the_rows_of_a_run_are_kept_however_it_ends(path: Path, error: BaseException) -> None:
+    run(path, [A], 1)
+    with pytest.raises(type(error)):
+        run(path, [A], 2, 3, error=error)
+    assert places(path) == ["a.csv, row 2", "a.csv, row 3"]
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_run_that_fails_without_any_leaves_those_before(path: Path) -> None:
+    run(path, [A], 1)
+    with pytest.raises(SourceError):
+        run(path, [A], error=SourceError("gone"))
+    assert places(path) == ["a.csv, row 1"]
+
+
+@pytest.mark.parametrize(("sources", "stays"), [([A], True), ([B], True), ([A, B], False), ([B, A], False)])
+def test_a_run_without_any_deletes_those_of_its_own_sources(
+    path: Path, sources: list[Path], *, stays: bool
+) -> None:
+    run(path, [A, B], 1)
+    run(path, sources)
+    assert path.exists() is stays
+    assert len([*path.parent.iterdir()]) == stays
+
+
+def test_a_source_is_the_same_from_wherever_it_is_named(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(path, [tmp_path / "talks.csv", Path("youtube:@handle")], 1)
+    assert json.loads(path.read_text())["sources"] == [f"{tmp_path}/talks.csv", "youtube:@handle"]
+    monkeypatch.chdir(tmp_path)
+    run(path, [Path("talks.csv"), Path("youtube:@handle")])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ['{"place": "a.csv, row 1"}\n', "[]\n", "{torn", "", '{"sources": 7}\n'])
+def test_a_file_that_does_not_say_of_what_goes_with_the_next_run(path: Path, content: str) -> None:
+    path.parent.mkdir()
+    path.write_text(content)
+    run(path, [A])
+    assert not path.exists()
+
+
+def test_a_name_that_is_not_utf_8_is_written(path: Path) -> None:
+    source = Path(os.fsdecode(b"/caf\xe9.csv"))
+    run(path, [source], 1)
+    assert json.loads(path.read_text())["sources"] == ["/caf\N{REPLACEMENT CHARACTER}.csv"]
+    run(path, [source])
+    assert not path.exists()
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file grow until the block ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_costs_neither_the_runs_own_error_nor_the_earlier_rows(path: Path) -> None:
+    run(path, [A], 1)
+    with full_disk(), pytest.raises(GateError):
+        run(path, [A], 2, error=GateError("refused", ()))
+    assert places(path) == ["a.csv, row 1"]
+    assert [*path.parent.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_a_full_disk_ends_a_run_that_had_no_other_error(path: Path, rows: int) -> None:
+    run(path, [A], 1)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        run(path, [A], *range(rows))
+    assert places(path) == ["a.csv, row 1"]
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_place_that_cannot_be_written_is_told_first(tmp_path: Path) -> None:
+    (tmp_path / "index").write_text("a file")
+    with pytest.raises(IngestError, match=r"cannot be written: .* Nothing was done"):
+        run(tmp_path / "index" / "quarantine.jsonl", [A])

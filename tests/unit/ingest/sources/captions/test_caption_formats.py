@@ -1,0 +1,188 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.errors import SourceError
+from ingest.rows.row import RawRow, check_source_row
+from ingest.sources.captions.subtitles import parse_subtitles
+from ingest.sources.opening import open_source
+from retrieval.catalogue.video import Cue
+
+VTT = "WEBVTT\n\n00:00:01.500 --> 00:00:04.000\nHello\nworld\n\n1:00:04.000 --> 1:00:06.250\nagain\n"
+SRT = "1\n00:00:01,500 --> 00:00:04,000\nHello\nworld\n\n2\n01:00:04,000 --> 01:00:06,250\nagain\n"
+SBV = "0:00:01.500,0:00:04.000\nHello\nworld\n\n1:00:04.000,1:00:06.250\nagain\n"
+CUES = (Cue(1.5, 4.0, "Hello world"), Cue(3604.0, 3606.25, "again"))
+
+
+def written(path: Path, content: bytes | str) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read_caption_file(path: Path) -> RawRow:
+    (row,) = open_source(path).rows()
+    return row
+
+
+def parse_cues(content: str) -> tuple[list[dict[str, Any]], list[int]]:
+    transcript = parse_subtitles(content)
+    return transcript.cues, transcript.skipped
+
+
+def cues_of(row: RawRow) -> tuple[Cue, ...]:
+    video = check_source_row(row).video
+    assert video is not None, row.problems
+    return video.cues
+
+
+def texts(content: str) -> list[str]:
+    cues, _ = parse_cues(content)
+    return [cue["text"] for cue in cues]
+
+
+def reason(row: RawRow) -> tuple[str, str]:
+    assert row.values is None
+    (problem,) = row.problems
+    return problem.severity, problem.reason_code
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.vtt", VTT), ("a.SRT", SRT), ("a.sbv", SBV)])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_every_format_line_end_and_byte_order_mark(
+    name: str, content: str, line_end: str, encoding: str, tmp_path: Path
+) -> None:
+    data = content.replace("\n", line_end).encode(encoding)
+    assert cues_of(read_caption_file(written(tmp_path / name, data))) == CUES
+
+
+def test_a_folder_gives_a_video_a_file_named_after_it(tmp_path: Path) -> None:
+    written(tmp_path / "b_second-talk.srt", SRT)
+    written(tmp_path / "a1.vtt", VTT)
+    written(tmp_path / "._a1.vtt", b"\x00\x05\x16\x07")
+    written(tmp_path / "README.md", "no captions")
+    (tmp_path / "folder.vtt").mkdir()
+    rows = list(open_source(tmp_path).rows())
+    assert [str(row.place) for row in rows] == [str(tmp_path / "a1.vtt"), str(tmp_path / "b_second-talk.srt")]
+    videos = [check_source_row(row).video for row in rows]
+    assert [(video.video_id, video.title) for video in videos if video] == [
+        ("a1", "a1"),
+        ("b_second-talk", "b second talk"),
+    ]
+    assert [video.transcript for video in videos if video] == ["Hello world again"] * 2
+
+
+def test_a_folder_without_captions_is_told(tmp_path: Path) -> None:
+    written(tmp_path / "notes.txt", "x")
+    with pytest.raises(SourceError, match=r"has no \.vtt, \.srt, .*\.json file in it, nor in"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "no-cues"),
+        (b"WEBVTT\n", "no-cues"),
+        (b"Just words.", "no-cues"),
+        (b"00:00:01.000 --> 00:00:02.000\n<b> </b>\n", "no-cues"),
+        (b"00:00:01.000 --> 00:00:02.000\nCaf\xe9\n", "not-utf-8"),
+        (b"\xff\xfe0", "not-utf-8"),
+    ],
+)
+def test_a_file_without_cues_is_a_rejected_row(content: bytes, code: str, tmp_path: Path) -> None:
+    assert reason(read_caption_file(written(tmp_path / "a.vtt", content))) == ("rejected", code)
+
+
+def test_a_file_that_goes_away_is_a_rejected_row(tmp_path: Path) -> None:
+    source = open_source(written(tmp_path / "gone.vtt", VTT))
+    (tmp_path / "gone.vtt").unlink()
+    (row,) = source.rows()
+    assert reason(row) == ("rejected", "unreadable")
+    assert str(row.problems[0]) == (
+        f"{tmp_path / 'gone.vtt'}, field cues: cannot be read (No such file or directory); check the file"
+    )
+
+
+def test_a_name_that_is_not_utf_8_is_a_rejected_row(tmp_path: Path) -> None:
+    (row,) = open_source(written(tmp_path / "caf\udce9.vtt", VTT).parent).rows()
+    checked = check_source_row(row)
+    assert checked.video is None
+    assert "caf\ufffd.vtt, field video_id" in str(checked.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "end"),
+    [
+        ("00:01.5 --> 00:02", 1.5, 2.0),
+        ("0:0:0.210 --> 0:0:1.130", 0.21, 1.13),
+        ("1088:42:00.500 --> 1088:42:07.000", 3919320.5, 3919327.0),
+        ("  00:00:01,000-->00:00:02,000 position:50% align:middle", 1.0, 2.0),
+    ],
+)
+def test_lenient_times(line: str, start: float, end: float) -> None:
+    assert parse_cues(f"{line}\nwords") == ([{"start": start, "end": end, "text": "words"}], [])
+
+
+def test_tags_go_and_words_with_signs_stay() -> None:
+    assert texts(
+        "00:01.000 --> 00:02.000\n"
+        "<v Ann Lee>I <3 <i.loud>C&amp;C</i>, a < b > c\n{\\an8} and<00:01.500><c> more</c>"
+    ) == ["I <3 C&C, a < b > c and more"]
+
+
+def test_notes_styles_and_identifiers_are_not_text() -> None:
+    content = (
+        "WEBVTT\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE\nby Ann --> Bob\n\n"
+        "7\n00:01.000 --> 00:02.000\none --> two\n\nNOTE not this\n\nlast\n00:02.000 --> 00:03.000\nthree\n"
+    )
+    assert texts(content) == ["one --> two", "three"]
+    assert parse_cues(content)[1] == []
+
+
+def test_text_may_come_after_a_blank_line() -> None:
+    content = (
+        "1\n00:01.000 --> 00:02.000\n\none\n\ntwo\n\n"
+        "2\n00:02.000 --> 00:03.000\n\n\n3\n00:03.000 --> 00:04.000\nx"
+    )
+    assert texts(content) == ["one two", "x"]
+
+
+def test_text_without_readable_times_is_left_out_and_told(tmp_path: Path) -> None:
+    content = (
+        "00:01.000 --> 00:02.000\none\n\nlost\n\n"
+        "00:02.000 --> 00:0x.000\nlost\n\n00:03.000 --> 00:04.000\ntwo\n"
+    )
+    row = read_caption_file(written(tmp_path / "a.vtt", content))
+    assert [cue.text for cue in cues_of(row)] == ["one", "two"]
+    (problem,) = row.problems
+    assert (problem.severity, problem.reason_code, problem.video_id) == ("warning", "captions-skipped", "a")
+    assert "at line 4 (and 1 more)" in problem.message
+
+
+pieces = st.sampled_from(
+    [
+        "00:01.000",
+        "0:00:01,5",
+        "99999:1:1",
+        "9" * 5000,
+        " --> ",
+        "-->",
+        ",",
+        "\n",
+        "\n\n",
+        "\r",
+        "NOTE",
+        "<b>",
+        "1",
+    ]
+)
+
+
+@given(st.lists(pieces | st.text(max_size=4), max_size=40).map("".join))
+def test_parsing_never_raises_and_gives_no_empty_cue(content: str) -> None:
+    cues, skipped = parse_cues(content)
+    assert all(cue["text"].strip() for cue in cues)
+    assert skipped == sorted(skipped)

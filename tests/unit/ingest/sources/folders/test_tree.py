@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.errors import SourceError
+from ingest.rows.row import FETCH_FAILED, CheckedRow, check_source_row
+from ingest.sources.opening import open_source
+
+
+def add(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def subtitle(text: str) -> str:
+    return f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n"
+
+
+def check(folder: Path) -> list[CheckedRow]:
+    return [check_source_row(row) for row in open_source(folder).rows()]
+
+
+def found(rows: list[CheckedRow]) -> list[tuple[str, str | None] | str]:
+    return [
+        (row.video.video_id, row.video.transcript) if row.video else row.problems[0].reason_code
+        for row in rows
+    ]
+
+
+def test_the_folders_in_a_folder_are_read_each_as_what_it_is(tmp_path: Path) -> None:
+    add(tmp_path / "Uploader B" / "2024" / "one.info.json", {"id": "b1", "title": "B1"})
+    add(tmp_path / "Uploader B" / "2024" / "one.en.vtt", subtitle("b one"))
+    add(tmp_path / "Uploader A" / "a2.srt", subtitle("a two"))
+    add(tmp_path / "Uploader A" / "videos.csv", "id,title\na2,Second\n")
+    add(tmp_path / "root.vtt", subtitle("root"))
+    add(tmp_path / ".hidden" / "x.vtt", subtitle("x"))
+    (tmp_path / "Uploader A" / "loop").symlink_to(tmp_path)
+    assert found(check(tmp_path)) == [("root", "root"), ("a2", "a two"), ("b1", "b one")]
+
+
+def test_captions_that_failed_are_told_where_each_video_has_a_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        info = {"id": name, "title": name, "automatic_captions": {"en": []}}
+        add(tmp_path / name / f"{name}.info.json", info)
+    assert found(check(tmp_path)) == [("a", None), ("b", None)]
+    add(tmp_path / "b" / "b.en.vtt", subtitle("fetched"))
+    assert found(check(tmp_path)) == [FETCH_FAILED, ("b", "fetched")]
+
+
+def test_a_tree_can_be_read_twice(tmp_path: Path) -> None:
+    add(tmp_path / "a" / "a.vtt", subtitle("a"))
+    source = open_source(tmp_path)
+    assert list(source.rows()) == list(source.rows())
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "has no .vtt, .srt, .sbv, "),
+        ({"a/b.txt": "x"}, " file in it, nor in the folders in it; give the folder that holds them"),
+        ({"talks.csv": "x", "b.jsonl": "x"}, "; tables such as b.jsonl are given by their own names"),
+        (
+            {"videos.csv": "id,title\n", "sub/a.vtt": "x"},
+            "videos.csv: has no caption file beside it; move it",
+        ),
+    ],
+)
+def test_a_folder_without_captions_is_told(files: dict[str, str], told: str, tmp_path: Path) -> None:
+    for name, content in files.items():
+        add(tmp_path / name, content)
+    with pytest.raises(SourceError) as caught:
+        open_source(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path))
+    assert told in str(caught.value)

@@ -1,0 +1,342 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from retrieval import durable_files
+from retrieval.edge import generations
+from retrieval.edge.generations import MANIFEST_FILE, POINTER_FILE, Generations, Pointer
+from retrieval.errors import IndexUnavailableError, UnreadableVersionError
+from tests.support.embedded_videos import manifest_of
+
+
+class CrashError(BaseException):
+    """The power goes: nothing may catch it."""
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Generations:
+    return Generations(tmp_path / "index")
+
+
+def build(versions: Generations, content: str, *, copy_of: str | None = None) -> Path:
+    folder = versions.start(copy_of=copy_of)
+    (folder / "videos").mkdir(exist_ok=True)
+    (folder / "videos" / "data").write_text(content)
+    return folder
+
+
+def publish(versions: Generations, content: str = "") -> str:
+    folder = build(versions, content)
+    versions.publish(folder, manifest_of((), version=folder.name))
+    return folder.name
+
+
+def finished(versions: Generations) -> set[str]:
+    return {folder.name for folder in (versions.index_dir / "generations").iterdir()}
+
+
+def unfinished(versions: Generations) -> list[Path]:
+    building = versions.index_dir / "building"
+    return list(building.iterdir()) if building.exists() else []
+
+
+def live_content(versions: Generations) -> str:
+    pointer = versions.pointer()
+    assert pointer is not None
+    assert versions.manifest(pointer.live).index_version == pointer.live
+    return (versions.folder(pointer.live) / "videos" / "data").read_text()
+
+
+def test_naming_the_folder_makes_nothing(tmp_path: Path) -> None:
+    versions = Generations(tmp_path / "index")
+    assert versions.pointer() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_published_generation_is_live(versions: Generations) -> None:
+    name = publish(versions, "one")
+    assert versions.pointer() == Pointer(live=name, previous=None)
+    assert live_content(versions) == "one"
+    assert unfinished(versions) == []
+
+
+def test_what_is_only_built_is_not_live(versions: Generations) -> None:
+    build(versions, "one")
+    assert versions.pointer() is None
+    name = publish(versions, "one")
+    build(versions, "two")
+    assert versions.pointer() == Pointer(live=name)
+    assert live_content(versions) == "one"
+
+
+def test_the_previous_generation_is_kept_and_older_ones_go(versions: Generations) -> None:
+    names = [publish(versions, str(n)) for n in range(4)]
+    assert len(set(names)) == 4
+    assert versions.pointer() == Pointer(live=names[3], previous=names[2])
+    assert finished(versions) == {names[2], names[3]}
+    assert live_content(versions) == "3"
+
+
+def test_rolling_back_and_forth(versions: Generations) -> None:
+    one, two = publish(versions, "one"), publish(versions, "two")
+    assert versions.roll_back() == versions.pointer() == Pointer(live=one, previous=two)
+    assert live_content(versions) == "one"
+    assert versions.roll_back() == versions.pointer() == Pointer(live=two, previous=one)
+    assert live_content(versions) == "two"
+    assert finished(versions) == {one, two}
+
+
+def test_publishing_after_a_roll_back_keeps_the_one_rolled_back_to(versions: Generations) -> None:
+    one, _ = publish(versions, "one"), publish(versions, "two")
+    versions.roll_back()
+    three = publish(versions, "three")
+    assert versions.pointer() == Pointer(live=three, previous=one)
+    assert finished(versions) == {one, three}
+
+
+def test_rolling_back_needs_a_previous_generation(versions: Generations) -> None:
+    with pytest.raises(IndexUnavailableError, match="no previous version"):
+        versions.roll_back()
+    one = publish(versions, "one")
+    with pytest.raises(IndexUnavailableError, match="no previous version"):
+        versions.roll_back()
+    assert versions.pointer() == Pointer(live=one)
+
+
+def test_rolling_back_to_a_generation_somebody_deleted_is_refused(versions: Generations) -> None:
+    one, two = publish(versions, "one"), publish(versions, "two")
+    shutil.rmtree(versions.folder(one))
+    with pytest.raises(IndexUnavailableError, match="no previous version"):
+        versions.roll_back()
+    assert versions.pointer() == Pointer(live=two, previous=one)
+    assert live_content(versions) == "two"
+
+
+def test_rolling_back_to_a_generation_that_cannot_be_read_is_refused(versions: Generations) -> None:
+    one, two = publish(versions, "one"), publish(versions, "two")
+    (versions.folder(one) / MANIFEST_FILE).write_bytes(b"{")
+    with pytest.raises(UnreadableVersionError, match=one):
+        versions.roll_back()
+    assert versions.pointer() == Pointer(live=two, previous=one)
+
+
+def test_a_copy_starts_with_the_files_and_shares_none(versions: Generations) -> None:
+    one = publish(versions, "one")
+    folder = versions.start(copy_of=one)
+    copied = folder / "videos" / "data"
+    assert copied.read_text() == "one"
+    copied.write_text("changed")
+    assert live_content(versions) == "one"
+    versions.publish(folder, manifest_of((), version=folder.name))
+    assert live_content(versions) == "changed"
+
+
+def test_starting_deletes_what_a_crash_left_unfinished(versions: Generations) -> None:
+    publish(versions, "one")
+    left = build(versions, "half")
+    folder = versions.start()
+    assert folder != left
+    assert unfinished(versions) == [folder]
+    assert list(folder.iterdir()) == []
+    assert live_content(versions) == "one"
+
+
+def test_a_finished_folder_that_nothing_points_to_is_not_live_and_goes_with_the_next(
+    versions: Generations,
+) -> None:
+    one = publish(versions, "one")
+    orphan = versions.folder("20990101T000000Z-ffffff")
+    build(versions, "orphan").rename(orphan)
+    assert versions.pointer() == Pointer(live=one)
+    two = publish(versions, "two")
+    assert versions.pointer() == Pointer(live=two, previous=one)
+    assert finished(versions) == {one, two}
+
+
+CRASHES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {}
+
+
+def crash(function: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.MonkeyPatch], None]:
+    CRASHES[function.__name__] = function
+    return function
+
+
+def go_down(*_: object, **__: object) -> None:
+    raise CrashError
+
+
+@crash
+def before_the_manifest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(generations, "replace_file", go_down)
+
+
+@crash
+def before_the_sync(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(generations, "sync_tree", go_down)
+
+
+@crash
+def before_the_rename(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Path, "rename", go_down)
+
+
+@crash
+def after_the_rename(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(generations, "sync_folder", go_down)
+
+
+@crash
+def while_the_pointer_is_written(patch: pytest.MonkeyPatch) -> None:
+    real = durable_files.replace_file
+
+    def replace_file(path: Path, content: bytes) -> None:
+        if path.name == POINTER_FILE:
+            path.with_name(".CURRENT.1").write_bytes(content[:5])
+            raise CrashError
+        real(path, content)
+
+    patch.setattr(generations, "replace_file", replace_file)
+
+
+@pytest.mark.parametrize("moment", CRASHES)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_crash_at_any_moment_leaves_what_was_live(versions: Generations, moment: str, first: bool) -> None:  # noqa: FBT001
+    before = None if first else Pointer(live=publish(versions, "one"))
+    folder = build(versions, "two")
+    with pytest.MonkeyPatch.context() as patch:
+        CRASHES[moment](patch)
+        with pytest.raises(CrashError):
+            versions.publish(folder, manifest_of((), version=folder.name))
+    again = Generations(versions.index_dir)
+    assert again.pointer() == before
+    if before:
+        assert live_content(again) == "one"
+    three = publish(again, "three")
+    assert live_content(again) == "three"
+    assert unfinished(again) == []
+    assert finished(again) == {three} | ({before.live} if before else set())
+
+
+def test_a_crash_while_older_ones_are_deleted_leaves_the_new_one_live(
+    versions: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(versions, "one")
+    publish(versions, "two")
+    folder = build(versions, "three")
+    monkeypatch.setattr(generations.shutil, "rmtree", go_down)
+    with pytest.raises(CrashError):
+        versions.publish(folder, manifest_of((), version=folder.name))
+    monkeypatch.undo()
+    assert live_content(versions) == "three"
+    publish(versions, "four")
+    assert len(finished(versions)) == 2
+
+
+def test_the_pointer_is_switched_only_when_everything_is_durable(
+    versions: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    def recorded(name: str) -> None:
+        real = getattr(durable_files, name)
+
+        def step(path: Path, *rest: object) -> None:
+            done.append((name, path.name))
+            real(path, *rest)
+
+        monkeypatch.setattr(generations, name, step)
+
+    for name in ("replace_file", "sync_tree", "sync_folder"):
+        recorded(name)
+    built = publish(versions, "one")
+    assert done == [
+        ("replace_file", MANIFEST_FILE),
+        ("sync_tree", built),
+        ("sync_folder", "generations"),
+        ("replace_file", POINTER_FILE),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b'{"live": 3}', b'{"previous": "x"}', b"\xff\xfe"])
+def test_a_damaged_pointer_is_an_error_that_names_the_file(versions: Generations, content: bytes) -> None:
+    publish(versions, "one")
+    path = versions.index_dir / POINTER_FILE
+    path.write_bytes(content)
+    with pytest.raises(IndexUnavailableError, match=str(path)):
+        versions.pointer()
+    with pytest.raises(IndexUnavailableError, match=str(path)):
+        versions.roll_back()
+
+
+def test_a_damaged_pointer_keeps_nothing_from_going_live(versions: Generations) -> None:
+    one = publish(versions, "one")
+    (versions.index_dir / POINTER_FILE).write_bytes(bytes(40))
+    versions.discard_unused()
+    assert finished(versions) == {one}
+    two = publish(versions, "two")
+    assert versions.pointer() == Pointer(live=two)
+
+
+def test_a_pointer_that_cannot_be_read_is_not_taken_for_no_index(versions: Generations) -> None:
+    (versions.index_dir / POINTER_FILE).mkdir(parents=True)
+    with pytest.raises(IndexUnavailableError, match=POINTER_FILE):
+        versions.pointer()
+
+
+def test_a_damaged_manifest_is_an_error_that_names_the_file(versions: Generations) -> None:
+    name = publish(versions, "one")
+    path = versions.folder(name) / MANIFEST_FILE
+    for content in (b"", b"{}", path.read_bytes()[:-20]):
+        path.write_bytes(content)
+        with pytest.raises(IndexUnavailableError, match=str(path)):
+            versions.manifest(name)
+    path.unlink()
+    with pytest.raises(IndexUnavailableError, match=str(path)):
+        versions.manifest(name)
+    with pytest.raises(IndexUnavailableError, match="absent"):
+        versions.manifest("absent")
+
+
+def test_the_manifest_is_the_one_published(versions: Generations) -> None:
+    folder = build(versions, "one")
+    manifest = manifest_of((), version=folder.name, canaries=("猫", "a"))
+    (folder / MANIFEST_FILE).write_bytes(b"of the version this one is a copy of")
+    versions.publish(folder, manifest)
+    assert versions.manifest(folder.name) == manifest
+    assert msgspec.json.decode((versions.folder(folder.name) / MANIFEST_FILE).read_bytes())["distance"]
+
+
+def test_discarding_what_is_unfinished_leaves_the_finished(versions: Generations) -> None:
+    one = publish(versions, "one")
+    build(versions, "two")
+    versions.discard_unfinished()
+    assert unfinished(versions) == []
+    assert finished(versions) == {one}
+    assert live_content(versions) == "one"
+
+
+def test_what_killed_runs_left_is_discarded(versions: Generations) -> None:
+    one, two = publish(versions, "one"), publish(versions, "two")
+    build(versions, "three")
+    moved = versions.folder("moved-and-never-live")
+    moved.mkdir()
+    (versions.index_dir / f".{POINTER_FILE}.1234").write_text("half a poin")
+    (versions.index_dir / "lock").touch()
+    versions.discard_unused()
+    assert versions.pointer() == Pointer(live=two, previous=one)
+    assert finished(versions) == {one, two}
+    assert unfinished(versions) == []
+    assert {path.name for path in versions.index_dir.iterdir()} == {POINTER_FILE, "generations", "lock"}
+
+
+def test_without_a_pointer_no_finished_generation_is_discarded(versions: Generations) -> None:
+    versions.discard_unused()
+    one = publish(versions, "one")
+    build(versions, "two")
+    (versions.index_dir / POINTER_FILE).unlink()
+    versions.discard_unused()
+    assert finished(versions) == {one}
+    assert unfinished(versions) == []

@@ -1,0 +1,87 @@
+"""What the contract leaves to the engine: the files of a version."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from retrieval.catalogue.manifest import IndexCounts
+from retrieval.edge.index import EdgeIndex
+from retrieval.edge.writer import STORED_FILE, EdgeWriter, read_stored
+from retrieval.errors import IndexUnavailableError
+from retrieval.index.writing import StoredVideo
+from tests.support.embedded_videos import embedded, manifest_of, passage, twice, vector
+
+pytestmark = pytest.mark.anyio
+
+TOLD = embedded("told", (1, 0, 0, 0), passages=[passage((n, 0, 0, 0), f"part {n}") for n in range(3)])
+SILENT = embedded("silent", (2, 0, 0, 0), passages=[passage((2, 0, 0, 0), None)], content_hash="other")
+STORED = {"told": StoredVideo("content", "record"), "silent": StoredVideo("other", "record")}
+
+
+async def finished(folder: Path) -> Path:
+    writer = EdgeWriter(folder, dimension=2)
+    await writer.write([TOLD, SILENT])
+    await writer.finish()
+    return folder
+
+
+async def test_the_version_is_counted(index_folder: Path) -> None:
+    writer = EdgeWriter(index_folder, dimension=2)
+    assert await writer.counts() == IndexCounts(videos=0, passages=0, videos_with_transcript=0)
+    await writer.write([TOLD, SILENT])
+    assert await writer.counts() == IndexCounts(videos=2, passages=4, videos_with_transcript=1)
+    await writer.write_records([(TOLD.record, TOLD.stored), (SILENT.record, SILENT.stored)])
+    assert await writer.counts() == IndexCounts(videos=2, passages=4, videos_with_transcript=1)
+    await writer.delete(["told"])
+    assert await writer.counts() == IndexCounts(videos=1, passages=1, videos_with_transcript=0)
+    await writer.close()
+
+
+async def test_what_a_finished_version_holds_is_read_without_opening_it(index_folder: Path) -> None:
+    folder = await finished(index_folder / "v")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert read_stored(folder) == STORED
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+async def test_what_cannot_be_read_is_an_error_that_names_the_file(index_folder: Path) -> None:
+    folder = await finished(index_folder / "v")
+    path = folder / STORED_FILE
+    for content in (b"", b"\x81", path.read_bytes()[:-1], b"\xc0"):
+        path.write_bytes(content)
+        with pytest.raises(IndexUnavailableError, match=STORED_FILE):
+            read_stored(folder)
+    path.unlink()
+    with pytest.raises(IndexUnavailableError, match=STORED_FILE):
+        read_stored(folder)
+
+
+async def test_a_copy_continues_and_leaves_the_original_alone_while_that_is_open(index_folder: Path) -> None:
+    original = await finished(index_folder / "v1")
+    index = EdgeIndex(original, manifest_of((TOLD, SILENT)))
+    shutil.copytree(original, index_folder / "v2")
+    writer = EdgeWriter(index_folder / "v2", dimension=2)
+    assert await writer.stored_videos() == STORED
+    await writer.delete(["told"])
+    await writer.finish()
+    hits = await index.nearest_videos(twice(vector(0, 0)), limit=5)
+    assert [hit.video_id for hit in hits] == ["told", "silent"]
+    assert read_stored(original) == STORED
+    assert set(read_stored(index_folder / "v2")) == {"silent"}
+    await index.close()
+
+
+async def test_a_version_that_is_missing_or_damaged_cannot_be_opened(index_folder: Path) -> None:
+    manifest = manifest_of(())
+    with pytest.raises(IndexUnavailableError, match="absent"):
+        EdgeIndex(index_folder / "absent", manifest)
+    folder = await finished(index_folder / "v")
+    shutil.rmtree(folder / "passages")
+    with pytest.raises(IndexUnavailableError, match="passages"):
+        EdgeIndex(folder, manifest)
+    (folder / "passages").mkdir()
+    with pytest.raises(IndexUnavailableError, match="passages"):
+        EdgeIndex(folder, manifest)
+    with pytest.raises(IndexUnavailableError, match=str(folder)):
+        EdgeWriter(folder, dimension=2)

@@ -1,0 +1,88 @@
+from collections.abc import AsyncIterator, Iterable, Sequence
+from uuid import UUID
+
+import pytest
+
+from retrieval.errors import IndexUnavailableError
+from retrieval.index.records import passage_payload, passage_point_id, video_payload, video_point_id
+from retrieval.index.whole_videos import StoredPoint, whole_videos
+from retrieval.index.writing import EmbeddedVideo
+from tests.support.embedded_videos import assert_same_videos, embedded, passage
+
+pytestmark = pytest.mark.anyio
+
+VIDEOS = [
+    embedded(f"video {n}", (n, 0, 0, 0), passages=[passage((n, 0, m, 0), f"part {m}") for m in range(n)])
+    for n in range(1, 9)
+]
+
+
+def video_points(videos: Iterable[EmbeddedVideo]) -> list[StoredPoint]:
+    points = [
+        StoredPoint(
+            UUID(video_point_id(video.record.video_id)),
+            video_payload(video.record, video.stored),
+            video.vector,
+            video.words,
+        )
+        for video in videos
+    ]
+    return sorted(points, key=lambda point: point.point_id)
+
+
+def passage_points(videos: Iterable[EmbeddedVideo]) -> list[StoredPoint]:
+    points = [
+        StoredPoint(
+            UUID(passage_point_id(video.record.video_id, n)),
+            passage_payload(video.record, part),
+            part.vector,
+            part.words,
+        )
+        for video in videos
+        for n, part in enumerate(video.passages)
+    ]
+    return sorted(points, key=lambda point: point.point_id)
+
+
+async def coming(points: Sequence[StoredPoint]) -> AsyncIterator[StoredPoint]:
+    for point in points:
+        yield point
+
+
+async def joined(videos: Sequence[StoredPoint], passages: Sequence[StoredPoint]) -> list[EmbeddedVideo]:
+    return [video async for video in whole_videos(coming(videos), coming(passages))]
+
+
+async def test_each_video_gets_its_passages_in_their_order() -> None:
+    assert_same_videos(await joined(video_points(VIDEOS), passage_points(VIDEOS)), VIDEOS)
+    assert await joined([], []) == []
+
+
+async def test_whole_seconds_are_seconds() -> None:
+    points = passage_points(VIDEOS[:1])
+    points[0].payload.update(start=3, end=4)
+    (video,) = await joined(video_points(VIDEOS[:1]), points)
+    (part,) = video.passages
+    assert [type(part.start), type(part.end)] == [float, float]
+
+
+@pytest.mark.parametrize("at", range(8))
+async def test_a_passage_without_its_video_is_told(at: int) -> None:
+    videos = video_points(VIDEOS)
+    del videos[at]
+    with pytest.raises(IndexUnavailableError, match="is of no video that the index holds"):
+        await joined(videos, passage_points(VIDEOS))
+
+
+async def test_a_record_that_is_none_is_told() -> None:
+    videos = video_points(VIDEOS)
+    del videos[3].payload["title"]
+    with pytest.raises(IndexUnavailableError, match=f"The video of the point {videos[3].point_id} cannot be"):
+        await joined(videos, passage_points(VIDEOS))
+
+
+async def test_a_gap_among_a_videos_passages_is_told() -> None:
+    missing = UUID(passage_point_id("video 8", 3))
+    passages = [point for point in passage_points(VIDEOS) if point.point_id != missing]
+    with pytest.raises(IndexUnavailableError, match="The passages of the video video 8 are not all there"):
+        await joined(video_points(VIDEOS), passages)
