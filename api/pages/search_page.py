@@ -70,8 +70,9 @@ async def search_page(
     )
     if not form.asks:
         return await start_page(searcher, form, shows_catalogue=True)
-    result = await searcher.search(form.to_request())
-    filters = describe_filters(await searcher.labels(), form)
+    async with searcher.pinned() as pinned:
+        result = await pinned.search(form.to_request())
+        filters = describe_filters(await pinned.labels(), form)
     page = view_page(result, form, thumbnails=choices.thumbnails)
     return Template("search.html", context={"form": form, "filters": filters, "page": page}, headers=NOT_KEPT)
 
@@ -85,15 +86,17 @@ async def video_page(
 ) -> Template:
     """Show one video, all its moments for a query if there is one, and its nearest videos."""
     whole_id, form = decode_video_id(video_id), SearchForm(query=text)
-    similar = await searcher.similar(whole_id, limit=SIMILAR_VIDEOS)
-    if form.asks:
-        inside = await searcher.search_inside(whole_id, check_query(text), limit=MOST_MOMENTS)
-        video = view_video(inside.videos[0], form, thumbnails=choices.thumbnails)
-    else:
-        video = view_record(await searcher.video(whole_id), form, thumbnails=choices.thumbnails)
+    async with searcher.pinned() as pinned:
+        similar = await pinned.similar(whole_id, limit=SIMILAR_VIDEOS)
+        labels = await pinned.labels()
+        if form.asks:
+            inside = await pinned.search_inside(whole_id, check_query(text), limit=MOST_MOMENTS)
+            video = view_video(inside.videos[0], form, thumbnails=choices.thumbnails)
+        else:
+            video = view_record(await pinned.video(whole_id), form, thumbnails=choices.thumbnails)
     context = {
         "form": form,
-        "filters": describe_filters(await searcher.labels(), form),
+        "filters": describe_filters(labels, form),
         "video": video,
         "similar": [view_video(each, form, thumbnails=choices.thumbnails) for each in similar.videos],
     }
@@ -113,6 +116,7 @@ async def start_page(
 
 async def _index_of(searcher: Searcher) -> tuple[Manifest | None, CatalogueLabels]:
     try:
-        return await searcher.manifest(), await searcher.labels()
+        async with searcher.pinned() as pinned:
+            return await pinned.manifest(), await pinned.labels()
     except IndexUnavailableError:
         return None, NO_LABELS

@@ -183,10 +183,10 @@ async def _answer_all(searcher: Searcher, requests: Sequence[SearchRequest]) -> 
 
     async def answer_in_turn(request: SearchRequest) -> SearchAnswer:
         async with places:
-            return await _answer(searcher, request)
+            return await _answer(pinned, request)
 
     try:
-        async with asyncio.timeout(BATCH_SECONDS), asyncio.TaskGroup() as group:
+        async with searcher.pinned() as pinned, asyncio.timeout(BATCH_SECONDS), asyncio.TaskGroup() as group:
             tasks = [group.create_task(answer_in_turn(request)) for request in requests]
     except TimeoutError as e:
         raise OverloadedError(f"Not all of the batch was answered within {BATCH_SECONDS:g} s.") from e

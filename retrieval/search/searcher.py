@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from copy import copy
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
 from retrieval.index.reading import (
     NO_FILTER,
+    IndexLease,
     IndexSource,
     Label,
     Moment,
@@ -135,6 +137,18 @@ class Searcher:
     def observe(self, observer: SearchObserver) -> None:
         """Tell this observer of every search from now on, and nobody else."""
         self._observer = observer
+
+    @asynccontextmanager
+    async def pinned(self) -> AsyncIterator["Searcher"]:
+        """Take one lease until the block ends, and yield a searcher whose every answer is of that version.
+
+        A request that needs several answers takes them all from this searcher. Otherwise a switch between two
+        of them would mix two versions. Raises IndexUnavailableError if there is no index.
+        """
+        async with self._source.lease() as index:
+            searcher = copy(self)
+            searcher._source = _PinnedIndex(index)  # noqa: SLF001 - a copy of this object.
+            yield searcher
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Find videos and their best moments."""
@@ -332,6 +346,16 @@ class Searcher:
             )
         records = await index.videos([hit.video_id for hit in hits])
         return tuple(records[hit.video_id] for hit in hits if hit.video_id in records)
+
+
+class _PinnedIndex:
+    """An IndexSource of one index, whose lease the caller holds."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._index = index
+
+    def lease(self) -> IndexLease:
+        return nullcontext(self._index)
 
 
 def _seconds_for(index: VideoIndex) -> float:

@@ -61,6 +61,10 @@ class EchoSearcher(Searcher):
         self.asked: list[tuple[object, ...]] = []
         self.checks = 0
 
+    @asynccontextmanager
+    async def pinned(self) -> AsyncIterator[Searcher]:
+        yield self
+
     async def search(self, request: SearchRequest) -> SearchResult:
         self.requests.append(request)
         videos = tuple(
@@ -154,6 +158,19 @@ class RaisingSearcher(EchoSearcher):
     async def check(self) -> None:
         self.checks += 1
         raise self.error
+
+
+class PinnedSearcher(RaisingSearcher):
+    """Answers through `pinned` only, and counts the leases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leases = 0
+
+    @asynccontextmanager
+    async def pinned(self) -> AsyncIterator[Searcher]:
+        self.leases += 1
+        yield EchoSearcher()
 
 
 def opens(searcher: Searcher) -> Callable[[ApiSettings], AbstractAsyncContextManager[Searcher]]:

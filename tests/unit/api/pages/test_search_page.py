@@ -20,7 +20,14 @@ from retrieval.errors import (
 )
 from retrieval.search.searcher import SearchRequest, SearchResult
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import MANIFEST, EchoSearcher, EmptySearcher, RaisingSearcher, record
+from tests.unit.api.fakes import (
+    MANIFEST,
+    EchoSearcher,
+    EmptySearcher,
+    PinnedSearcher,
+    RaisingSearcher,
+    record,
+)
 from tests.unit.api.guarded import guarded
 
 PRIVATE = "/home/someone/.data of zebra"
@@ -126,6 +133,14 @@ def test_one_video_of_which_nothing_is_asked(client: TestClient[Litestar], searc
     assert answer.status_code == 200
     assert ("video", "a") in searcher.asked
     assert "data-told" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/app", "/app/search?query=x", "/app/videos/a?query=x", "/app/videos/a"])
+def test_a_page_takes_one_lease(serve: Serve, path: str) -> None:
+    searcher = PinnedSearcher()
+    answer = serve(searcher).get(path)
+    assert (answer.status_code, searcher.leases) == (200, 1)
+    assert "There is no index" not in answer.text
 
 
 def test_no_such_video(serve: Serve) -> None:

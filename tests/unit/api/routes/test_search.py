@@ -15,7 +15,7 @@ from retrieval.errors import OverloadedError
 from retrieval.index.reading import NO_FILTER, SearchFilter
 from retrieval.search.searcher import SearchRequest, SearchResult
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import VERSION, EchoSearcher, EmptySearcher
+from tests.unit.api.fakes import VERSION, EchoSearcher, EmptySearcher, PinnedSearcher
 
 DAY = datetime(2024, 5, 31, tzinfo=UTC)
 
@@ -167,6 +167,12 @@ def test_a_batch_answers_in_order(client: TestClient[Litestar], searcher: EchoSe
     assert [answer.query for answer in answers] == [f"q{n}" for n in range(32)]
     assert [len(answer.videos[0].moments) for answer in answers] == [n % 3 for n in range(32)]
     assert len(searcher.requests) == 32
+
+
+def test_a_batch_takes_one_lease(serve: Serve) -> None:
+    searcher = PinnedSearcher()
+    response = serve(searcher).post("/v1/search/batch", json={"requests": [{"query": c} for c in "abc"]})
+    assert (response.status_code, searcher.leases) == (200, 1)
 
 
 def test_a_batch_takes_the_same_fields(client: TestClient[Litestar], searcher: EchoSearcher) -> None:

@@ -482,6 +482,21 @@ async def test_every_lease_is_given_back(searcher: Searcher, source: HeldIndex) 
         assert source.leases == 0
 
 
+async def test_a_pinned_searcher_stays_on_its_version_with_one_lease(
+    searcher: Searcher, source: HeldIndex, index: VideoIndex
+) -> None:
+    async with searcher.pinned() as pinned:
+        source.index = VersionedIndex(index, "v-next")
+        request = SearchRequest(text="at the origin")
+        assert (await pinned.search(request)).index_version == index.manifest.index_version
+        assert (await pinned.similar("a", limit=1)).index_version == index.manifest.index_version
+        for ask in embedding_questions(pinned) + other_questions(pinned):
+            await ask()
+            assert source.leases == 1
+        assert (await searcher.search(request)).index_version == "v-next"
+    assert source.leases == 0
+
+
 async def test_too_many_queries_are_told_so_and_give_their_lease_back(source: HeldIndex) -> None:
     searcher = Searcher(
         encoder=RaisingEncoder(OverloadedError("Try again.")), source=source, cached_results=8
