@@ -6,7 +6,8 @@ import msgspec
 
 from api.observability.recent_searches import MINUTES, Figures, Hour
 from api.pages.charts import Stack, draw_line, stack_bars, top_of
-from api.pages.wording import counted, latency, share
+from api.pages.wording import latency
+from retrieval.catalogue.wording import counted, share
 
 _MILLISECONDS = 1000
 
@@ -74,7 +75,7 @@ def view_activity(hour: Hour) -> ActivityView:
     return ActivityView(
         since=_since(hour),
         answered=f"{whole.answered:,}",
-        refused=f"{whole.refused:,}" + (f" ({share(whole.refused / every)})" if whole.refused else ""),
+        refused=f"{whole.refused:,}" + (f" ({share(whole.refused, every)})" if whole.refused else ""),
         any_refused=whole.refused > 0,
         median=_latency(whole.median) or None,
         p95=_latency(whole.p95) or None,

@@ -8,35 +8,17 @@ from typing import Literal
 
 import msgspec
 
-from api.pages.wording import ago, counted, lasting, moment
+from api.pages.wording import ago
 from retrieval.catalogue.runs import Run, RunOutcome
+from retrieval.catalogue.wording import counted, counts_text, duration, outcome_text, timestamp
 
 Tone = Literal["good", "warn", "bad", "plain"]
 
-_OUTCOMES: dict[RunOutcome, tuple[str, Tone]] = {
-    RunOutcome.PUBLISHED: ("Published", "good"),
-    RunOutcome.UNCHANGED: ("Unchanged", "plain"),
-    RunOutcome.REFUSED: ("Refused", "warn"),
-    RunOutcome.FAILED: ("Failed", "bad"),
-    RunOutcome.STOPPED: ("Stopped", "warn"),
-}
-
-# As a run counts them, in the order in which they are told: what it did, and what it was about to do.
-_DONE = {
-    "add": "added",
-    "re-embed": "embedded anew",
-    "update": "updated",
-    "remove": "removed",
-    "keep": "as they were",
-    "rejected": "rejected",
-}
-_PLANNED = {
-    "add": "to add",
-    "re-embed": "to embed anew",
-    "update": "to update",
-    "remove": "to remove",
-    "keep": "to keep",
-    "rejected": "rejected",
+_TONES: dict[RunOutcome, Tone] = {
+    RunOutcome.PUBLISHED: "good",
+    RunOutcome.REFUSED: "warn",
+    RunOutcome.FAILED: "bad",
+    RunOutcome.STOPPED: "warn",
 }
 
 
@@ -56,26 +38,20 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_run(run: Run, now: datetime) -> RunView:
     """Put a run into words."""
-    outcome, tone = _OUTCOMES[run.outcome] if run.outcome else ("Not ended", "plain")
     return RunView(
-        outcome=outcome,
-        tone=tone,
+        outcome=outcome_text(run.outcome),
+        tone=_TONES.get(run.outcome, "plain") if run.outcome else "plain",
         began_at=run.began_at.isoformat(),
-        began=moment(run.began_at),
+        began=timestamp(run.began_at),
         ago=ago(run.began_at, now),
-        took=lasting((run.ended_at - run.began_at).total_seconds()) if run.ended_at else "",
+        took=duration((run.ended_at - run.began_at).total_seconds()) if run.ended_at else "",
         did=_did(run),
         version=run.index_version or "",
-        repeated=f"{counted(run.times, 'time')} in a row since {moment(run.since)}" if run.since else "",
+        repeated=f"{counted(run.times, 'time')} in a row since {timestamp(run.since)}" if run.since else "",
     )
 
 
 def _did(run: Run) -> str:
     if run.outcome is None:
-        return "It is at work, or was killed."
-    is_done = run.outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED}
-    words = _DONE if is_done else _PLANNED
-    told = [f"{run.counts[name]:,} {word}" for name, word in words.items() if run.counts.get(name)]
-    if not told:
-        return "Nothing was counted."
-    return ", ".join(told) if is_done else f"Planned: {', '.join(told)}"
+        return "It is still running, or was killed."
+    return counts_text(run.counts, run.outcome) or "Nothing was counted."

@@ -13,10 +13,11 @@ from zlib import crc32
 import msgspec
 
 from api.pages.search_form import LAST_OFFSET, PAGE_VIDEOS, SearchForm
-from api.pages.wording import ago, clock, counted, day, language_code
+from api.pages.wording import ago, clock, day, language_code
 from retrieval.catalogue.links import Player, moment_url, player_at, watch_url, web_address
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import VideoRecord
+from retrieval.catalogue.wording import counted, share
 from retrieval.index.reading import Moment
 from retrieval.search.searcher import FoundVideo, SearchResult
 from retrieval.text.matching import ELLIPSIS, Piece, quote, split_matches, without
@@ -216,14 +217,9 @@ def describe_index(manifest: Manifest | None, now: datetime, *, shows_titles: bo
         (
             counted(counts.videos, "video"),
             counted(counts.passages, "passage"),
-            f"{_percent(counts.transcript_coverage)} with a transcript",
+            f"{share(counts.transcript_coverage)} with a transcript",
             f"brought up to date {ago(manifest.built_at, now)}",
         ),
         manifest.is_sample,
         tuple(Example(title, SearchForm(query=title).address()) for title in titles),
     )
-
-
-def _percent(share: float) -> str:
-    # Only what is all is 100%, and only what is nothing is 0%.
-    return f"{min(99, max(1, round(share * 100))) if 0 < share < 1 else round(share * 100)}%"

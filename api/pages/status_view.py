@@ -8,9 +8,10 @@ import msgspec
 
 from api.pages.activity_view import ActivityView
 from api.pages.run_view import RunView, view_run
-from api.pages.wording import ago, counted, latency, moment, share
+from api.pages.wording import ago, latency
 from api.wire.schemas import Health, HealthEntry, HealthStatus
 from retrieval.catalogue.runs import Run
+from retrieval.catalogue.wording import counted, outcome_text, share, timestamp
 
 SHOWN_RUNS = 5
 """How many of the last runs are seen at once."""
@@ -29,14 +30,6 @@ _HEADLINES: dict[HealthStatus, str] = {
     "fail": "Searches fail",
 }
 _STOPPING = "The service is stopping"
-_OUTCOMES = {
-    "published": "The last run was published",
-    "unchanged": "The last run found nothing to do",
-    "refused": "The last run was refused",
-    "failed": "The last run failed",
-    "stopped": "The last run was stopped",
-    "not ended": "A run is at work, or was killed; it began",
-}
 
 
 class CheckView(msgspec.Struct, frozen=True):
@@ -117,7 +110,7 @@ def _coverage(entry: HealthEntry) -> CheckView:
 
 
 def _ingest(entry: HealthEntry, now: datetime) -> CheckView:
-    said = f"{_OUTCOMES[str(entry.observed_value)]} {ago(entry.time, now)}."
+    said = f"Last run: {outcome_text(str(entry.observed_value)).lower()}, {ago(entry.time, now)}."
     return CheckView("Ingest", entry.status, said, "" if entry.status == "pass" else WHY)
 
 
@@ -133,12 +126,16 @@ def _facts(health: Health, now: datetime) -> tuple[Fact, ...] | None:
     index, model = health.index, health.model
     if index is None or model is None:
         return None
-    coverage = index.videos_with_transcript / index.videos if index.videos else 0.0
+    transcribed = share(index.videos_with_transcript, index.videos)
     return (
         Fact("Videos", f"{index.videos:,}"),
-        Fact("With a transcript", f"{index.videos_with_transcript:,}", share(coverage)),
+        Fact(
+            "With a transcript",
+            f"{index.videos_with_transcript:,}",
+            transcribed,
+        ),
         Fact("Passages", f"{index.passages:,}"),
-        Fact("Built", moment(index.built_at), ago(index.built_at, now)),
+        Fact("Built", timestamp(index.built_at), ago(index.built_at, now)),
         Fact("Version", index.version, is_name=True),
         Fact("Model", model.name, counted(model.dimension, "dimension"), is_name=True),
     )

@@ -15,6 +15,7 @@ from ingest.errors import ExitCode
 from ingest.reports.run_record import recording
 from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.catalogue.runs import RESTORED
+from retrieval.catalogue.wording import duration, timestamp
 from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
 from retrieval.text.exported_model import DESCRIPTION_FILE, read_exported_model
@@ -58,7 +59,7 @@ async def _snapshot_async(args: argparse.Namespace, settings: SearchSettings, co
         taken = await take_snapshot(store, args.file, replace=args.replace, console=console)
     counts = taken.manifest.counts
     console.print(
-        f"Wrote {args.file}, {_megabytes(taken.size)}, in {monotonic() - began:.1f} s: version "
+        f"Wrote {args.file}, {_megabytes(taken.size)}, in {duration(monotonic() - began)}: version "
         f"{taken.manifest.index_version} with {counts.videos} videos and {counts.passages} passages.",
         markup=False,
     )
@@ -72,7 +73,7 @@ def _restore(args: argparse.Namespace, settings: SearchSettings, console: Consol
     began = monotonic()
     with opened_snapshot(args.file) as snapshot:
         code = asyncio.run(_restore_async(args, settings, snapshot, console))
-    console.print(f"Took {monotonic() - began:.1f} s.")
+    console.print(f"Took {duration(monotonic() - began)}.")
     return code
 
 
@@ -84,7 +85,7 @@ async def _restore_async(
     tell = partial(console.print, markup=False)
     of = snapshot.snapshot
     tell(
-        f"{args.file}, {_megabytes(snapshot.size)}, taken {of.taken_at:%Y-%m-%d %H:%M} UTC: version "
+        f"{args.file}, {_megabytes(snapshot.size)}, taken {timestamp(of.taken_at)}: version "
         f"{of.manifest.index_version} with {of.manifest.counts.videos} videos and "
         f"{of.manifest.counts.passages} passages."
     )

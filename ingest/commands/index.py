@@ -11,6 +11,7 @@ from rich.console import Console
 from ingest.errors import ExitCode
 from ingest.reports.run_record import describe_run
 from retrieval.catalogue.manifest import Manifest
+from retrieval.catalogue.wording import share, timestamp
 from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
 from retrieval.index.store import IndexStore
 from retrieval.opening import open_store
@@ -75,8 +76,8 @@ def _described(manifest: Manifest | UnreadableVersionError | None) -> str:
         return f"cannot be read: {manifest}"
     counts, accepted = manifest.counts, ", ".join(manifest.accepted)
     return (
-        f"{manifest.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC with {manifest.model.name}: "
-        f"{counts.videos} videos ({counts.transcript_coverage:.0%} with a transcript), "
+        f"{manifest.index_version}, built {timestamp(manifest.built_at)} with {manifest.model.name}: "
+        f"{counts.videos} videos ({share(counts.transcript_coverage)} with a transcript), "
         f"{counts.passages} passages" + (f"; accepted: {accepted}" if accepted else "")
     )
 

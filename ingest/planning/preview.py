@@ -6,6 +6,7 @@ import msgspec
 
 from ingest.planning.gate import Refusal
 from ingest.planning.plan import Action, Plan
+from retrieval.catalogue.wording import counted, duration
 
 _WORDS_A_PASSAGE = 90
 """About so many new words each passage has: its size less its overlap."""
@@ -53,7 +54,5 @@ def describe_estimate(preview: Preview) -> str | None:
     """Say how long embedding would take, or None where there is nothing to embed."""
     if not preview.texts:
         return None
-    minutes, seconds = divmod(round(preview.seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    told = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{max(seconds, 1)} s"
-    return f"Embedding about {preview.texts:,} texts would take about {told} on this machine."
+    time = duration(preview.seconds)
+    return f"Embedding about {counted(preview.texts, 'text')} would take about {time} on this machine."

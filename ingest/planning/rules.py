@@ -8,6 +8,7 @@ import msgspec
 
 from ingest.planning.gate import Measured, Rule, some
 from retrieval.catalogue.manifest import IndexCounts, Manifest, Peak
+from retrieval.catalogue.wording import share
 
 _PEAK_LASTS = timedelta(days=90)
 """A catalogue that honestly grew smaller is not held against what it was last year."""
@@ -132,7 +133,8 @@ def _less_coverage(facts: CatalogueFacts) -> Measured | None:
     before, after = facts.before.coverage, facts.transcribed / facts.videos
     # 0.9 - 0.8 is a little more than 0.1, and a point on the limit is within it.
     fall = round(before - after, 9)
-    return Measured(fall, 1, f"{after:.0%} of the videos would have a transcript, before {before:.0%}")
+    reason = f"{share(after)} of the videos would have a transcript, down from {share(before)}"
+    return Measured(fall, 1, reason)
 
 
 def _lost_transcripts(facts: CatalogueFacts) -> Measured | None:

@@ -13,39 +13,13 @@ from typing import Final
 import jinja2
 import msgspec
 
-from ingest.planning.plan import Action
 from ingest.reports.profile import CatalogueProfile, Histogram, YearCoverage
-from ingest.reports.summary import DRY_RUN, RefusedRow, RunSummary
+from ingest.reports.summary import RefusedRow, RunSummary
 from ingest.rows.row import RowProblem
-from retrieval.catalogue.runs import RunOutcome
+from retrieval.catalogue.wording import DONE_LABELS, PLANNED_LABELS, duration, is_done, outcome_text, share
 
 MOST_YEARS: Final = 40
 """How many years have a bar of their own, the last ones."""
-
-_HEADLINES: Final[Mapping[str, str]] = {
-    RunOutcome.PUBLISHED: "Published",
-    RunOutcome.UNCHANGED: "Nothing to do",
-    DRY_RUN: "Dry run",
-    RunOutcome.REFUSED: "Refused by the gate",
-    RunOutcome.FAILED: "Failed",
-    RunOutcome.STOPPED: "Stopped",
-}
-
-_DONE: Final[Mapping[str, str]] = {
-    Action.ADD: "added",
-    Action.REEMBED: "re-embedded",
-    Action.UPDATE: "updated",
-    Action.KEEP: "as they were",
-    Action.REMOVE: "removed",
-}
-
-_PLANNED: Final[Mapping[str, str]] = {
-    Action.ADD: "to add",
-    Action.REEMBED: "to re-embed",
-    Action.UPDATE: "to update",
-    Action.KEEP: "to keep",
-    Action.REMOVE: "to remove",
-}
 
 # The joiners are spelling in Persian, in Indic scripts and in emoji.
 _HARMLESS: Final = frozenset("\n\u200c\u200d")
@@ -69,7 +43,7 @@ class CoverageRow(msgspec.Struct, frozen=True):
     @property
     def share(self) -> str:
         """The share as text."""
-        return percent(self.transcribed, self.videos)
+        return share(self.transcribed, self.videos)
 
     @property
     def width(self) -> str:
@@ -102,10 +76,10 @@ def render_page(
     reasons = _reasons(summary, examples)
     return _template().render(
         summary=summary,
-        headline=_HEADLINES[summary.outcome],
+        headline=outcome_text(summary.outcome),
         tone=summary.outcome.replace(" ", "-"),
-        took=duration_text((summary.ended_at - summary.began_at).total_seconds()),
-        done=_is_done(summary),
+        took=duration((summary.ended_at - summary.began_at).total_seconds()),
+        done=is_done(summary.outcome),
         tiles=tiles_of(summary),
         whole=_whole(summary),
         years=year_rows(profile),
@@ -122,8 +96,8 @@ def render_page(
 
 def tiles_of(summary: RunSummary) -> list[Tile]:
     """Say what the run counted, in the order in which it matters."""
-    labels = _DONE if _is_done(summary) else _PLANNED
-    counts = [Tile(summary.actions.get(action, 0), label) for action, label in labels.items()]
+    labels = DONE_LABELS if is_done(summary.outcome) else PLANNED_LABELS
+    counts = [Tile(count, labels[action]) for action, count in summary.actions.items()]
     return [
         Tile(summary.rows, "rows read"),
         *counts,
@@ -165,27 +139,6 @@ def length_rows(histogram: Histogram, *, whole_numbers: bool) -> list[LengthRow]
     return rows
 
 
-def percent(part: int, whole: int) -> str:
-    """Write a share as text, so that only all is 100% and only none is 0%."""
-    if not whole:
-        return "\N{EN DASH}"
-    rounded = round(100 * part / whole)
-    if rounded == 0 and part:
-        return "<1%"
-    if rounded == 100 and part < whole:  # noqa: PLR2004 - per cent.
-        return ">99%"
-    return f"{rounded}%"
-
-
-def duration_text(seconds: float) -> str:
-    """Write how long something took, in the two largest units that say it."""
-    whole = max(round(seconds), 1)
-    hours, minutes, left = whole // 3600, whole // 60 % 60, whole % 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {left} s" if minutes else f"{left} s"
-
-
 def visible(text: str) -> str:
     r"""Write as \u202e and the like what cannot be seen, or changes the direction of other characters."""
     if text.isprintable():
@@ -219,10 +172,6 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     return environment.get_template("page.html")
-
-
-def _is_done(summary: RunSummary) -> bool:
-    return summary.outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED}
 
 
 def _whole(summary: RunSummary) -> list[CoverageRow]:

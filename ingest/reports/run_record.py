@@ -12,6 +12,7 @@ from ingest.planning.gate import GateError
 from ingest.rows.fields import clean_text
 from ingest.rows.row import file_name
 from retrieval.catalogue.runs import KEPT_RUNS, Run, RunOutcome
+from retrieval.catalogue.wording import counted, counts_text, duration, outcome_text, timestamp
 from retrieval.errors import UnreadableLogError, VidsearchError
 from retrieval.index.store import IndexStore
 
@@ -114,21 +115,15 @@ def ending_of(error: BaseException) -> tuple[RunOutcome, str | None]:
 
 
 def describe_run(run: Run) -> str:
-    """Say in a line when a run began, how long it took, how it ended and what it did or would have done."""
-    began = f"{run.began_at:%Y-%m-%d %H:%M} UTC"
-    of = f"({', '.join(run.sources)})"
+    """Describe a run in one line: its start, duration, outcome, counts, sources and reason."""
+    sources = f"({', '.join(run.sources)})"
     if run.since:
-        of += f", {run.times} times in a row since {run.since:%Y-%m-%d %H:%M} UTC"
+        sources += f", {counted(run.times, 'time')} in a row since {timestamp(run.since)}"
+    began, outcome = timestamp(run.began_at), outcome_text(run.outcome).lower()
     if run.ended_at is None or run.outcome is None:
-        return f"{began}: has not ended; it is at work, or was killed {of}"
-    seconds = (run.ended_at - run.began_at).total_seconds()
-    said = f"{began}, {seconds:.0f} s: {run.outcome}"
-    if run.index_version:
-        said += f" {run.index_version}"
-    if run.counts:
-        # What was planned is counted, and only these two came to it.
-        is_done = run.outcome in {RunOutcome.PUBLISHED, RunOutcome.UNCHANGED}
-        counts = ", ".join(f"{name} {count}" for name, count in run.counts.items())
-        said += f" {counts}" if is_done else f", would have: {counts}"
-    why = f": {' '.join(run.why.split())}" if run.why else ""
-    return f"{said} {of}{why}"
+        return f"{began}: {outcome}; it is still running, or was killed {sources}"
+    took = duration((run.ended_at - run.began_at).total_seconds())
+    version = f" {run.index_version}" if run.index_version else ""
+    counts = counts_text(run.counts, run.outcome).lower()
+    reason = f": {' '.join(run.why.split())}" if run.why else ""
+    return f"{began}, {took}: {outcome}{version}{f'; {counts}' if counts else ''} {sources}{reason}"

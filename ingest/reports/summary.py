@@ -14,9 +14,7 @@ from ingest.rows.fields import clean_text
 from ingest.rows.row import RowProblem, Severity
 from retrieval.catalogue.manifest import IndexCounts, Manifest
 from retrieval.catalogue.runs import RunOutcome
-
-DRY_RUN = "dry run"
-"""The outcome of one that nothing was wrong with."""
+from retrieval.catalogue.wording import DRY_RUN
 
 
 class RunRequest(msgspec.Struct, frozen=True):

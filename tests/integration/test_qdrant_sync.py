@@ -337,7 +337,7 @@ def test_the_commands_say_what_is_on_the_server(
     assert heading == "runs, the last one first:"
     assert ": published 2" in last
     # The server was gone by then, so how it ended could not be noted there.
-    assert ": has not ended; it is at work, or was killed (" in failed
+    assert ": not finished; it is still running, or was killed (" in failed
     assert ": published 2" in first
 
 

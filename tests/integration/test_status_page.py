@@ -214,7 +214,7 @@ def test_warnings_and_how_each_run_ended(look_at: Look, warned: Api) -> None:
     assert headline(page) == "Works, with warnings"
     text = page.page.locator("#status").inner_text()
     assert "80% of the videos have a transcript, fewer than there should be." in text
-    assert "The last run was refused 2 hours ago." in text
+    assert "Last run: refused, 2 hours ago." in text
     assert "Planned: 3 to add, 40 to remove, 24 to keep" in text
     assert "someone" not in page.page.content()
     page.page.locator("#earlier-runs-summary").click()

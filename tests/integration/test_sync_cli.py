@@ -216,7 +216,7 @@ def test_the_report_has_a_row_for_every_row_and_a_page(ingest: Ingest, catalogue
     for said in (
         "Nothing to do",
         "rows read7",
-        "as they were5",
+        "unchanged5",
         "rows rejected2",
         "these sources 80% 4 5",
         "live before 80% 4 5",

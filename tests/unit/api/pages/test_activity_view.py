@@ -33,7 +33,7 @@ def test_an_hour_without_searches_has_nothing_to_draw() -> None:
 def test_a_busy_hour() -> None:
     whole = Figures(answered=1200, refused=5, median=0.0042, p95=0.035)
     view = view_activity(hour(BUSY, REFUSED, NOTHING, whole=whole))
-    assert (view.answered, view.refused, view.any_refused) == ("1,200", "5 (under 1%)", True)
+    assert (view.answered, view.refused, view.any_refused) == ("1,200", "5 (<1%)", True)
     assert (view.median, view.p95) == ("4.2 ms", "35 ms")
     assert view.rate
     assert view.latency

@@ -18,8 +18,8 @@ def changed(**fields: object) -> Run:
 def test_a_run_that_was_published() -> None:
     view = view_run(changed(counts=COUNTS), NOW)
     assert (view.outcome, view.tone, view.version) == ("Published", "good", VERSION)
-    assert view.did == "12 added, 3 embedded anew, 2 updated, 4 removed, 1,289 as they were, 1 rejected"
-    assert (view.ago, view.began, view.took) == ("3 hours ago", "2024-05-31 11:00 UTC", "1 h 0 min")
+    assert view.did == "12 added, 3 re-embedded, 2 updated, 4 removed, 1,289 unchanged, 1 rejected"
+    assert (view.ago, view.began, view.took) == ("3 hours ago", "2024-05-31 11:00 UTC", "1 h")
     assert view.began_at == "2024-05-31T11:00:00+00:00"
     assert view.repeated == ""
 
@@ -27,7 +27,7 @@ def test_a_run_that_was_published() -> None:
 @pytest.mark.parametrize("outcome", [RunOutcome.REFUSED, RunOutcome.FAILED, RunOutcome.STOPPED])
 def test_what_came_to_nothing_was_planned(outcome: RunOutcome) -> None:
     view = view_run(changed(outcome=outcome, index_version=None, counts=COUNTS), NOW)
-    assert view.did.startswith("Planned: 12 to add, 3 to embed anew, ")
+    assert view.did.startswith("Planned: 12 to add, 3 to re-embed, ")
     assert view.version == ""
     assert view.tone in {"warn", "bad"}
 
@@ -39,8 +39,8 @@ def test_every_outcome_has_a_word() -> None:
 
 def test_a_run_that_has_not_ended() -> None:
     view = view_run(changed(outcome=None, ended_at=None, index_version=None), NOW)
-    assert (view.outcome, view.tone, view.took) == ("Not ended", "plain", "")
-    assert view.did == "It is at work, or was killed."
+    assert (view.outcome, view.tone, view.took) == ("Not finished", "plain", "")
+    assert view.did == "It is still running, or was killed."
 
 
 def test_a_run_that_counted_nothing() -> None:

@@ -33,7 +33,7 @@ def test_says_no_titles_to_everybody_where_there_are_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("transcribed", "told"), [(0, "0%"), (1, "1%"), (500, "50%"), (999, "99%"), (1000, "100%")]
+    ("transcribed", "told"), [(0, "0%"), (1, "<1%"), (500, "50%"), (999, ">99%"), (1000, "100%")]
 )
 def test_only_all_is_all(transcribed: int, told: str) -> None:
     counts = IndexCounts(videos=1000, passages=1, videos_with_transcript=transcribed)

@@ -38,7 +38,7 @@ def test_everything_works() -> None:
         ("Search", "pass", "A test search is answered in 4.2 ms."),
         ("Age of the index", "pass", "Built 3 days ago."),
         ("Transcripts", "pass", "67% of the videos have a transcript."),
-        ("Ingest", "pass", "The last run was published 3 days ago."),
+        ("Ingest", "pass", "Last run: published, 3 days ago."),
     ]
     assert view.at == "12:00:00 UTC"
     assert view.facts
@@ -64,7 +64,7 @@ def test_warnings_are_what_the_summary_tells() -> None:
     assert (view.status, view.headline) == ("warn", "Works, with warnings")
     assert view.summary == (
         "Built 3 days ago. Older than 2 days. 67% of the videos have a transcript, fewer than there should "
-        "be. The last run failed 3 days ago."
+        "be. Last run: failed, 3 days ago."
     )
     assert [check.command for check in view.checks] == ["", "", "", "python -m ingest status"]
     assert "someone" not in repr(view)
@@ -96,7 +96,7 @@ def test_an_index_that_went_away_between_two_looks_is_no_fault() -> None:
     view = viewed(manifest=None, canary_seconds=None)
     assert (view.status, view.summary) == (
         "pass",
-        "A test search is answered. The last run was published 3 days ago.",
+        "A test search is answered. Last run: published, 3 days ago.",
     )
 
 
@@ -104,7 +104,7 @@ def test_an_empty_index_has_no_share() -> None:
     empty = msgspec.structs.replace(MANIFEST.counts, videos=0, passages=0, videos_with_transcript=0)
     view = viewed(manifest=msgspec.structs.replace(MANIFEST, counts=empty))
     assert view.facts
-    assert (view.facts[1].value, view.facts[1].more) == ("0", "0%")
+    assert (view.facts[1].value, view.facts[1].more) == ("0", "\N{EN DASH}")
 
 
 def test_the_runs_before_are_kept_apart() -> None:

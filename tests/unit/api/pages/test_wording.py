@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.pages.wording import ago, clock, counted, day
+from api.pages.wording import ago, clock, day, latency
 
 NOW = datetime(2024, 5, 31, 12, tzinfo=UTC)
 
@@ -37,5 +37,12 @@ def test_ago(passed: timedelta, told: str) -> None:
     assert ago(NOW - passed, NOW) == told
 
 
-def test_counted() -> None:
-    assert [counted(number, "video") for number in (0, 1, 1204)] == ["0 videos", "1 video", "1,204 videos"]
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        *((0.00012, "0.12 ms"), (0.00418, "4.2 ms"), (0.0349, "35 ms"), (0.123, "120 ms")),
+        *((0.996, "1 s"), (1.234, "1.2 s"), (9.6, "9.6 s")),
+    ],
+)
+def test_latencies_have_two_digits(seconds: float, told: str) -> None:
+    assert latency(seconds) == told

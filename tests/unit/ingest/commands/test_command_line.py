@@ -268,13 +268,13 @@ def test_status_tells_the_last_runs_and_how_each_ended(
     heading, *runs = run("status").splitlines()[2:]
     assert heading == "runs, the last one first:"
     stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
-    assert ": stopped, would have: add 1, keep 3 (/" in stopped
+    assert ": stopped; planned: 1 to add, 3 to keep (/" in stopped
     assert ": failed (/" in unreadable
     assert unreadable.endswith("none.jsonl: there is no such file or folder; check the path")
-    assert ": refused, would have: keep 1, remove 2 (/" in refused
+    assert ": refused; planned: 2 to remove, 1 to keep (/" in refused
     assert "fewer-videos: 1 videos would be left of 3" in refused
-    assert ": unchanged keep 3 (/" in unchanged
-    assert f": published {live(index_dir).index_version} add 3, rejected 1 (/" in published
+    assert ": no changes; 3 unchanged (/" in unchanged
+    assert f": published {live(index_dir).index_version}; 3 added, 1 rejected (/" in published
 
 
 @pytest.mark.usefixtures("encoder")
@@ -314,7 +314,7 @@ def test_a_run_that_is_refused_again_and_again_is_one_entry_of_the_log(
     for _ in range(KEPT_RUNS + 2):
         run("sync", catalogue, "--prune", code=4)
     refused, published = run("status").splitlines()[3:]
-    assert ": refused, would have: keep 1, remove 2 (/" in refused
+    assert ": refused; planned: 2 to remove, 1 to keep (/" in refused
     assert f", {KEPT_RUNS + 2} times in a row since 2" in refused
     assert "fewer-videos: 1 videos would be left of 3" in refused
     assert ": published " in published
@@ -599,7 +599,7 @@ def test_a_refused_run_reports_what_the_gate_found(
         assert (finding["rule"], finding["accepted"]) == ("fewer-videos", False)
         assert summary["before"]["videos"] == 3
         assert summary["actions"]["remove"] == 2
-        assert "Refused by the gate" in page.read_text(encoding="utf-8")
+        assert "Refused" in page.read_text(encoding="utf-8")
 
 
 def test_the_rejected_rows_of_a_refused_run_are_set_aside(

@@ -22,7 +22,7 @@ def test_an_estimate_is_told_in_the_unit_it_needs() -> None:
     def told(words: int) -> str | None:
         return describe_estimate(preview_of(PLAN, [], {}, words=words, cores=2))
 
-    assert "about 1 s" in str(told(0))
+    assert "about 0.1 s" in str(told(0))
     assert "about 50 s" in str(told(90 * 3000))
     assert "about 20 min" in str(told(90 * 72_000))
     assert "about 4 h 37 min" in str(told(90 * 1_000_000))

@@ -10,10 +10,10 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def run(hour: int, outcome: RunOutcome | None = RunOutcome.REFUSED, **others: object) -> Run:
-    begun = Run(began_at=NOON + timedelta(hours=hour), sources=("talks.csv",), why="fewer-videos")
+    begun = Run(began_at=NOON + timedelta(hours=hour), sources=("a.csv",), why="fewer-videos")
     if outcome:
         begun = msgspec.structs.replace(
-            begun, outcome=outcome, ended_at=begun.began_at + timedelta(seconds=9)
+            begun, outcome=outcome, ended_at=begun.began_at + timedelta(seconds=12)
         )
     return msgspec.structs.replace(begun, **others)
 
@@ -35,7 +35,7 @@ def test_runs_that_were_killed_in_a_row_are_one_too() -> None:
         run(1, RunOutcome.FAILED),
         run(1, None),
         run(1, why="less-coverage"),
-        run(1, sources=("talks.csv", "more.csv")),
+        run(1, sources=("a.csv", "more.csv")),
         run(1, accepted=("future-dates",)),
         run(1, counts={"keep": 1}),
     ],
@@ -53,18 +53,18 @@ def test_no_version_is_lost_from_the_log() -> None:
 @pytest.mark.parametrize(
     ("told", "line"),
     [
-        (run(0, None), "2026-11-24 12:00 UTC: has not ended; it is at work, or was killed (talks.csv)"),
+        (run(0, None), "2026-11-24 12:00 UTC: not finished; it is still running, or was killed (a.csv)"),
         (
             run(0, counts={"keep": 10, "remove": 10}),
-            "2026-11-24 12:00 UTC, 9 s: refused, would have: keep 10, remove 10 (talks.csv): fewer-videos",
+            "2026-11-24 12:00 UTC, 12 s: refused; planned: 10 to remove, 10 to keep (a.csv): fewer-videos",
         ),
         (
             run(0, RunOutcome.PUBLISHED, why=None, index_version="v", counts={"add": 3}),
-            "2026-11-24 12:00 UTC, 9 s: published v add 3 (talks.csv)",
+            "2026-11-24 12:00 UTC, 12 s: published v; 3 added (a.csv)",
         ),
         (
             run(2, RunOutcome.FAILED, why="a\nb", times=3, since=NOON),
-            "2026-11-24 14:00 UTC, 9 s: failed (talks.csv), 3 times in a row since 2026-11-24 12:00 UTC: a b",
+            "2026-11-24 14:00 UTC, 12 s: failed (a.csv), 3 times in a row since 2026-11-24 12:00 UTC: a b",
         ),
     ],
 )
