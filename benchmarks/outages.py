@@ -1,9 +1,11 @@
-"""A Qdrant server that fails under the API: how long until a search is refused, and until one is answered."""
+"""A Qdrant server that fails: how soon a search gets a 503, and how soon one is answered after the outage."""
 
 import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 import httpx
@@ -12,7 +14,7 @@ from benchmarks.conditions import ROOT, Options
 from benchmarks.figures import Figure, at_most, median_and_range
 from benchmarks.servers import Server, api_beside_qdrant, qdrant_environment
 from ingest.model.proof_texts import SAMPLE_CATALOGUE
-from tests.support.qdrant_faults import GARBAGE, HALF, HALF_STALL, HANG, answering
+from tests.support.qdrant_faults import BROKEN_RESPONSES, HANG, LOST, answering, broken_socket
 from tests.support.qdrant_server import QdrantServer
 
 REFUSED_WITHIN = 1.2
@@ -22,40 +24,37 @@ _REPEATS = 3
 _OUTAGE_SECONDS = 2.0
 _LONGEST = 60.0
 
-_FAULTS = {
-    "connection refused": None,
-    "hangs": HANG,
-    "500": answering(500),
-    "401": answering(401),
-    "half a response": HALF,
-    "half a response, and silence": HALF_STALL,
-    "no JSON": GARBAGE,
-}
+_REFUSED = "connection refused"
+_GRPC_FAULTS = {"hangs": HANG, "500": answering(500), "401": answering(401), "response lost": LOST}
+_FAULTS = {"gRPC": [_REFUSED, *_GRPC_FAULTS], "REST": [*BROKEN_RESPONSES]}
 
 
 def measure(_: Options) -> list[Figure]:
-    """Try each fault on each wire, against the stand-in for a server that the tests use."""
+    """Try each fault of each protocol on the stand-in for a Qdrant server that the tests use.
+
+    The faults of REST begin while gRPC is refused. Each outage ends when gRPC works again.
+    """
     figures = []
-    with QdrantServer(grpc=True) as qdrant:
+    with QdrantServer() as qdrant:
         _fill(qdrant)
-        for wire in ("REST", "gRPC"):
-            with api_beside_qdrant(qdrant, use_grpc=wire == "gRPC") as api:
-                tries = [_outage(qdrant, api, name) for name in _FAULTS for _ in range(_REPEATS)]
+        for protocol, names in _FAULTS.items():
+            with api_beside_qdrant(qdrant) as api:
+                tries = [_outage(qdrant, api, protocol, name) for name in names for _ in range(_REPEATS)]
             refused, recovered = zip(*tries, strict=True)
             conditions = (
-                f"{len(_FAULTS)} faults, {_REPEATS} times each, of {_OUTAGE_SECONDS:g} s; the sample "
-                "catalogue on the tests' stand-in for a Qdrant server; asked again and again until answered"
+                f"{len(names)} faults, {_REPEATS} times each, of {_OUTAGE_SECONDS:g} s; the sample "
+                "catalogue on the tests' stand-in for a Qdrant server; requests repeated until one is answered"
             )
             figures += [
                 at_most(
-                    f"{wire}: a search during an outage is a 503 after, at most",
+                    f"{protocol}: a search during an outage is a 503 after, at most",
                     max(refused),
                     REFUSED_WITHIN,
                     shown=f"{max(refused):.2f} s, median {median_and_range(refused, '.2f')}",
                     conditions=conditions,
                 ),
                 at_most(
-                    f"{wire}: a search is answered after the outage's end, at most",
+                    f"{protocol}: a search is answered after the outage's end, at most",
                     max(recovered),
                     RECOVERED_WITHIN,
                     shown=f"{max(recovered):.2f} s, median {median_and_range(recovered, '.2f')}",
@@ -67,40 +66,50 @@ def measure(_: Options) -> list[Figure]:
 
 def _fill(qdrant: QdrantServer) -> None:
     command = [sys.executable, "-m", "ingest", "sync", str(SAMPLE_CATALOGUE)]
-    environment = qdrant_environment(qdrant, use_grpc=True)
+    environment = qdrant_environment(qdrant)
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def _outage(qdrant: QdrantServer, api: Server, name: str) -> tuple[float, float]:
-    """Say how long one search took to be refused, and how long after the end one was answered, in seconds."""
-    fault = _FAULTS[name]
-    if fault is None:
-        qdrant.refuse()
-    else:
-        qdrant.faults.start(fault)
+def _outage(qdrant: QdrantServer, api: Server, protocol: str, name: str) -> tuple[float, float]:
+    """Return the seconds until a search was refused, and from the outage's end until one was answered."""
+    with _failing(qdrant, api, protocol, name):
+        began = perf_counter()
+        status = _search(api)
+        refused = perf_counter() - began
+        if status != httpx.codes.SERVICE_UNAVAILABLE:
+            raise RuntimeError(f"{protocol}, {name}: the search was answered with {status}")
+        time.sleep(_OUTAGE_SECONDS)
+    if protocol == "REST":
+        _search(api)  # Nothing listens now: the API gives its REST client up.
+    qdrant.listen()
     began = perf_counter()
-    status = _ask(api)
-    refused = perf_counter() - began
-    if status != httpx.codes.SERVICE_UNAVAILABLE:
-        raise RuntimeError(f"{name}: the search was answered with {status}")
-    time.sleep(_OUTAGE_SECONDS)
-    if fault is None:
-        qdrant.listen()
-    else:
-        qdrant.faults.clear()
-    began = perf_counter()
-    while _ask(api) != httpx.codes.OK:
+    while _search(api) != httpx.codes.OK:
         if perf_counter() - began > _LONGEST:
-            raise RuntimeError(f"{name}: no search was answered within {_LONGEST:g} s of its end")
+            raise RuntimeError(f"{protocol}, {name}: no search was answered within {_LONGEST:g} s of its end")
     recovered = perf_counter() - began
-    print(f"  {name}: refused after {refused:.2f} s, answered again after {recovered:.2f} s", flush=True)
+    print(f"  {protocol}, {name}: refused after {refused:.2f} s, answered again after {recovered:.2f} s")
     return refused, recovered
+
+
+@contextmanager
+def _failing(qdrant: QdrantServer, api: Server, protocol: str, name: str) -> Iterator[None]:
+    if protocol == "REST":
+        qdrant.refuse()
+        _search(api)
+        with broken_socket(qdrant.port, BROKEN_RESPONSES[name]):
+            yield
+    elif name == _REFUSED:
+        qdrant.refuse()
+        yield
+    else:
+        with qdrant.faults.on(_GRPC_FAULTS[name]):
+            yield
 
 
 _numbers = itertools.count()
 
 
-def _ask(api: Server) -> int:
+def _search(api: Server) -> int:
     query = f"rings of Saturn {next(_numbers)}"
     return httpx.get(
         f"http://{api.host}:{api.port}/v1/search", params={"query": query}, timeout=_LONGEST

@@ -20,7 +20,6 @@ from tests.support.qdrant_server import QdrantServer
 
 _LONGEST_START = 120.0
 _BETWEEN_TRIES = 0.005
-_NO_PORT = "1"
 _CANARY = "/search?query=text+embeddings"
 
 
@@ -43,21 +42,21 @@ def our_api(index_dir: Path, **settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def api_beside_qdrant(qdrant: QdrantServer, *, use_grpc: bool) -> Iterator[Server]:
-    """Run our API beside a server, with its answers uncached."""
-    environment = {**qdrant_environment(qdrant, use_grpc=use_grpc), "SEARCH_CACHE": "0"}
+def api_beside_qdrant(qdrant: QdrantServer) -> Iterator[Server]:
+    """Run our API next to a Qdrant server, with its result cache off."""
+    environment = {**qdrant_environment(qdrant), "SEARCH_CACHE": "0"}
     with _running([sys.executable, "-m", "api"], environment) as server:
         yield server
 
 
-def qdrant_environment(qdrant: QdrantServer, *, use_grpc: bool) -> dict[str, str]:
-    """Say where the server is, and on which of its two ports to ask it."""
+def qdrant_environment(qdrant: QdrantServer) -> dict[str, str]:
+    """Return the environment of a process that uses this Qdrant server over gRPC."""
     return {
         **os.environ,
         "MODEL_DIR": str(model_dir()),
         "EMBEDDINGS_DIR": "",
         "QDRANT_URL": qdrant.url,
-        "QDRANT_GRPC_PORT": str(qdrant.grpc_port) if use_grpc else _NO_PORT,
+        "QDRANT_GRPC_PORT": str(qdrant.grpc_port),
     }
 
 

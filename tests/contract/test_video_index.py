@@ -46,7 +46,7 @@ from tests.support.engines import (
     RealServer,
     client_emulation,
     embedded_engine,
-    emulation_over,
+    emulation_over_grpc,
     real_server,
 )
 
@@ -55,8 +55,7 @@ pytestmark = pytest.mark.anyio
 ENGINES: dict[str, NewEngine | None] = {
     "embedded": embedded_engine,
     "client-emulation": client_emulation,
-    "client-emulation-over-grpc": emulation_over("gRPC"),
-    "client-emulation-over-rest": emulation_over("REST"),
+    "client-emulation-over-grpc": emulation_over_grpc,
     "server-grpc": None,
     "server-rest": None,
 }

@@ -61,7 +61,7 @@ class Place(msgspec.Struct):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[QdrantServer]:
-    with QdrantServer(grpc=True) as server:
+    with QdrantServer() as server:
         yield server
 
 
@@ -334,7 +334,7 @@ def test_what_cannot_be_restored_is_refused_before_anything_is_touched(
     place.use("stand-in", "untouched")
     place.server.faults.forget()
     run("restore", taken, code=code)
-    assert place.server.seen == []
+    assert place.server.calls == []
 
 
 def test_another_model_than_the_one_here_is_refused(
@@ -404,7 +404,12 @@ def damage_pointer(settings: SearchSettings, _: str) -> None:
 
 def damage_metadata(settings: SearchSettings, generation: str) -> None:
     assert settings.qdrant
-    client = QdrantClient(url=settings.qdrant.url, check_compatibility=False)
+    client = QdrantClient(
+        url=settings.qdrant.url,
+        grpc_port=settings.qdrant.grpc_port,
+        prefer_grpc=True,
+        check_compatibility=False,
+    )
     collection = f"{settings.qdrant.collection}-videos-{generation}"
     client.update_collection(collection, metadata={METADATA_KEY: {"model": None}})
     client.close()
@@ -532,10 +537,13 @@ def test_on_a_server_no_run_writes_while_a_snapshot_is_taken(place: Place, run: 
     run("sync", catalogue)
     place.server.faults.forget()
     run("snapshot", place.folder / "talks.tar")
-    seen = [request.path.rpartition("/")[2] for request in place.server.seen]
+    seen = [request.path.rpartition("/")[2] for request in place.server.calls]
     assert seen.index("Create") < seen.index("Scroll") < len(seen) - 1 - seen[::-1].index("Delete")
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, place.server.url], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, place.server.url, str(place.server.grpc_port)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as holder:
         try:
             assert holder.stdout is not None

@@ -1,4 +1,4 @@
-"""The batch job beside a server that fails: it tries again, then says why, and can be run again."""
+"""Ingest with a Qdrant server that fails: it retries, then reports why, and can be run again."""
 
 import asyncio
 import itertools
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from qdrant_client import QdrantClient
 
 from ingest.__main__ import main
 from ingest.sync import pipeline
@@ -25,7 +24,7 @@ from retrieval.settings import SearchSettings
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY
-from tests.support.qdrant_faults import GONE, LOST, Fault, Seen, answering, writes
+from tests.support.qdrant_faults import GONE, LOST, Call, Fault, answering, writes
 from tests.support.qdrant_server import QdrantServer
 from tests.support.server_contents import ServerContents, collections_of, server_contents
 
@@ -49,7 +48,7 @@ KEPT = {"a", "b", "c", "d"}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[QdrantServer]:
-    with QdrantServer(grpc=True) as server:
+    with QdrantServer() as server:
         yield server
 
 
@@ -65,7 +64,7 @@ def environment(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
     for name, value in {
         "INDEX_DIR": tmp_path / "index",
         "QDRANT_URL": server.url,
-        "QDRANT_GRPC_PORT": "1",
+        "QDRANT_GRPC_PORT": server.grpc_port,
         **OPEN_GATE,
     }.items():
         monkeypatch.setenv(name, str(value))
@@ -82,17 +81,17 @@ def sync(rows: list[dict[str, object]], folder: Path, *options: str) -> int:
     return main(["sync", str(write_jsonl(folder / "talks.jsonl", rows)), *options])
 
 
-def of_the_index(seen: Seen) -> bool:
-    """Whether a request is about more than the log of runs, without which a run goes on."""
-    return "-runs" not in seen.path
+def of_the_index(call: Call) -> bool:
+    """Whether a call is not about the log of runs. A run continues without that log."""
+    return not call.collection.endswith("-runs")
 
 
-def writes_of_the_index(seen: Seen) -> bool:
-    return writes(seen) and of_the_index(seen)
+def writes_of_the_index(call: Call) -> bool:
+    return writes(call) and of_the_index(call)
 
 
 def whole(server: QdrantServer, prefix: str) -> ServerContents:
-    """What is there, once it is checked that every video is marked as whole."""
+    """Read the live version, and check that every video is marked as complete."""
     contents = server_contents(server, prefix)
     assert all(payload["content_hash"] for payload in contents.videos.values())
     return contents
@@ -102,7 +101,7 @@ def whole(server: QdrantServer, prefix: str) -> ServerContents:
 def expected(
     server: QdrantServer, encoder: WordEncoder, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> ServerContents:
-    """What a run from nothing makes of the changed catalogue."""
+    """The result of a first run with the changed catalogue."""
     assert encoder
     environment.setenv("QDRANT_COLLECTION", "expected")
     if not collections_of(server, "expected-"):
@@ -115,17 +114,17 @@ def expected(
     [pytest.param(GONE, of_the_index, id="gone"), pytest.param(LOST, writes_of_the_index, id="answer lost")],
 )
 @pytest.mark.usefixtures("impatient")
-def test_a_run_in_place_may_lose_the_server_at_any_request(
+def test_a_run_in_place_can_lose_the_server_at_any_request(
     server: QdrantServer,
     expected: ServerContents,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     fault: Fault,
-    where: Callable[[Seen], bool],
+    where: Callable[[Call], bool],
     stride: int,
 ) -> None:
-    """A reader finds every video there and then, and the same run again leaves nothing lost or doubled."""
+    """Readers always find every video, and repeating the run leaves nothing missing or duplicated."""
     for steps in itertools.count(step=stride):
         prefix = f"{fault.kind}-{steps}"
         environment.setenv("QDRANT_COLLECTION", prefix)
@@ -149,7 +148,7 @@ def test_a_run_in_place_may_lose_the_server_at_any_request(
 
 
 @pytest.mark.usefixtures("impatient", "encoder")
-def test_a_first_run_may_lose_the_server_at_any_request(
+def test_a_first_run_can_lose_the_server_at_any_request(
     server: QdrantServer,
     expected: ServerContents,
     environment: pytest.MonkeyPatch,
@@ -166,7 +165,7 @@ def test_a_first_run_may_lose_the_server_at_any_request(
             break
         assert code == 4
     assert after > 15
-    # What the runs before it left was deleted by the one after; its own lock may be what it could not.
+    # Each run deletes the collections that an earlier one left, but perhaps not its own lock.
     assert len(collections_of(server, "first-") - {"first-lock"}) == 2
     assert whole(server, "first") == expected
 
@@ -174,7 +173,7 @@ def test_a_first_run_may_lose_the_server_at_any_request(
 @pytest.mark.parametrize("fault", [pytest.param(answering(500), id="500"), pytest.param(LOST, id="lost")])
 @pytest.mark.parametrize("command", ["in place", "beside", "rollback"])
 @pytest.mark.usefixtures("impatient", "encoder")
-def test_one_answer_that_fails_never_costs_the_live_version(
+def test_one_failed_request_never_damages_the_live_version(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -182,10 +181,10 @@ def test_one_answer_that_fails_never_costs_the_live_version(
     fault: Fault,
     stride: int,
 ) -> None:
-    """Whether or not it was done: a version is live afterwards, the old or the new one."""
+    """Whether or not the request was executed, the old or the new version is live afterwards."""
     sample = write_jsonl(tmp_path / "sample.jsonl", ROWS[:1]).resolve()
     environment.setattr(pipeline, "SAMPLE_CATALOGUE", sample)
-    # Not the same requests for both faults: it is the same code that meets them.
+    # Both faults run through the same code, so each is tried on other requests.
     for after in itertools.count(start=fault is LOST, step=stride):
         prefix = f"once-{fault.kind}-{command[:2]}-{after}"
         environment.setenv("QDRANT_COLLECTION", prefix)
@@ -207,14 +206,14 @@ def test_one_answer_that_fails_never_costs_the_live_version(
 
 
 @pytest.mark.usefixtures("impatient", "encoder")
-def test_what_a_run_left_behind_is_told_until_a_later_run_ends_it(
+def test_incomplete_videos_are_reported_until_a_later_run_completes_them(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def passages_upserted(seen: Seen) -> bool:
-        return seen.method == "PUT" and "-passages-" in seen.path and seen.path.endswith("/points")
+    def passages_upserted(call: Call) -> bool:
+        return call.method == "Upsert" and "-passages-" in call.collection
 
     environment.setenv("QDRANT_COLLECTION", "behind")
     assert sync(ROWS[:2], tmp_path) == 0
@@ -234,11 +233,11 @@ def test_what_a_run_left_behind_is_told_until_a_later_run_ends_it(
 
 
 @pytest.mark.usefixtures("impatient", "encoder")
-def test_a_removal_that_was_cut_in_half_is_undone_by_a_run_that_has_the_video(
+def test_an_interrupted_removal_is_undone_by_a_run_that_has_the_video(
     server: QdrantServer, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def video_deleted(seen: Seen) -> bool:
-        return "-videos-" in seen.path and seen.path.endswith("/points/delete")
+    def video_deleted(call: Call) -> bool:
+        return call.path == "/qdrant.Points/Delete" and "-videos-" in call.collection
 
     environment.setenv("QDRANT_COLLECTION", "undone")
     assert sync(ROWS, tmp_path) == 0
@@ -250,21 +249,16 @@ def test_a_removal_that_was_cut_in_half_is_undone_by_a_run_that_has_the_video(
     assert whole(server, "undone") == before
 
 
-@pytest.mark.parametrize("use_grpc", [False, True])
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_failure_that_passes_is_tried_again_until_it_does(
+def test_a_temporary_failure_is_retried(
     server: QdrantServer,
     expected: ServerContents,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
     status: int,
-    *,
-    use_grpc: bool,
 ) -> None:
-    prefix = f"again-{status}-{use_grpc}"
+    prefix = f"again-{status}"
     environment.setenv("QDRANT_COLLECTION", prefix)
-    if use_grpc:
-        environment.setenv("QDRANT_GRPC_PORT", str(server.grpc_port))
     for after in (0, 3, 6, 9):
         server.faults.start(answering(status), where=writes_of_the_index, after=after, times=1)
     assert sync(CHANGED, tmp_path) == 0
@@ -272,33 +266,34 @@ def test_a_failure_that_passes_is_tried_again_until_it_does(
 
 
 @pytest.mark.usefixtures("encoder")
-def test_after_its_last_try_the_run_ends_and_says_why(
+def test_after_the_last_retry_the_run_ends_and_reports_why(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def upserts(seen: Seen) -> bool:
-        return seen.method == "PUT" and seen.path.endswith("/points")
+    def upserts(call: Call) -> bool:
+        return call.method == "Upsert"
 
     environment.setenv("QDRANT_COLLECTION", "hopeless")
     server.faults.forget()
     with server.faults.on(answering(500), where=upserts):
         assert sync(ROWS, tmp_path) == 4
-    assert sum(map(upserts, server.seen)) == 1 + len(BATCH.pauses)
-    assert f"error: Qdrant at {server.url} failed: 500" in capsys.readouterr().err
+    assert sum(map(upserts, server.calls)) == 1 + len(BATCH.pauses)
+    assert f"error: Qdrant at {server.url} failed: INTERNAL " in capsys.readouterr().err
     assert collections_of(server, "hopeless-") == set()
 
 
 @pytest.mark.usefixtures("encoder", "environment")
-def test_a_wrong_key_ends_the_run_at_once(
+def test_a_wrong_key_ends_the_run_without_a_retry(
     environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with QdrantServer(api_key="the-key") as guarded:
         environment.setenv("QDRANT_URL", guarded.url)
+        environment.setenv("QDRANT_GRPC_PORT", str(guarded.grpc_port))
         environment.setenv("QDRANT_API_KEY", "another-key")
         assert sync(ROWS, tmp_path) == 4
-        assert len(guarded.seen) == 1
+        assert len(guarded.calls) == 1
         told = capsys.readouterr().err
         assert "refuses the key. Set QDRANT_API_KEY" in told
         assert "another-key" not in told
@@ -307,7 +302,7 @@ def test_a_wrong_key_ends_the_run_at_once(
 
 
 @pytest.mark.usefixtures("encoder")
-def test_the_commands_say_what_is_on_the_server(
+def test_the_commands_report_the_state_of_the_server(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -319,8 +314,8 @@ def test_the_commands_say_what_is_on_the_server(
     assert sync(ROWS, tmp_path) == 0
     assert main(["rollback"]) == 4
     assert "no previous version" in capsys.readouterr().err
-    # After each write the mark is taken off; here the last of them is lost.
-    server.faults.start(GONE, where=lambda seen: seen.path.endswith("/points/batch"), after=2)
+    # The last batch of a write marks its videos as complete; here that batch is lost.
+    server.faults.start(GONE, where=lambda call: call.method == "UpdateBatch", after=2)
     assert sync(CHANGED, tmp_path) == 4
     server.faults.clear()
     server.listen()
@@ -336,16 +331,16 @@ def test_the_commands_say_what_is_on_the_server(
     heading, last, failed, first = told.splitlines()[-4:]
     assert heading == "runs, the last one first:"
     assert ": published 2" in last
-    # The server was gone by then, so how it ended could not be noted there.
+    # The server was gone by then, so the end of that run could not be recorded.
     assert ": not finished; it is still running, or was killed (" in failed
     assert ": published 2" in first
 
 
 @pytest.mark.usefixtures("encoder")
-def test_what_loses_the_canaries_is_refused_however_often_it_is_tried(
+def test_a_run_that_loses_canaries_is_refused_every_time(
     environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run in place is judged once it is written: it must not count as sound the second time for that."""
+    """The gate checks a run in place after its writes, which must not count as the previous version later."""
     environment.setenv("QDRANT_COLLECTION", "impostors")
     environment.delenv("GATE_LOST_CANARIES")
     assert sync(ROWS, tmp_path) == 0
@@ -361,10 +356,10 @@ def test_what_loses_the_canaries_is_refused_however_often_it_is_tried(
 
 
 @pytest.mark.usefixtures("encoder", "environment")
-def test_a_log_of_runs_that_the_server_refuses_keeps_no_run_from_being_made(
+def test_a_run_succeeds_if_its_log_cannot_be_written(
     server: QdrantServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with server.faults.on(answering(500), where=lambda seen: not of_the_index(seen)):
+    with server.faults.on(answering(500), where=lambda call: not of_the_index(call)):
         assert sync(ROWS, tmp_path) == 0
     told = capsys.readouterr().out
     assert (
@@ -379,7 +374,7 @@ from retrieval.settings import QdrantSettings, SearchSettings
 from retrieval.opening import open_store
 
 async def hold():
-    settings = QdrantSettings(url=sys.argv[1], grpc_port=1, collection="locked")
+    settings = QdrantSettings(url=sys.argv[1], grpc_port=int(sys.argv[2]), collection="locked")
     async with open_store(SearchSettings(qdrant=settings)) as store, store.exclusive():
         print("held", flush=True)
         await asyncio.sleep(600)
@@ -389,7 +384,7 @@ asyncio.run(hold())
 
 
 @pytest.mark.usefixtures("encoder")
-def test_two_runs_never_meet_and_a_killed_one_lets_go(
+def test_two_runs_exclude_each_other_and_a_killed_run_releases_the_lock(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -397,7 +392,10 @@ def test_two_runs_never_meet_and_a_killed_one_lets_go(
 ) -> None:
     environment.setenv("QDRANT_COLLECTION", "locked")
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, server.url], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, server.url, str(server.grpc_port)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as holder:
         try:
             assert holder.stdout is not None
@@ -415,7 +413,7 @@ def test_two_runs_never_meet_and_a_killed_one_lets_go(
 
 
 @pytest.mark.usefixtures("encoder")
-def test_what_a_run_on_another_machine_left_ends_by_itself(
+def test_the_lock_of_a_run_on_another_machine_expires(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -426,11 +424,11 @@ def test_what_a_run_on_another_machine_left_ends_by_itself(
     def left(until: datetime) -> None:
         since = datetime(2024, 5, 31, 9, 30, tzinfo=UTC)
         holder = Holder(run="r", host="elsewhere", pids="its own", pid=1, since=since, until=until)
-        client = QdrantClient(url=server.url, check_compatibility=False)
-        client.delete_collection("far-lock")
         metadata = {"vidsearch": msgspec.to_builtins(holder)}
-        client.create_collection("far-lock", vectors_config={}, metadata=metadata)
-        client.close()
+        with server.lock:
+            if server.client.collection_exists("far-lock"):
+                server.client.delete_collection("far-lock")
+            server.client.create_collection("far-lock", vectors_config={}, metadata=metadata)
 
     left(datetime.now(UTC) + timedelta(minutes=4))
     assert sync(ROWS, tmp_path) == 4
@@ -439,7 +437,7 @@ def test_what_a_run_on_another_machine_left_ends_by_itself(
     assert sync(ROWS, tmp_path) == 0
 
 
-def test_the_service_reads_how_the_last_run_ended_and_stands_its_absence(
+def test_the_service_reads_the_last_run_and_accepts_that_there_is_none(
     server: QdrantServer,
     encoder: WordEncoder,
     environment: pytest.MonkeyPatch,

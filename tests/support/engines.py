@@ -1,11 +1,10 @@
-"""The engines that the contract runs on, each through its own store."""
+"""The engines that the contract tests run on, each through its own store."""
 
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from qdrant_client import AsyncQdrantClient
@@ -25,11 +24,11 @@ from tests.support.qdrant_server import QdrantServer
 
 _UNHURRIED = Patience(60.0)
 _NO_PORT = 1
-"""Where nobody listens."""
+"""A port on which nothing listens."""
 
 
 class Engine:
-    """Builds versions of one index and opens the live one; everything it opened is closed with it."""
+    """Builds versions of one index and opens the live one. Closing it closes every index it opened."""
 
     def __init__(self, store: IndexStore, open_live: Callable[[], Awaitable[VideoIndex]]) -> None:
         self.store = store
@@ -38,13 +37,13 @@ class Engine:
         self._dimension = 0
 
     async def build(self, videos: Sequence[EmbeddedVideo], *, dimension: int = 2) -> VideoIndex:
-        """Build a version of exactly these videos, beside the live one, and open it."""
+        """Build a version of exactly these videos next to the live one, and open it."""
         self._dimension = dimension
         await self.publish(lambda writer: writer.write(videos), keep_live=False)
         return await self.open()
 
     async def change(self, change: Callable[[IndexWriter], Awaitable[None]]) -> VideoIndex:
-        """Make a version that is the live one with this change, and open it."""
+        """Make a version by applying this change to the live one, and open it."""
         await self.publish(change, keep_live=True)
         return await self.open()
 
@@ -58,7 +57,7 @@ class Engine:
             return manifest
 
     async def open(self) -> VideoIndex:
-        """Open the live version once more."""
+        """Open the live version again."""
         index = await self._open_live()
         self._opened.append(index)
         return index
@@ -72,7 +71,7 @@ NewEngine = Callable[[Path], AbstractAsyncContextManager[Engine]]
 
 
 class EmbeddedEngine(Engine):
-    """Qdrant Edge, a folder a version."""
+    """Qdrant Edge, with one folder per version."""
 
     def __init__(self, folder: Path) -> None:
         self._generations = Generations(folder)
@@ -93,7 +92,7 @@ async def embedded_engine(folder: Path) -> AsyncIterator[Engine]:
 
 @asynccontextmanager
 async def client_emulation(_: Path) -> AsyncIterator[Engine]:
-    """The client's own emulation of a server, in this process: it checks what we ask, not the server."""
+    """The Qdrant client's own emulation of a server, in this process."""
 
     async def open_client() -> AsyncQdrantClient:
         return AsyncQdrantClient(":memory:")
@@ -102,30 +101,25 @@ async def client_emulation(_: Path) -> AsyncIterator[Engine]:
     connection = QdrantConnection(settings.url, open_client, _UNHURRIED)
     store = QdrantStore(connection, settings)
     with warnings.catch_warnings():
-        # It compares every point, so it needs no index of any kind, and says so.
+        # It compares every point instead of using an index, and warns about it.
         warnings.filterwarnings("ignore", message="Payload indexes have no effect")
         warnings.filterwarnings("ignore", message="Local mode performs exact")
         yield Engine(store, store.open_live)
     await connection.close()
 
 
-def emulation_over(wire: Literal["gRPC", "REST"]) -> NewEngine:
-    """The same emulation behind a socket: it checks our calls' way over the wire."""
-
-    @asynccontextmanager
-    async def engine(_: Path) -> AsyncIterator[Engine]:
-        with QdrantServer(grpc=True) as server:
-            grpc_port = server.grpc_port if wire == "gRPC" else _NO_PORT
-            settings = QdrantSettings(url=server.url, grpc_port=grpc_port)
-            async with connected(settings, _UNHURRIED) as connection:
-                store = QdrantStore(connection, settings)
-                yield Engine(store, store.open_live)
-
-    return engine
+@asynccontextmanager
+async def emulation_over_grpc(_: Path) -> AsyncIterator[Engine]:
+    """The same emulation behind a socket, which checks what our calls send and receive."""
+    with QdrantServer() as server:
+        settings = QdrantSettings(url=server.url, grpc_port=server.grpc_port)
+        async with connected(settings, _UNHURRIED) as connection:
+            store = QdrantStore(connection, settings)
+            yield Engine(store, store.open_live)
 
 
 class RealServer(msgspec.Struct, frozen=True):
-    """Where a Qdrant server is that tests may write to."""
+    """The address of a Qdrant server that tests may write to."""
 
     url: str
     grpc_port: int
@@ -133,7 +127,7 @@ class RealServer(msgspec.Struct, frozen=True):
 
 
 def real_server(server: RealServer, *, use_grpc: bool) -> NewEngine:
-    """Use a server: collections of its own for each engine, deleted at its end."""
+    """A real server. Each engine has its own collections, which are deleted at its end."""
 
     @asynccontextmanager
     async def engine(_: Path) -> AsyncIterator[Engine]:

@@ -1,5 +1,6 @@
-"""What can go wrong with a Qdrant server, switched on and off by a test while one runs."""
+"""Faults of a Qdrant server that a test switches on and off while the stand-in runs."""
 
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,102 +8,77 @@ from typing import Literal
 
 import msgspec
 
-_READING_POSTS = (
-    "/points",
-    "/points/scroll",
-    "/points/count",
-    "/query",
-    "/query/batch",
-    "/query/groups",
-    "/facet",
-)
-_WRITING_RPCS = frozenset(
-    {"Upsert", "Delete", "SetPayload", "OverwritePayload", "DeletePayload", "ClearPayload", "UpdateVectors"}
-    | {
-        "DeleteVectors",
-        "UpdateBatch",
-        "CreateFieldIndex",
-        "DeleteFieldIndex",
-        "Create",
-        "Update",
-        "UpdateAliases",
-    }
+LOOPBACK = "127.0.0.1"
+_WRITES = frozenset(
+    {"Upsert", "Delete", "SetPayload", "UpdateBatch", "CreateFieldIndex", "Create", "Update", "UpdateAliases"}
 )
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """One request that came in: over gRPC the method is "GRPC" and the path "/qdrant.Points/Upsert"."""
+class Call(msgspec.Struct, frozen=True):
+    """One gRPC call that the stand-in received, such as "/qdrant.Points/Upsert"."""
 
-    method: str
     path: str
-    query: str = ""
-    size: int = 0
-    """Bytes of the body."""
+    collection: str = ""
+
+    @property
+    def method(self) -> str:
+        return self.path.rpartition("/")[2]
 
     @property
     def writes(self) -> bool:
-        if self.method == "GRPC":
-            return self.path.rpartition("/")[2] in _WRITING_RPCS
-        return self.method != "GET" and not (self.method == "POST" and self.path.endswith(_READING_POSTS))
+        return self.method in _WRITES
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """How a request is answered instead of well."""
+    """How a gRPC call fails. `executed`: the server executes the request before the response is lost."""
 
-    kind: Literal["close", "garbage", "gone", "half", "half_stall", "hang", "lost", "slow", "status"]
+    kind: Literal["close", "gone", "hang", "late", "lost", "status"]
     status: int = 0
     retry_after: int | None = None
     seconds: float = 0.0
 
     @property
-    def done(self) -> bool:
-        """Whether the server does what was asked, so that only the answer is spoilt."""
-        return self.kind in {"half", "half_stall", "lost", "slow"}
+    def executed(self) -> bool:
+        return self.kind in {"lost", "late"}
 
 
 CLOSE = Fault("close")
-"""Nothing is done, and the connection is closed without an answer."""
-GARBAGE = Fault("garbage")
-"""Nothing is done, and the answer is 200 with a body that is no JSON, as from a captive portal."""
+"""The request is not executed, and the connection breaks."""
 GONE = Fault("gone")
-"""Nothing is done, and the server is gone as of this request, until `QdrantServer.listen`."""
-HALF = Fault("half")
-"""It is done, but only half of the answer's body comes before the connection is closed."""
-HALF_STALL = Fault("half_stall")
-"""It is done, half of the answer's body comes, and then nothing more."""
+"""The request is not executed, and the server refuses connections until `QdrantServer.listen`."""
 HANG = Fault("hang")
-"""Nothing is done, and no answer ever comes."""
+"""The request is not executed, and no response is ever sent."""
 LOST = Fault("lost")
-"""It is done, and the connection is closed without an answer."""
+"""The request is executed, and the connection breaks before the response."""
 
 
 def answering(status: int, *, retry_after: int | None = None) -> Fault:
-    """Make the fault that does nothing and answers with an error."""
+    """Make a fault that does not execute the request and returns the gRPC status for this HTTP status."""
     return Fault("status", status=status, retry_after=retry_after)
 
 
 def delaying(seconds: float) -> Fault:
-    """Make the fault that does what is asked at once, and answers late."""
-    return Fault("slow", seconds=seconds)
+    """Make a fault that executes the request at once and delays the response."""
+    return Fault("late", seconds=seconds)
 
 
-def every(_: Seen) -> bool:
+def every(_: Call) -> bool:
     return True
 
 
-def writes(seen: Seen) -> bool:
-    return seen.writes
+def writes(call: Call) -> bool:
+    return call.writes
 
 
 class _Rule:
-    def __init__(self, fault: Fault, where: Callable[[Seen], bool], after: int, times: int | None) -> None:
+    def __init__(self, fault: Fault, where: Callable[[Call], bool], after: int, times: int | None) -> None:
         self.fault = fault
         self.where = where
         self.after = after
         self.times = times
 
     def applies(self) -> bool:
-        """Count one request that the rule is about."""
+        """Count one call that matches the rule, and return whether it fails."""
         if self.after:
             self.after -= 1
             return False
@@ -113,54 +89,54 @@ class _Rule:
 
 
 class Faults:
-    """The faults that are on, and the requests that were seen. Safe to use from any thread."""
+    """The active faults and the calls received so far. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
-        self._seen: list[Seen] = []
+        self._calls: list[Call] = []
 
     @property
-    def seen(self) -> list[Seen]:
-        """Every request so far, spoilt or not, in order."""
+    def calls(self) -> list[Call]:
+        """Every call since the last `forget`, failed or not, in order."""
         with self._lock:
-            return list(self._seen)
+            return list(self._calls)
 
     def forget(self) -> None:
-        """Empty the list of requests seen."""
+        """Empty the list of calls."""
         with self._lock:
-            self._seen.clear()
+            self._calls.clear()
 
     def start(
         self,
         fault: Fault,
         *,
-        where: Callable[[Seen], bool] = every,
+        where: Callable[[Call], bool] = every,
         after: int = 0,
         times: int | None = None,
     ) -> None:
-        """Spoil requests from now on.
+        """Make calls fail from now on.
 
-        Of the requests that `where` is true for, the next `after` go well, then `times` are spoilt, or all
-        where it is None. Where several faults are on, the one started first has its way.
+        Of the calls that match `where`, the next `after` succeed, then `times` fail; all of them if it is
+        None. If several faults match one call, the one started first applies.
         """
         with self._lock:
             self._rules.append(_Rule(fault, where, after, times))
 
     @property
     def pending(self) -> bool:
-        """Whether a fault that is to strike a number of times has yet to do so."""
+        """Whether a fault with a limited number of failures has some left."""
         with self._lock:
             return any(rule.times is not None and rule.times > 0 for rule in self._rules)
 
     def clear(self) -> None:
-        """Let all go well again. A request that hangs still hangs."""
+        """Switch every fault off. A call that hangs keeps hanging."""
         with self._lock:
             self._rules.clear()
 
     @contextmanager
-    def on(self, fault: Fault, *, where: Callable[[Seen], bool] = every) -> Iterator[None]:
-        """Spoil requests for as long as this is entered."""
+    def on(self, fault: Fault, *, where: Callable[[Call], bool] = every) -> Iterator[None]:
+        """Make calls fail inside the block."""
         rule = _Rule(fault, where, 0, None)
         with self._lock:
             self._rules.append(rule)
@@ -171,10 +147,59 @@ class Faults:
                 if rule in self._rules:
                     self._rules.remove(rule)
 
-    def meet(self, seen: Seen) -> Fault | None:
-        """Note a request, and say how it is to be spoilt."""
+    def next_for(self, call: Call) -> Fault | None:
+        """Record a call, and return the fault that applies to it."""
         with self._lock:
-            self._seen.append(seen)
-            # Every rule counts every request of its own, also where another one spoils it.
-            met = [rule.fault for rule in self._rules if rule.where(seen) and rule.applies()]
-        return met[0] if met else None
+            self._calls.append(call)
+            # Every matching rule counts the call, also if another rule makes it fail.
+            active = [rule.fault for rule in self._rules if rule.where(call) and rule.applies()]
+        return active[0] if active else None
+
+
+class BrokenResponse(msgspec.Struct, frozen=True):
+    """What a socket sends to each HTTP request before it closes the connection, or falls silent."""
+
+    content: bytes = b""
+    stalls: bool = False
+
+
+_HALF = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 200\r\n\r\n{"result": ['
+BROKEN_RESPONSES = {
+    "hangs": BrokenResponse(stalls=True),
+    "closes": BrokenResponse(),
+    "500": BrokenResponse(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"),
+    "401": BrokenResponse(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"),
+    "half a response": BrokenResponse(_HALF),
+    "half a response, then silence": BrokenResponse(_HALF, stalls=True),
+    "no JSON": BrokenResponse(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"),
+}
+
+
+@contextmanager
+def broken_socket(port: int, response: BrokenResponse) -> Iterator[None]:
+    """Listen on a loopback port and send this to every request, inside the block."""
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            if self.request.recv(1 << 16):
+                self.request.sendall(response.content)
+                if response.stalls:
+                    over.wait()
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Ignore a client that gave up."""
+
+    with Server((LOOPBACK, port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()

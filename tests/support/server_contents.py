@@ -1,4 +1,4 @@
-"""All that the live version on a Qdrant server holds, read past the product's own reading side."""
+"""Everything that the live version on a Qdrant server contains, read without the product's own code."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Points = dict[str, dict[str, Any]]
 
 
 class ServerContents(msgspec.Struct):
-    """Payloads, without what is null, by point id; vectors are among them, rounded."""
+    """Payloads by point id, without null values and with the vectors, rounded."""
 
     videos: Points
     passages: Points
@@ -25,28 +25,22 @@ class ServerContents(msgspec.Struct):
         return {payload["video_id"] for payload in self.videos.values()}
 
     def said(self, video_id: str) -> list[str | None]:
-        """What the passages of a video say, sorted."""
+        """Return the texts of a video's passages, sorted."""
         own = [payload for payload in self.passages.values() if payload["video_id"] == video_id]
         return sorted((payload.get("text") for payload in own), key=str)
 
 
 def server_contents(server: QdrantServer, prefix: str) -> ServerContents:
-    """Read what the live aliases lead to."""
-    client = QdrantClient(url=server.url, check_compatibility=False)
-    try:
-        return ServerContents(*(_points(client, f"{prefix}-{kind}") for kind in (VIDEOS, PASSAGES)))
-    finally:
-        client.close()
+    """Read the collections that the live aliases point to."""
+    with server.lock:
+        return ServerContents(*(_points(server.client, f"{prefix}-{kind}") for kind in (VIDEOS, PASSAGES)))
 
 
 def collections_of(server: QdrantServer, prefix: str) -> set[str]:
-    """Name the collections that begin so, but not the log of runs."""
-    client = QdrantClient(url=server.url, check_compatibility=False)
-    try:
-        named = [collection.name for collection in client.get_collections().collections]
-        return {name for name in named if name.startswith(prefix) and not name.endswith("-runs")}
-    finally:
-        client.close()
+    """Return the names of the collections with this prefix, except the log of runs."""
+    with server.lock:
+        names = [collection.name for collection in server.client.get_collections().collections]
+    return {name for name in names if name.startswith(prefix) and not name.endswith("-runs")}
 
 
 def _points(client: QdrantClient, collection: str) -> Points:
