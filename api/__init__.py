@@ -1,3 +1,3 @@
-"""The HTTP service. The only place that knows Litestar."""
+"""The HTTP service. The only package that imports Litestar."""
 
-__version__ = "0.1.0"
+from retrieval import __version__ as __version__

@@ -1,7 +1,4 @@
-"""The command line: reads the environment, opens the search, and serves it until it is told to stop.
-
-`python -m api keys`: who may ask it.
-"""
+"""The command line: `python -m api` serves the API until it is stopped; `python -m api keys` manages keys."""
 
 import argparse
 import os
@@ -22,53 +19,22 @@ from api.observability.readiness import Draining
 from api.server.connections import counted_in
 from api.server.metrics_server import serving_metrics
 from api.server.server import GRACE_SECONDS, AnnouncingServer, CannotListenError
-from api.settings import ApiSettings
+from api.settings import SETTINGS, ApiSettings
 from api.wire.problems import first_cause
 from retrieval.errors import VidsearchError
-from retrieval.settings import SettingsError
+from retrieval.settings import SettingsError, describe_settings
 
 CANNOT_LISTEN = 1
 BAD_SETTINGS = 2
 CANNOT_SEARCH = 3
 
-_EPILOG = """\
+_EPILOG = f"""\
 environment:
-  HOST               address to listen on (127.0.0.1; 0.0.0.0 for every network)
-  PORT               port to listen on (8080)
-  INDEX_DIR          where the index is (.data/index)
-  MODEL_DIR          where the exported model is (.data/model)
-  SEARCH_CACHE       how many answers are kept, 0 for none (1024)
-  MAX_SEARCHES       how many searches are answered at a time when there are too many; the rest get a 503
-                     (2 a processor)
-  DRAIN_SECONDS      for how long /readyz says that the service stops, before it does (1)
-  HEALTH_LEAST_COVERAGE  /health warns where a smaller share of the videos has a transcript (0)
-  HEALTH_MOST_DAYS   /health warns where the index is older; 0 for never (0)
-  PAGE_THUMBNAILS    off: the search page loads no pictures, which are on other hosts (on)
-  ENCODER_THREADS    how many queries are embedded at once (one a processor)
-  QDRANT_URL         a Qdrant server that has the index, instead of INDEX_DIR (port 6333 if none)
-  QDRANT_API_KEY     the server's key
-  QDRANT_GRPC_PORT   its gRPC port; REST is used where that is closed (6334)
-  QDRANT_COLLECTION  what the names of its collections begin with (vidsearch)
-  METRICS_PORT       a port of its own for /metrics, which is then on no other (none)
-  METRICS_HOST       address to listen on there (127.0.0.1); on any but a loopback one it takes a key of the
-                     scope metrics, once there are keys
-  LOG_FORMAT         json, console, or auto: console on a terminal, else json (auto)
-  LOG_LEVEL          debug, info, warning or error; debug has the health probes too (info)
-  OTEL_EXPORTER_OTLP_ENDPOINT
-                     a collector to send traces to, like http://localhost:4318 (none); the other
-                     OTEL_ variables are OpenTelemetry's own
-  KEYS_FILE          where API keys are kept, hashed (.data/keys.json)
-  API_KEYS           more of them, as `keys add --print-env` prints them
-  RATE_LIMIT_KEY     how often a key may ask, like 600/minute (no limit)
-  RATE_LIMIT_ADDRESS how often an address may ask (no limit)
-  CORS_ORIGINS       other sites whose pages may ask, like https://app.example.com (none)
-  ALLOWED_HOSTS      names the service may be asked by, like api.example.com (any)
-  TRUSTED_PROXIES    addresses whose X-Forwarded-For is believed, like 10.0.0.7 (none)
+{describe_settings(SETTINGS, "api")}
 
 keys:
-  Once there is a key, every search takes one: Authorization: Bearer KEY, or X-API-Key: KEY. Without keys only
-  this machine may ask: on any address but a loopback one, METRICS_HOST's too, the service does not start,
-  unless --open says that everybody may.
+  Once there is a key, every search needs one: Authorization: Bearer KEY, or X-API-Key: KEY. Without keys, the
+  service starts only on loopback addresses (HOST and METRICS_HOST), unless --open is given.
 
 examples:
   python -m api
@@ -79,15 +45,15 @@ examples:
   QDRANT_URL=http://localhost:6333 python -m api
 
 exit codes:
-  0  stopped as it was told to (SIGTERM or Ctrl-C)
-  1  the address cannot be listened on
-  2  a setting or an option cannot be used; or no key where one is needed
-  3  the model is missing or damaged, or the index was built with another one
+  0  stopped by SIGTERM or Ctrl-C
+  1  the service cannot listen on the address
+  2  a setting or an option cannot be used, or there is no key although the address needs one
+  3  the model is missing or damaged, or the index was built with another model
 """
 
 
 async def serve(settings: ApiSettings) -> None:
-    """Open the search, then the port; close them in reverse. Raises VidsearchError."""
+    """Open the search, then the port; close them in reverse order. Raises VidsearchError."""
     draining = Draining()
     app = create_app(settings, draining=draining)
     config = uvicorn.Config(
@@ -100,12 +66,12 @@ async def serve(settings: ApiSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # uvicorn trusts this machine, and an environment variable of its own. See api.access.proxies.
+        # uvicorn would trust this machine and its own environment variable; see api.access.proxies.
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:
-        # Outside uvicorn, so that what cannot be opened is an error here and not a traceback in its log.
+        # Opened outside uvicorn, so that a failure is an error here and not a traceback in uvicorn's log.
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(app.lifespan())
             if settings.metrics_port is not None:
@@ -118,20 +84,20 @@ async def serve(settings: ApiSettings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service, or a command about its keys, and return the exit code."""
-    # Until the server brings its own: what was opened by then is closed.
+    """Run the service or a key command, and return the exit code."""
+    # Until the server installs its own handler: SIGTERM raises, so that everything that is open gets closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="python -m api",
         usage="%(prog)s [--open]\n       %(prog)s keys add|list|revoke ...",
-        description="Serves video search over HTTP, with its documentation at /schema.",
+        description="Serve video search over HTTP. The documentation is at /schema.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--open",
         action="store_true",
-        help="serve everybody who can reach the address, where there are no keys",
+        help="if there are no keys, serve everyone who can reach the address",
     )
     describe_keys(parser.add_subparsers(prog=parser.prog, metavar="keys"))
     parsed = parser.parse_args(arguments)
@@ -150,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VidsearchError as error:
         return _refuse(error, CANNOT_SEARCH)
     except KeyboardInterrupt:
-        pass  # Ctrl-C before the server was up: stopped as it was told to.
+        pass  # Ctrl-C before the server was up is an ordinary stop.
     return 0
 
 

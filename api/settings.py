@@ -1,131 +1,181 @@
-"""What the service is told by its environment, checked once and passed down."""
+"""The settings of the HTTP service: declared and read here, checked once, and passed down."""
 
 from collections.abc import Mapping
-from typing import cast, get_args
-from urllib.parse import urlsplit
+from typing import Any, get_args
 
 import msgspec
 
-from api.access.settings import AccessSettings, is_loopback
+from api.access.settings import ACCESS_SETTINGS, AccessSettings, is_loopback
 from api.observability.health import Expectations
 from api.observability.logs import LogFormat, LogLevel
-from retrieval.settings import LARGEST_PORT, SearchSettings, SettingsError, usable_cores, whole_number
+from retrieval.settings import (
+    HTTP_URL,
+    INDEX_SETTINGS,
+    PORT_NUMBER,
+    QDRANT_SETTINGS,
+    SHARE,
+    Kind,
+    SearchSettings,
+    Setting,
+    SettingsError,
+    choice,
+    usable_cores,
+    whole_number,
+)
 
 SEARCHES_A_CORE = 2
-"""With more under way than that a search waits for others most of its time."""
+"""With more searches in flight per processor, a search spends most of its time waiting for others."""
+
+_ADDRESS = Kind("an address to listen on, like 127.0.0.1", str, str.strip)
+_OPTIONAL_PORT: Kind[int | None] = Kind(PORT_NUMBER.expected, PORT_NUMBER.parse, PORT_NUMBER.accepts)
+_OPTIONAL_URL: Kind[str | None] = Kind(
+    "the address of an OTLP collector that accepts HTTP, like http://localhost:4318", str, HTTP_URL.accepts
+)
+
+HOST = Setting("HOST", _ADDRESS, "127.0.0.1", "Address to listen on; 0.0.0.0 for every network.", "api")
+PORT = Setting("PORT", PORT_NUMBER, 8080, "Port to listen on.", "api")
+MAX_SEARCHES = Setting(
+    "MAX_SEARCHES",
+    whole_number(1),
+    SEARCHES_A_CORE * usable_cores(),
+    "Number of searches that run at once under overload. The service answers the others with a 503.",
+    "api",
+    "2 per processor",
+)
+DRAIN_SECONDS = Setting(
+    "DRAIN_SECONDS",
+    whole_number(0),
+    1,
+    "Seconds for which /readyz reports a stop before the port closes.",
+    "api",
+)
+HEALTH_LEAST_COVERAGE = Setting(
+    "HEALTH_LEAST_COVERAGE", SHARE, 0.0, "/health warns if a smaller share of videos has a transcript.", "api"
+)
+HEALTH_MOST_DAYS = Setting(
+    "HEALTH_MOST_DAYS",
+    whole_number(0),
+    0,
+    "/health warns if the index is older, in days; 0 disables it.",
+    "api",
+)
+PAGE_THUMBNAILS = Setting(
+    "PAGE_THUMBNAILS",
+    choice("on", "off"),
+    "on",
+    "off: the search page loads no thumbnails, which are on other hosts.",
+    "api",
+)
+METRICS_PORT = Setting(
+    "METRICS_PORT",
+    _OPTIONAL_PORT,
+    None,
+    "A separate port for /metrics, which is then on no other port.",
+    "api",
+    "none, /metrics is on PORT",
+)
+METRICS_HOST = Setting(
+    "METRICS_HOST",
+    _ADDRESS,
+    "127.0.0.1",
+    "Address for METRICS_PORT. On any address but loopback, /metrics needs a key of the scope metrics once "
+    "there are keys.",
+    "api",
+)
+LOG_FORMAT = Setting(
+    "LOG_FORMAT",
+    choice(*get_args(LogFormat)),
+    "auto",
+    "json, console, or auto: console on a terminal, json otherwise.",
+    "api",
+)
+LOG_LEVEL = Setting(
+    "LOG_LEVEL",
+    choice(*get_args(LogLevel)),
+    "info",
+    "debug, info, warning or error. debug also logs health probes.",
+    "api",
+)
+OTEL_EXPORTER_OTLP_ENDPOINT = Setting(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    _OPTIONAL_URL,
+    None,
+    "OTLP collector that receives traces, like http://localhost:4318. OpenTelemetry reads the other OTEL_ "
+    "variables itself.",
+    "api",
+    "none, no traces",
+)
+
+SERVICE_SETTINGS: tuple[Setting[Any], ...] = (*(HOST, PORT, MAX_SEARCHES, DRAIN_SECONDS, PAGE_THUMBNAILS),)
+OBSERVABILITY_SETTINGS: tuple[Setting[Any], ...] = (
+    *(HEALTH_LEAST_COVERAGE, HEALTH_MOST_DAYS, METRICS_PORT, METRICS_HOST),
+    *(LOG_FORMAT, LOG_LEVEL, OTEL_EXPORTER_OTLP_ENDPOINT),
+)
+SETTINGS = (
+    *(*SERVICE_SETTINGS, *INDEX_SETTINGS, *QDRANT_SETTINGS),
+    *(*ACCESS_SETTINGS, *OBSERVABILITY_SETTINGS),
+)
+"""Every setting that the service reads."""
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the service listens, for whom, what it searches, how much at a time, and what it tells.
+    """The settings of the service. Raises SettingsError for values that cannot be used, alone or together.
 
-    `drain_seconds`: for how long a service that was told to stop says so before it takes no more requests.
-    `page_thumbnails`: whether the search page shows pictures from the addresses that the catalogue names.
-    `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces. Raises
-    SettingsError when built of what cannot be.
+    `drain_seconds`: how long the service reports that it stops before it accepts no more requests.
+    `page_thumbnails`: whether the search page shows images from the addresses in the catalogue.
+    `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces.
     """
 
     search: SearchSettings
-    host: str = "127.0.0.1"
-    port: int = 8080
+    host: str = HOST.default
+    port: int = PORT.default
     access: AccessSettings = AccessSettings()
-    max_searches: int = msgspec.field(default_factory=lambda: SEARCHES_A_CORE * usable_cores())
-    drain_seconds: int = 1
+    max_searches: int = MAX_SEARCHES.default
+    drain_seconds: int = DRAIN_SECONDS.default
     expected: Expectations = Expectations()
     page_thumbnails: bool = True
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = None
-    log_format: LogFormat = "auto"
-    log_level: LogLevel = "info"
-    traces_endpoint: str | None = None
+    metrics_host: str = METRICS_HOST.default
+    metrics_port: int | None = METRICS_PORT.default
+    log_format: LogFormat = LOG_FORMAT.default
+    log_level: LogLevel = LOG_LEVEL.default
+    traces_endpoint: str | None = OTEL_EXPORTER_OTLP_ENDPOINT.default
 
     def __post_init__(self) -> None:
-        _check_host("HOST", self.host)
-        _check_port("PORT", self.port)
-        _check_host("METRICS_HOST", self.metrics_host)
-        if self.metrics_port is not None:
-            _check_port("METRICS_PORT", self.metrics_port)
-            if self.metrics_port == self.port:
-                raise SettingsError(f"METRICS_PORT is {self.port}, as is PORT. Set another, or none.")
-        _check_choice("LOG_FORMAT", self.log_format, get_args(LogFormat))
-        _check_choice("LOG_LEVEL", self.log_level, get_args(LogLevel))
-        if self.traces_endpoint is not None:
-            _check_endpoint(self.traces_endpoint)
+        HOST.check(self.host)
+        PORT.check(self.port)
+        METRICS_HOST.check(self.metrics_host)
+        METRICS_PORT.check(self.metrics_port)
+        if self.metrics_port == self.port:
+            raise SettingsError(
+                f"METRICS_PORT is {self.port}, which is also PORT. Set it to another port, or unset it."
+            )
+        LOG_FORMAT.check(self.log_format)
+        LOG_LEVEL.check(self.log_level)
+        OTEL_EXPORTER_OTLP_ENDPOINT.check(self.traces_endpoint)
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine reaches it, the metrics' own port as well."""
+        """Whether only this machine can reach the service and the separate port of the metrics."""
         return is_loopback(self.host) and (self.metrics_port is None or is_loopback(self.metrics_host))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
-        """Read what `python -m api --help` lists, and what SearchSettings reads.
-
-        Raises SettingsError.
-        """
-
-        def word(name: str, default: str) -> str:
-            return environment.get(name, "").strip().lower() or default
-
+        """Read SETTINGS. Raises SettingsError."""
         return cls(
             search=SearchSettings.from_environment(environment),
-            host=environment.get("HOST") or "127.0.0.1",
-            port=whole_number(environment, "PORT", 8080, least=1),
+            host=HOST.read(environment),
+            port=PORT.read(environment),
             access=AccessSettings.from_environment(environment),
-            max_searches=whole_number(environment, "MAX_SEARCHES", SEARCHES_A_CORE * usable_cores(), least=1),
-            drain_seconds=whole_number(environment, "DRAIN_SECONDS", 1, least=0),
+            max_searches=MAX_SEARCHES.read(environment),
+            drain_seconds=DRAIN_SECONDS.read(environment),
             expected=Expectations(
-                least_coverage=_share(environment, "HEALTH_LEAST_COVERAGE"),
-                most_days=whole_number(environment, "HEALTH_MOST_DAYS", 0, least=0),
+                least_coverage=HEALTH_LEAST_COVERAGE.read(environment),
+                most_days=HEALTH_MOST_DAYS.read(environment),
             ),
-            page_thumbnails=_is_on("PAGE_THUMBNAILS", word("PAGE_THUMBNAILS", "on")),
-            metrics_host=environment.get("METRICS_HOST") or "127.0.0.1",
-            metrics_port=whole_number(environment, "METRICS_PORT", 0, least=1) or None,
-            # Any word passes here; the check when it is built says which ones can be.
-            log_format=cast("LogFormat", word("LOG_FORMAT", "auto")),
-            log_level=cast("LogLevel", word("LOG_LEVEL", "info")),
-            traces_endpoint=environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or None,
-        )
-
-
-def _share(environment: Mapping[str, str], name: str) -> float:
-    text = environment.get(name, "").strip() or "0"
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise SettingsError(f"{name} is {text!r}, and must be a share from 0 to 1.")
-    return share
-
-
-def _is_on(name: str, given: str) -> bool:
-    _check_choice(name, given, ("on", "off"))
-    return given == "on"
-
-
-def _check_host(name: str, host: str) -> None:
-    if not host.strip():
-        raise SettingsError(f"{name} is blank, and must be an address to listen on, like 127.0.0.1.")
-
-
-def _check_port(name: str, port: int) -> None:
-    if not 1 <= port <= LARGEST_PORT:
-        raise SettingsError(f"{name} is {port}, and must be from 1 to {LARGEST_PORT}.")
-
-
-def _check_choice(name: str, given: str, choices: tuple[str, ...]) -> None:
-    if given not in choices:
-        raise SettingsError(f"{name} is {given!r}, and must be one of {', '.join(choices)}.")
-
-
-def _check_endpoint(address: str) -> None:
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise SettingsError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT must be the address of a collector that speaks OTLP over HTTP, like "
-            "http://localhost:4318."
+            page_thumbnails=PAGE_THUMBNAILS.read(environment) == "on",
+            metrics_host=METRICS_HOST.read(environment),
+            metrics_port=METRICS_PORT.read(environment),
+            log_format=LOG_FORMAT.read(environment),
+            log_level=LOG_LEVEL.read(environment),
+            traces_endpoint=OTEL_EXPORTER_OTLP_ENDPOINT.read(environment),
         )

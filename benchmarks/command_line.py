@@ -31,7 +31,7 @@ class Run(msgspec.Struct, frozen=True):
 def ingest(index_dir: Path, *arguments: str | Path) -> Run:
     """Run `python -m ingest`. Raises RuntimeError where it does not get done."""
     # Without the embeddings that an earlier run kept: it is embedding that is measured.
-    own = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir()), "EMBEDDINGS_DIR": ""}
+    own = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir()), "EMBEDDINGS_DIR": "off"}
     environment = {**os.environ, **own}
     with tempfile.TemporaryFile() as log:
         began = perf_counter()

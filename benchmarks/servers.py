@@ -54,7 +54,7 @@ def qdrant_environment(qdrant: QdrantServer) -> dict[str, str]:
     return {
         **os.environ,
         "MODEL_DIR": str(model_dir()),
-        "EMBEDDINGS_DIR": "",
+        "EMBEDDINGS_DIR": "off",
         "QDRANT_URL": qdrant.url,
         "QDRANT_GRPC_PORT": str(qdrant.grpc_port),
     }

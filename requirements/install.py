@@ -1,7 +1,7 @@
-"""Install a lock file with pip, shown as one line: a bar on a terminal, the label alone elsewhere.
+"""Install a lock file with pip and show one line: a progress bar on a terminal, otherwise only the label.
 
-Usage: python requirements/install.py LABEL PIP_ARGUMENT... (standard library only: nothing is installed yet).
-pip's own output appears when it fails.
+Usage: python requirements/install.py LABEL PIP_ARGUMENT... This script uses only the
+standard library, because nothing is installed yet. If pip fails, its output is printed.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ def main(label: str, *arguments: str) -> int:
             if line.startswith(("Collecting ", "Requirement already satisfied: ")):
                 bar.advance()
             elif line.startswith("Installing collected packages"):
-                bar.say("unpacking")
+                bar.finish("unpacking")
     bar.end()
     if pip.returncode:
         sys.stderr.write("".join(output))
@@ -33,12 +33,12 @@ def main(label: str, *arguments: str) -> int:
 
 
 def count_pins(lock: Path) -> int:
-    """Count the packages that a lock file names."""
+    """Count the packages in a lock file."""
     return sum("==" in line for line in lock.read_text().splitlines())
 
 
 class Bar:
-    """One line that is drawn anew; without a terminal, just the label."""
+    """A progress bar in one line; without a terminal, only the label."""
 
     def __init__(self, label: str, total: int, *, shown: bool) -> None:
         self.label = label
@@ -52,24 +52,24 @@ class Bar:
             self.draw("")
 
     def advance(self) -> None:
-        """One more package is being fetched."""
+        """Count one more package."""
         self.done += 1
         self.draw(f"{min(self.done, self.total)} of {self.total}")
 
-    def say(self, what: str) -> None:
-        """Every package is there."""
+    def finish(self, text: str) -> None:
+        """Show a full bar with this text."""
         self.done = self.total
-        self.draw(what)
+        self.draw(text)
 
-    def draw(self, what: str) -> None:
+    def draw(self, text: str) -> None:
         """Draw the line again."""
         if self.shown:
             filled = min(self.done, self.total) * WIDTH // self.total
-            sys.stdout.write(f"\r\033[K{self.label} {'━' * filled}{'┄' * (WIDTH - filled)} {what}")
+            sys.stdout.write(f"\r\033[K{self.label} {'━' * filled}{'┄' * (WIDTH - filled)} {text}")
             sys.stdout.flush()
 
     def end(self) -> None:
-        """Leave the line standing."""
+        """End the line."""
         if self.shown:
             sys.stdout.write("\n")
 

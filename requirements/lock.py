@@ -1,7 +1,8 @@
-"""`make lock`: resolve pyproject.toml in a throw-away environment and write the three lock files.
+"""`make lock`: resolve pyproject.toml in a temporary environment and write the three lock files.
 
-api.lock holds what the API needs, ingest.lock that and the batch job's, dev.lock everything. torch comes from
-the index in use: where that is the CPU build, no CUDA package enters a lock, and one that would is an error.
+api.lock lists the dependencies of the API, ingest.lock those and the ones of the batch job, dev.lock all.
+torch comes from the configured package index, which must serve its CPU build: a CUDA package in a lock file
+is an error.
 """
 
 import json
@@ -19,12 +20,11 @@ GROUPS = {
     "ingest": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["ingest"],
     "dev": PROJECT["dependencies"]
     + PROJECT["optional-dependencies"]["ingest"]
-    + PROJECT["optional-dependencies"]["youtube"]
     + PROJECT["optional-dependencies"]["tracing"]
     + PROJECT["optional-dependencies"]["dev"],
 }
 
-# Runs inside the throw-away environment, where the packages and `packaging` are.
+# Runs inside the temporary environment, which contains the packages and `packaging`.
 CLOSURE = """
 import json, sys
 from importlib.metadata import distribution
@@ -68,7 +68,8 @@ def main() -> None:
             pinned = json.loads(answer.stdout)
             if cuda := [name for name in pinned if name.startswith(("nvidia-", "cuda-", "triton"))]:
                 sys.exit(
-                    f"The index in use gives a CUDA build of torch: {', '.join(cuda)}. Nothing was written."
+                    f"The package index serves a CUDA build of torch ({', '.join(cuda)}). Nothing was "
+                    "written. Use an index with the CPU build."
                 )
             lines = [f"{name}=={version}" for name, version in sorted(pinned.items())]
             (HERE / f"{group}.lock").write_text("\n".join(["# Written by `make lock`.", *lines, ""]))

@@ -59,7 +59,7 @@ def anyio_backend() -> str:
 def nothing_kept() -> Iterator[None]:
     """Keep no embeddings in this checkout, and find none: what a test embeds is to be embedded."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMBEDDINGS_DIR", "")
+        patch.setenv("EMBEDDINGS_DIR", "off")
         yield
 
 

@@ -1,4 +1,4 @@
-"""`python -m api keys`: makes keys, lists them and takes them back."""
+"""Create, list and revoke API keys: `python -m api keys`."""
 
 import argparse
 import sys
@@ -13,13 +13,13 @@ from retrieval.settings import SettingsError
 
 _SHOWN_TIME = "%Y-%m-%d %H:%M"
 _ADD_EPILOG = """\
-The key is printed once, alone on standard output; only a hash of it is kept. A running API asks for it within
-a second.
+The key is printed once, alone on standard output; only a hash of it is stored. A running API accepts it
+within a second.
 
 examples:
   python -m api keys add website --scope search
   python -m api keys add prometheus --scope metrics
-  python -m api keys add website --scope search --print-env   # for API_KEYS, where there is no file to keep
+  python -m api keys add website --scope search --print-env   # for API_KEYS, without a file
 """
 
 Command = Callable[[argparse.Namespace, AccessSettings], None]
@@ -27,31 +27,33 @@ Command = Callable[[argparse.Namespace, AccessSettings], None]
 
 def describe_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `keys` and its commands; the parsed arguments carry the one to run as `run`."""
-    keys = commands.add_parser("keys", help="make, list and revoke API keys", description=__doc__)
+    keys = commands.add_parser("keys", help="create, list and revoke API keys", description=__doc__)
     kinds = keys.add_subparsers(required=True, metavar="add|list|revoke")
     add = kinds.add_parser(
         "add",
-        help="make a key and print it",
+        help="create a key and print it",
         epilog=_ADD_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add.add_argument("name", metavar="NAME", help="whose key it is, as `list` shows it")
+    add.add_argument("name", metavar="NAME", help="name of the key's user, as `list` shows it")
     add.add_argument(
         "--scope",
         action="append",
         required=True,
         choices=SCOPES,
-        help="what it opens: search, metrics, or admin for everything; may be given more than once",
+        help="routes that the key opens: search, metrics, or admin for all; repeatable",
     )
     add.add_argument(
         "--print-env",
         action="store_true",
-        help="write nothing: print the key, and on a line of its own what to set API_KEYS to",
+        help="write no file: print the key, and on a second line the value for API_KEYS",
     )
     add.set_defaults(run=_add)
-    kinds.add_parser("list", help="show the keys: names, scopes, beginnings, dates").set_defaults(run=_list)
-    revoke = kinds.add_parser("revoke", help="take a key back; a running API refuses it within a second")
-    revoke.add_argument("name", metavar="NAME", help="the name it was added under")
+    kinds.add_parser(
+        "list", help="show the name, scopes, first characters and date of every key"
+    ).set_defaults(run=_list)
+    revoke = kinds.add_parser("revoke", help="delete a key; a running API refuses it within a second")
+    revoke.add_argument("name", metavar="NAME", help="the name given to `keys add`")
     revoke.set_defaults(run=_revoke)
 
 
@@ -102,7 +104,7 @@ def _revoke(arguments: argparse.Namespace, settings: AccessSettings) -> None:
 
 
 def _file(settings: AccessSettings) -> Path:
-    return settings.keys_file or KEYS_FILE
+    return settings.keys_file or KEYS_FILE.default
 
 
 def _check(settings: AccessSettings, kept: tuple[StoredKey, ...]) -> None:

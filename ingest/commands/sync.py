@@ -22,6 +22,7 @@ from ingest.reports.report import Report, reporting
 from ingest.reports.run_record import RunRecord, recording
 from ingest.reports.summary import RunRequest
 from ingest.rows.row import file_name
+from ingest.settings import IngestSettings
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube.channel import YouTube
 from retrieval.index.store import IndexStore
@@ -82,12 +83,13 @@ def _job_of(args: argparse.Namespace) -> "SyncJob":
     from ingest.sync.pipeline import SyncJob  # noqa: PLC0415 - as above.
 
     languages = tuple(args.language or DEFAULT_LANGUAGES)
+    own = IngestSettings.from_environment(os.environ)
     return SyncJob(
         sources=tuple(args.sources),
         prune=args.prune,
         languages=languages,
-        youtube=YouTube(os.environ.get("YT_API_KEY"), languages=languages, folder=DATA_DIR / "youtube"),
-        gate=Gate.from_environment(os.environ, args.accept),
+        youtube=YouTube(own.youtube_key, languages=languages, folder=DATA_DIR / "youtube"),
+        gate=Gate(own.gate_limits, frozenset(args.accept)),
     )
 
 
@@ -147,10 +149,11 @@ async def _publish_and_tell(
     console: Console,
 ) -> None:
     """Do what was planned, and say what is live."""
-    from ingest.embedding.keeping_encoder import embeddings_folder, keeping  # noqa: PLC0415 - as above.
+    from ingest.embedding.keeping_encoder import keeping  # noqa: PLC0415 - as above.
     from ingest.sync.pipeline import left_behind, run_sync  # noqa: PLC0415
 
-    with keeping(model, embeddings_folder(os.environ), console) as keeping_model:
+    folder = IngestSettings.from_environment(os.environ).embeddings_dir
+    with keeping(model, folder, console) as keeping_model:
         manifest = await run_sync(job, store, keeping_model, planned, report, console)
     run.index_version = manifest.index_version
     report.published(manifest)

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from rich.console import Console
 
 from ingest.embedding.encoders import Model
 from ingest.embedding.kept_embeddings import KeptEmbeddings
-from retrieval.settings import DATA_DIR
 from retrieval.text.vectors import DocumentEncoder, Embedding, Embeddings
 
 _MOST_OFF_UNIT = 1e-3
@@ -61,12 +60,6 @@ class KeepingEncoder:
         return hashlib.sha256(self._made_by + text_hash).digest()
 
 
-def embeddings_folder(environment: Mapping[str, str]) -> Path | None:
-    """Read EMBEDDINGS_DIR: where embeddings are kept, or None where it is set to nothing."""
-    folder = environment.get("EMBEDDINGS_DIR", str(DATA_DIR / "embeddings")).strip()
-    return Path(folder) if folder else None
-
-
 @contextmanager
 def keeping(model: Model, folder: Path | None, console: Console) -> Iterator[Model]:
     """Give the model with a catalogue encoder that keeps what it embeds in a folder; None keeps nothing.
@@ -100,7 +93,7 @@ def _open(folder: Path, tell: Callable[[str], None]) -> KeptEmbeddings | None:
     except (OSError, sqlite3.Error) as e:
         tell(
             f"warning: Embeddings cannot be kept in {folder} ({e}), so a run after this one embeds anew what "
-            "this one does not bring to its end. EMBEDDINGS_DIR names another folder, or none."
+            "this one does not bring to its end. Set EMBEDDINGS_DIR to another folder, or to off."
         )
         return None
 

@@ -6,18 +6,12 @@ that is refused, and a person who knows better says so by name.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 
 import msgspec
 
 from ingest.errors import IngestError
-from retrieval.settings import SettingsError
-
-_PREFIX = "GATE_"
-_SLIP = 0.8
-"""How like a setting's name another must be to be taken for a slip of the keyboard; others are not ours."""
 
 
 class Rule(StrEnum):
@@ -160,41 +154,8 @@ class Gate(msgspec.Struct, frozen=True):
             if refusal.rule in self.accepted & LASTING
         }
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str], accepted: Collection[Rule] = ()) -> "Gate":
-        """Read GATE_FEWER_VIDEOS and the like. Raises SettingsError."""
-        known = {_setting(rule): rule for rule in DEFAULT_LIMITS}
-        for name in environment:
-            meant = get_close_matches(name, known, n=1, cutoff=_SLIP) if name.startswith(_PREFIX) else []
-            if meant and name not in known:
-                raise SettingsError(f"{name} is no setting of the gate. Is {meant[0]} meant?")
-        limits = {
-            rule: _limit(environment, name, DEFAULT_LIMITS[rule], whole=rule in COUNTED)
-            for name, rule in known.items()
-        }
-        return cls(limits, frozenset(accepted))
-
 
 def some(names: Collection[str]) -> str:
     """List the first few."""
     shown = ", ".join(list(names)[:3])
     return shown + (", ..." if len(names) > 3 else "")  # noqa: PLR2004
-
-
-def _setting(rule: Rule) -> str:
-    return f"{_PREFIX}{rule.name}"
-
-
-def _limit(environment: Mapping[str, str], name: str, default: float, *, whole: bool) -> float:
-    text = environment.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = -1.0
-    most = float("inf") if whole else 1.0
-    if not 0 <= limit <= most or limit == float("inf"):
-        rule = "a number of videos" if whole else "a share from 0 to 1"
-        raise SettingsError(f"{name} is {text!r}, and must be {rule}.")
-    return limit

@@ -28,7 +28,7 @@ _OWN = (
     *("KEYS_FILE", "API_KEYS", "RATE_LIMIT_KEY", "RATE_LIMIT_ADDRESS"),
     *("CORS_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
 )
-_NOTHING_KEPT = {"EMBEDDINGS_DIR": "", "KEYS_FILE": "/nonexistent/keys.json"}
+_NOTHING_KEPT = {"EMBEDDINGS_DIR": "off", "KEYS_FILE": "/nonexistent/keys.json"}
 """What a test embeds is neither found nor kept in this checkout, whose keys are not asked for either."""
 
 _T = TypeVar("_T")
@@ -74,7 +74,7 @@ class Ingest(msgspec.Struct, frozen=True):
         return {
             "INDEX_DIR": str(self.index_dir),
             "MODEL_DIR": str(self.model_dir),
-            "EMBEDDINGS_DIR": str(self.embeddings_dir or ""),
+            "EMBEDDINGS_DIR": str(self.embeddings_dir or "off"),
             **OPEN_GATE,
         }
 

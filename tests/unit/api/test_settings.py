@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from api import __version__
-from api.settings import ApiSettings
+import api
+import retrieval
+from api.settings import SETTINGS, ApiSettings
 from retrieval.settings import SearchSettings, SettingsError
+from tests.support.environments import RecordingEnvironment
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -22,14 +24,14 @@ def test_reads_every_variable() -> None:
     assert (settings.search.index_dir, settings.search.model_dir) == (Path("/i"), Path("/m"))
 
 
-def test_without_a_word_it_tells_what_is_usual_to_those_beside_it() -> None:
+def test_by_default_metrics_are_on_the_main_port_and_there_are_no_traces() -> None:
     settings = ApiSettings.from_environment({})
     assert (settings.metrics_port, settings.metrics_host) == (None, "127.0.0.1")
     assert (settings.log_format, settings.log_level) == ("auto", "info")
     assert settings.traces_endpoint is None
 
 
-def test_reads_what_to_tell_and_to_whom() -> None:
+def test_reads_the_settings_of_metrics_logs_and_traces() -> None:
     settings = ApiSettings.from_environment(
         {
             "METRICS_PORT": "9464",
@@ -44,7 +46,7 @@ def test_reads_what_to_tell_and_to_whom() -> None:
     assert settings.traces_endpoint == "http://collector:4318/"
 
 
-def test_thumbnails_are_on_unless_somebody_says_off() -> None:
+def test_thumbnails_are_on_unless_turned_off() -> None:
     given = {value: ApiSettings.from_environment({"PAGE_THUMBNAILS": value}) for value in ("", "on", " OFF ")}
     assert {value: settings.page_thumbnails for value, settings in given.items()} == {
         "": True,
@@ -60,7 +62,6 @@ def test_thumbnails_are_on_unless_somebody_says_off() -> None:
         ("METRICS_PORT", "0"),
         ("METRICS_PORT", "65536"),
         ("METRICS_PORT", "8080"),
-        ("METRICS_HOST", "  "),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "trace"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
@@ -71,21 +72,36 @@ def test_thumbnails_are_on_unless_somebody_says_off() -> None:
         ("PORT", "http"),
         ("PORT", "-1"),
         ("PORT", "8080.0"),
-        ("HOST", "  "),
+        ("HEALTH_LEAST_COVERAGE", "2"),
         ("SEARCH_CACHE", "-1"),
         ("SEARCH_CACHE", "many"),
     ],
 )
-def test_names_the_variable_it_refuses(name: str, value: str) -> None:
+def test_an_error_names_the_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         ApiSettings.from_environment({name: value})
 
 
-def test_cannot_be_built_wrong() -> None:
+def test_an_unusable_value_cannot_be_constructed() -> None:
     with pytest.raises(SettingsError, match="PORT"):
         ApiSettings(search=SearchSettings(), port=0)
+    with pytest.raises(SettingsError, match="HOST"):
+        ApiSettings(search=SearchSettings(), host="  ")
 
 
-def test_the_version_is_the_packages() -> None:
-    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == __version__
+def test_an_empty_value_means_the_default() -> None:
+    empty = dict.fromkeys((setting.name for setting in SETTINGS), "")
+    assert ApiSettings.from_environment(empty) == ApiSettings.from_environment({})
+
+
+def test_the_declared_settings_are_the_ones_that_are_read() -> None:
+    environment = RecordingEnvironment(QDRANT_URL="http://qdrant:6333")
+    ApiSettings.from_environment(environment)
+    assert environment.names == {setting.name for setting in SETTINGS}
+
+
+def test_the_project_takes_its_version_from_the_package() -> None:
+    pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    assert pyproject["project"]["dynamic"] == ["version"]
+    assert pyproject["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "retrieval.__version__"}
+    assert api.__version__ == retrieval.__version__

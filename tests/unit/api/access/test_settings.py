@@ -9,7 +9,7 @@ from api.access.settings import AccessSettings, is_loopback
 from retrieval.settings import SettingsError
 
 
-def test_an_empty_environment_limits_nothing_and_believes_nobody() -> None:
+def test_by_default_there_are_no_limits_and_no_proxy_is_trusted() -> None:
     settings = AccessSettings.from_environment({})
     assert settings == AccessSettings(keys_file=Path(".data/keys.json"))
     assert not settings.open
@@ -62,7 +62,7 @@ def test_reads_every_variable() -> None:
         ("API_KEYS", "a key"),
     ],
 )
-def test_names_the_variable_it_refuses(name: str, value: str) -> None:
+def test_an_error_names_the_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         AccessSettings.from_environment({name: value})
 
@@ -74,5 +74,5 @@ def test_names_the_variable_it_refuses(name: str, value: str) -> None:
         *(("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("localhost.example", False)),  # noqa: S104
     ],
 )
-def test_knows_what_only_this_machine_reaches(host: str, *, loopback: bool) -> None:
+def test_recognises_loopback_addresses(host: str, *, loopback: bool) -> None:
     assert is_loopback(host) is loopback

@@ -137,14 +137,14 @@ def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureF
     assert "usage: python -m ingest" in capsys.readouterr().err
 
 
-def test_a_rule_that_there_is_not_is_answered_with_those_that_there_are(
+def test_the_error_about_an_unknown_rule_lists_the_rules(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["sync", "a.csv", "--accept", "fewer"])
     assert stopped.value.code == 2
     said = capsys.readouterr().err
-    assert f"argument --accept: there is no rule fewer; there are {', '.join(Rule)}" in said
+    assert f"argument --accept: fewer is not a rule. The rules are {', '.join(Rule)}" in said
 
 
 @pytest.mark.parametrize(

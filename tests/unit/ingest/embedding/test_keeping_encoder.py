@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ingest.embedding.encoders import Model
-from ingest.embedding.keeping_encoder import KeepingEncoder, embeddings_folder, keeping, made_by
+from ingest.embedding.keeping_encoder import KeepingEncoder, keeping, made_by
 from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.text.vectors import Embeddings
 from tests.support.documents import DIMENSION, WordEncoder, embedding_of, word_model
@@ -139,14 +139,6 @@ def test_an_error_of_the_encoder_keeps_what_was_embedded_before(tmp_path: Path) 
     run = Run(tmp_path)
     run.embed([SALT, BREAD])
     assert run.encoder.calls == [[BREAD]]
-
-
-@pytest.mark.parametrize(
-    ("environment", "folder"),
-    [({}, ".data/embeddings"), ({"EMBEDDINGS_DIR": "/kept"}, "/kept"), ({"EMBEDDINGS_DIR": " "}, None)],
-)
-def test_the_folder_is_a_setting(environment: dict[str, str], folder: str | None) -> None:
-    assert embeddings_folder(environment) == (Path(folder) if folder else None)
 
 
 @settings(max_examples=60, deadline=None)

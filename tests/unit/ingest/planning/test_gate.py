@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.planning.gate import DEFAULT_LIMITS, Gate, GateError, Refusal, Rule
+from ingest.planning.gate import Gate, GateError, Refusal, Rule
 from ingest.planning.rules import Before, CatalogueFacts, measure, measure_canaries, next_peaks
 from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings, Peak
-from retrieval.settings import SettingsError
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 BEFORE = Before(videos=100, transcribed=90, coverage=0.9)
@@ -105,19 +104,6 @@ def test_what_was_accepted_of_a_catalogue_is_let_through_again_and_no_more() -> 
     assert refusals(msgspec.structs.replace(SOUND, in_future=NAMES[:2]), **tolerated) == []
     (refusal,) = refusals(msgspec.structs.replace(SOUND, in_future=NAMES[:3]), **tolerated)
     assert refusal.rule is Rule.FUTURE_DATES
-
-
-def test_limits_are_read_from_the_environment() -> None:
-    environment = {"GATE_FEWER_VIDEOS": "0.5", "GATE_FUTURE_DATES": "", "GATE_OF_HEAVEN": "open"}
-    gate = Gate.from_environment(environment, [Rule.OTHER_MODEL])
-    assert gate.limits == {**DEFAULT_LIMITS, Rule.FEWER_VIDEOS: 0.5}
-    assert gate.accepted == {Rule.OTHER_MODEL}
-    for bad in ("-1", "ten", "nan", "inf", "10"):  # The last one is meant in per cent.
-        with pytest.raises(SettingsError, match=r"GATE_REPEATED_IDS is .* a share from 0 to 1"):
-            Gate.from_environment({"GATE_REPEATED_IDS": bad})
-    assert Gate.from_environment({"GATE_SHARED_TRANSCRIPTS": "10"}).limits[Rule.SHARED_TRANSCRIPTS] == 10
-    with pytest.raises(SettingsError, match="Is GATE_FEWER_VIDEOS meant"):
-        Gate.from_environment({"GATE_FEWER_VIDEO": "0.5"})
 
 
 def manifest(videos: int, transcribed: int, peaks: dict[str, Peak]) -> Manifest:
