@@ -1,18 +1,18 @@
-# The images: `api` serves searches, `ingest` is the batch job, and `model` makes the model that both carry.
+# The images: `api` serves searches, `ingest` is the batch job, and the stage `model` exports the model for both.
 #
 #   docker build -t vidsearch-api .                      (the last stage)
 #   docker build -t vidsearch-ingest --target ingest .
 #
-# Nothing here needs BuildKit: the builder of docker 20.10 does. Where PyPI cannot be reached as it is:
+# BuildKit is not needed: the builder of Docker 20.10 is enough. Arguments for a build without direct access to PyPI:
 #
 #   --build-arg PIP_INDEX_URL=...        another package index; PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS as in pip
-#   --build-arg TORCH_INDEX=...          an index for torch alone. On x86-64, PyPI's torch is the CUDA build, which
-#                                        makes `model` and `ingest` some gigabytes larger than they need be; PyTorch's
-#                                        own index of CPU wheels, which its installation page names, has the small
-#                                        one. `api` holds no torch either way.
-#   --build-arg BASE_IMAGE=...           a copy of the base image elsewhere
-#   .data/ca.crt                         certificates that pip is to trust instead of its own, as PEM, where a proxy
-#                                        has an authority of its own. They stay out of `api` and `ingest`.
+#   --build-arg TORCH_INDEX=...          an index for torch only. On x86-64, PyPI's torch is the CUDA build, which
+#                                        makes `model` and `ingest` some gigabytes larger than necessary. PyTorch's own
+#                                        index of CPU wheels (see its installation page) has the small build. `api`
+#                                        never contains torch.
+#   --build-arg BASE_IMAGE=...           a copy of the base image in another registry
+#   .data/ca.crt                         PEM certificates that pip trusts instead of its own, for a proxy with its own
+#                                        certificate authority. They are not copied into `api` and `ingest`.
 
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -22,10 +22,10 @@ WORKDIR /build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
-# COPY must find a file, and the certificates may not be there: the licence always is.
+# COPY needs at least one file. The certificates are optional, the licence always exists.
 COPY LICENSE .data/ca.cr[t] ./
 RUN if [ -f ca.crt ]; then python -m pip config --global set global.cert /build/ca.crt; fi
-# The environment has no pip of its own: what serves needs none.
+# The environment contains no pip, because the service does not need it.
 RUN python -m venv --without-pip /opt/venv
 
 
@@ -39,7 +39,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
         python -m pip --python /opt/venv/bin/python install --no-deps --index-url "$TORCH_INDEX" \
             "$(grep '^torch==' ingest.lock)"; \
     fi
-# The packages' own tests take room, and nothing imports them.
+# The tests inside the packages take space, and nothing imports them.
 RUN python -m pip --python /opt/venv/bin/python install --requirement ingest.lock \
     && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
 
@@ -48,7 +48,7 @@ FROM ingest-dependencies AS model
 WORKDIR /app
 COPY retrieval ./retrieval
 COPY ingest ./ingest
-# The lock that a run holds is of no use to those who read.
+# Readers of the model do not need the lock file of the export.
 RUN MODEL_DIR=/model /opt/venv/bin/python -m ingest export-model \
     && rm -f /model/lock \
     && chmod -R a+rX /model
@@ -64,7 +64,7 @@ RUN python -m pip --python /opt/venv/bin/python install --requirement api.lock \
 
 
 FROM ${BASE_IMAGE} AS runtime
-# A number of its own, so that a volume's owner is the same whatever else the base image has.
+# A fixed user id, so that volumes keep their owner when the base image changes.
 RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /tmp \
         --shell /usr/sbin/nologin vidsearch \
     && install --directory --owner=vidsearch --group=vidsearch /data /data/index /data/keys
@@ -81,19 +81,21 @@ COPY --from=model /model /model
 
 FROM runtime AS ingest
 LABEL org.opencontainers.image.title="vidsearch ingest" \
-      org.opencontainers.image.description="Brings a catalogue of videos into the search index." \
+      org.opencontainers.image.description="Loads a catalogue of videos into the search index." \
       org.opencontainers.image.licenses="Apache-2.0"
-# Where a container's disk is its memory, gigabytes of kept embeddings would end it; a volume is named by who has one.
-ENV EMBEDDINGS_DIR=
+# On platforms whose container disk is memory, a cache of some gigabytes would exhaust it. Set EMBEDDINGS_DIR to a
+# volume to enable the cache.
+ENV EMBEDDINGS_DIR=off
 COPY --from=ingest-dependencies /opt/venv /opt/venv
 COPY retrieval ./retrieval
 COPY ingest ./ingest
-# Compiled now, since who runs it may not write here, and readable whatever the umask of who built it.
-RUN python -m compileall -q . && chmod -R a+rX .
+# Compiled now, because the user of the container cannot write here, and readable whatever the umask of the build.
+# Downloaded captions are cached in .data/youtube: the link puts them into the volume of the index.
+RUN python -m compileall -q . && chmod -R a+rX . && ln -s /data/index .data
 VOLUME /data/index
 USER 10001:10001
-# Ctrl-C's signal, which Python listens to from its first moment on; to SIGTERM the job listens once a run has begun,
-# and a container's first process never hears what it does not listen to.
+# Python handles SIGINT from the start. The job handles SIGTERM only once a run has begun, and the first process of a
+# container ignores signals that it has no handler for.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["python", "-m", "ingest"]
 CMD ["--help"]
@@ -107,15 +109,15 @@ COPY --from=api-dependencies /opt/venv /opt/venv
 COPY retrieval ./retrieval
 COPY api ./api
 RUN python -m compileall -q . && chmod -R a+rX .
-# Without a key it does not start on this address: mount /data/keys and make one, or say --open (README.md).
+# On this address, the API starts only with a key or with --open: mount /data/keys and create a key (docs/settings.md).
 ENV HOST=0.0.0.0 \
     PORT=8080 \
     KEYS_FILE=/data/keys/keys.json
 EXPOSE 8080
 VOLUME /data/index
 USER 10001:10001
-# Whether the process answers, not whether it can search: who watches this restarts the container, and that brings
-# back no index and no Qdrant. /readyz is for those who send requests.
+# Checks that the process responds, not that it can search: the container is restarted if this check fails, and a
+# restart repairs neither an index nor Qdrant. Load balancers use /readyz.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-I", "-S", "-c", \
     "import http.client, os, sys; \
     c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=4); \

@@ -50,7 +50,7 @@ DRAIN_SECONDS = Setting(
     "api",
 )
 HEALTH_LEAST_COVERAGE = Setting(
-    "HEALTH_LEAST_COVERAGE", SHARE, 0.0, "/health warns if a smaller share of videos has a transcript.", "api"
+    "HEALTH_LEAST_COVERAGE", SHARE, 0, "/health warns if a smaller share of videos has a transcript.", "api"
 )
 HEALTH_MOST_DAYS = Setting(
     "HEALTH_MOST_DAYS",

@@ -34,7 +34,7 @@ _RATES: Kind[Rate | None] = Kind(
     f"a rate like 600/minute; the period is one of {', '.join(SECONDS_OF)}", _parse_rate
 )
 _ORIGINS = Kind(
-    "origins like https://app.example.com, in lower case and without a path, or to * for every site",
+    "origins in lower case and without a path, like https://app.example.com, or * for every site",
     _parse_list,
 )
 _HOSTS = Kind("host names like api.example.com or *.example.com, without a port", _parse_list)
