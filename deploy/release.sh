@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Ingest the catalogue, then serve what the run made. If a step fails, what is live stays live.
+# Ingest the catalogue, then deploy the API with the new snapshot. If a step fails, the live revision stays live.
 #
-# PROJECT=... REGION=... TAG=... deploy/release.sh    TAG is that of the two images. Needs gcloud.
+# PROJECT=... REGION=... TAG=... deploy/release.sh    TAG is the tag of the two images. Needs gcloud.
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${PROJECT:?}" "${REGION:?}" "${TAG:?}"

@@ -1,4 +1,4 @@
-"""What the files under deploy/ say about the code, the images and each other, as far as it can be read."""
+"""The files under deploy/ agree with the code, the images and each other."""
 
 import os
 import re
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+import api.settings
+import ingest.settings
 from api.app import create_app
 from api.settings import ApiSettings
 from retrieval.settings import SearchSettings
@@ -19,7 +21,7 @@ DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted(DEPLOY.rglob("*.yaml"))
 COMPOSE = ROOT / "docker-compose.yml"
 OURS = ("api", "ingest")
-FOR_THE_JOBS_OWN_SCRIPT = {"STORE_SNAPSHOT"}
+NOT_SETTINGS = {"STORE_SNAPSHOT"}
 Node = dict[str, Any]
 
 
@@ -78,26 +80,10 @@ def qdrant_tags() -> dict[str, str]:
     return found
 
 
-class RecordingEnvironment(dict[str, str]):
-    """An environment that remembers which variables it was asked for."""
-
-    def __init__(self, **variables: str) -> None:
-        super().__init__(variables)
-        self.asked: set[str] = set()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
-        return super().get(key, default)
-
-    def __getitem__(self, key: str) -> str:
-        self.asked.add(key)
-        return super().__getitem__(key)
-
-
-def settings_read() -> set[str]:
-    environment = RecordingEnvironment(QDRANT_URL="http://qdrant:6333")
-    ApiSettings.from_environment(environment)
-    return environment.asked
+def settings_of(container: str) -> set[str]:
+    """The declared settings that this container uses."""
+    settings = ingest.settings.SETTINGS if container == "ingest" else api.settings.SETTINGS
+    return {setting.name for setting in settings if setting.used_by in (container, "both")}
 
 
 def test_finds_the_containers() -> None:
@@ -111,13 +97,13 @@ def test_finds_the_containers() -> None:
     }
 
 
-def test_names_one_version_of_qdrant_everywhere() -> None:
+def test_all_files_use_the_same_version_of_qdrant() -> None:
     tags = qdrant_tags()
     assert len(set(tags.values())) == 1, tags
     assert len(tags) >= 3
 
 
-def test_the_client_has_the_servers_minor_version() -> None:
+def test_client_and_server_of_qdrant_have_the_same_minor_version() -> None:
     server = re.fullmatch(r"v(\d+\.\d+)\.\d+-unprivileged", next(iter(qdrant_tags().values())))
     client = re.search(
         r"^qdrant-client==(\d+\.\d+)\.", (ROOT / "requirements/api.lock").read_text(), re.MULTILINE
@@ -128,65 +114,89 @@ def test_the_client_has_the_servers_minor_version() -> None:
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
-def test_probes_ask_routes_that_the_app_has(probe: str) -> None:
+def test_probes_use_existing_routes(probe: str) -> None:
     routes = {route.path for route in create_app(ApiSettings(search=SearchSettings())).routes}
-    asked = {where: each[probe]["httpGet"]["path"] for where, each in our_containers() if probe in each}
-    assert asked
-    assert set(asked.values()) <= routes
-    assert set(asked.values()) == {"/livez" if probe == "livenessProbe" else "/readyz"}
+    paths = {where: each[probe]["httpGet"]["path"] for where, each in our_containers() if probe in each}
+    assert paths
+    assert set(paths.values()) <= routes
+    assert set(paths.values()) == {"/livez" if probe == "livenessProbe" else "/readyz"}
 
 
-def test_probes_ask_the_port_that_the_app_listens_on() -> None:
+def test_probes_use_the_port_of_the_app() -> None:
     port = ApiSettings(search=SearchSettings()).port
     apis = [each for _, each in containers() if each["name"] == "api"]
     assert {each["ports"][0]["containerPort"] for each in apis} == {port}
     assert {each["startupProbe"]["httpGet"]["port"] for each in apis} <= {port, "http"}
 
 
-def test_every_api_in_a_container_says_that_it_is_open() -> None:
-    # It listens on every address there, and would not start.
+def test_every_api_in_a_container_is_started_with_open() -> None:
+    # It listens on every address there, and without keys would not start otherwise.
     commands = [each["args"] for _, each in containers() if each["name"] == "api"]
     commands.append(yaml.safe_load(COMPOSE.read_text())["services"]["api"]["command"])
     assert commands == [["python", "-m", "api", "--open"]] * 3
 
 
-def test_sets_only_variables_that_are_read() -> None:
+def test_manifests_set_only_settings_that_the_container_uses() -> None:
     for where, container in our_containers():
-        named = {each["name"] for each in container.get("env", ())} - FOR_THE_JOBS_OWN_SCRIPT
-        assert named
-        assert named <= settings_read(), where
-    assert set(shared_settings()) <= settings_read()
+        names = {each["name"] for each in container.get("env", ())} - NOT_SETTINGS
+        assert names <= settings_of(container["name"]), where
+    assert set(shared_settings()) <= settings_of("api") | settings_of("ingest")
+    for secret in documents(DEPLOY / "kubernetes/secret.example.yaml"):
+        for name, container in (
+            ("api", "api"),
+            ("ingest", "ingest"),
+            ("qdrant", "api"),
+            ("qdrant", "ingest"),
+        ):
+            if secret["metadata"]["name"] == f"vidsearch-{name}":
+                assert set(secret["stringData"]) <= settings_of(container)
 
 
-def test_sets_values_that_can_be_used() -> None:
+def test_kubernetes_passes_the_config_map_and_the_secrets_as_settings() -> None:
+    (generated,) = kustomization()["configMapGenerator"]
+    secrets = {each["metadata"]["name"] for each in documents(DEPLOY / "kubernetes/secret.example.yaml")}
+    sources = {
+        each["name"]: [source["name"] for entry in each["envFrom"] for source in entry.values()]
+        for where, each in our_containers()
+        if "kubernetes" in where
+    }
+    assert sources == {
+        name: [generated["name"], "vidsearch-qdrant", f"vidsearch-{name}"] for name in ("api", "ingest")
+    }
+    assert {name for names in sources.values() for name in names} == {generated["name"], *secrets}
+
+
+def test_the_values_of_the_settings_are_valid() -> None:
     qdrant = SearchSettings.from_environment(shared_settings()).qdrant
     assert qdrant
     assert qdrant.replicas <= values()["replicaCount"]
     for _, container in our_containers():
-        plain = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+        plain = {each["name"]: each["value"] for each in container.get("env", ()) if "value" in each}
         SearchSettings.from_environment(plain)
 
 
-def test_takes_the_key_from_one_secret_everywhere() -> None:
-    (example,) = documents(DEPLOY / "kubernetes/secret.example.yaml")
+def test_every_reference_to_a_secret_exists() -> None:
+    secrets = {
+        each["metadata"]["name"]: each["stringData"]
+        for each in documents(DEPLOY / "kubernetes/secret.example.yaml")
+    }
     references = [
         each["secretKeyRef"]
         for path in MANIFESTS
         for each in mappings(documents(path))
         if "secretKeyRef" in each
     ]
-    assert len(references) >= 3
+    assert references
     for reference in references:
-        assert reference["name"] == example["metadata"]["name"]
-        assert reference["key"] in example["stringData"]
+        assert reference["key"] in secrets[reference["name"]]
 
 
-def test_everything_it_lists_is_there() -> None:
+def test_every_resource_of_the_kustomization_exists() -> None:
     for resource in kustomization()["resources"]:
         assert (DEPLOY / "kubernetes" / resource).is_file()
 
 
-def test_groups_and_owners_are_the_images() -> None:
+def test_groups_and_owners_are_the_user_of_the_image() -> None:
     dockerfile = ROOT / "Dockerfile"
     if not dockerfile.exists():
         pytest.skip("There is no Dockerfile to compare with.")
@@ -198,8 +208,8 @@ def test_groups_and_owners_are_the_images() -> None:
     assert given | set(mounts) == users
 
 
-def test_a_release_fills_in_every_word_and_stops_at_the_first_failure(tmp_path: Path) -> None:
-    # A gcloud that keeps the files it is given, and tells the name of an execution.
+def test_a_release_replaces_every_placeholder_and_stops_at_the_first_failure(tmp_path: Path) -> None:
+    # A fake gcloud that copies the files it gets and prints the name of an execution.
     gcloud = tmp_path / "gcloud"
     gcloud.write_text(
         "#!/bin/sh\n"

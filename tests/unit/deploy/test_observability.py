@@ -1,4 +1,4 @@
-"""Alerts and dashboard: that they are right by themselves, and ask for what the service really tells."""
+"""Alerts and dashboard are valid, and query only metrics that the service exports."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from tests.unit.api.fakes import EchoSearcher, opens
 FOLDER = REPOSITORY / "deploy" / "observability"
 ALERTS, TESTS = FOLDER / "alerts.yml", sorted(FOLDER.glob("alerts_*test.yml"))
 DASHBOARDS = sorted((FOLDER / "grafana" / "dashboards").glob("*.json"))
-# A label's values, as a selector names them, by what the code says they may be.
+# The values that the code can give to a label.
 KNOWN = {
     "outcome": {*RunOutcome, UNFINISHED},
     "reason": {*SHED_REASONS},
@@ -39,7 +39,7 @@ KNOWN = {
 OF_PROMETHEUS = {"up", "ALERTS"}
 
 needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not on this machine (Debian: package prometheus)"
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian package: prometheus)"
 )
 Node = dict[str, Any]
 
@@ -85,8 +85,8 @@ def expressions() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def told() -> Scrape:
-    """What a scrape of the app has once it was asked this and that."""
+def scrape() -> Scrape:
+    """Return a scrape of the app after some requests."""
     searcher = EchoSearcher()
     settings = ApiSettings(search=SearchSettings())
     with TestClient(create_app(settings, open_search=opens(searcher))) as client:
@@ -98,8 +98,8 @@ def told() -> Scrape:
 
 
 @needs_promtool
-def test_prometheus_can_use_its_configuration() -> None:
-    # The key's file is there in the container only.
+def test_the_configuration_of_prometheus_is_valid() -> None:
+    # The file of the key exists only in the container.
     promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
 
 
@@ -109,7 +109,7 @@ def test_alerts_fire_when_they_should(path: Any) -> None:
     promtool("test", "rules", path)
 
 
-def test_every_alert_is_seen_firing() -> None:
+def test_every_alert_fires_in_a_test() -> None:
     fired = {
         case["alertname"]
         for path in TESTS
@@ -120,35 +120,35 @@ def test_every_alert_is_seen_firing() -> None:
     assert fired == alerts().keys()
 
 
-def test_a_run_has_not_ended_for_too_long_in_health_and_alert_alike() -> None:
+def test_health_and_alert_use_the_same_limit_for_an_unfinished_run() -> None:
     alert = alerts()["VidsearchIngestUnfinished"]
     assert f"> {MOST_RUN_HOURS} * 3600" in alert["expr"]
     assert f"{MOST_RUN_HOURS} hours ago" in alert["annotations"]["summary"]
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_an_alert_says_what_is_wrong_how_urgent_it_is_and_what_to_do(name: str) -> None:
+def test_an_alert_has_a_severity_a_summary_and_an_action(name: str) -> None:
     alert = alerts()[name]
     assert alert["labels"]["severity"] in {"page", "ticket"}
     assert alert["annotations"].keys() == {"summary", "action"}
     assert all(text.endswith((".", "}}.", "}}")) for text in alert["annotations"].values())
 
 
-def test_asks_only_for_what_the_service_tells(told: Scrape) -> None:
+def test_queries_use_only_metrics_that_the_service_exports(scrape: Scrape) -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    sent = {sample.name for sample in told.samples}
-    asked = {
+    exported = {sample.name for sample in scrape.samples}
+    queried = {
         name
         for expression in expressions()
         for name in re.findall(r"\b(?:vidsearch|process)[a-z0-9_:]+", re.sub(r'"[^"]*"', "", expression))
     }
-    assert len(asked) > 20
-    assert asked <= sent | recorded, asked - sent - recorded
+    assert len(queried) > 20
+    assert queried <= exported | recorded, queried - exported - recorded
 
 
-def test_asks_only_for_label_values_that_there_are(told: Scrape) -> None:
+def test_queries_use_only_existing_label_values(scrape: Scrape) -> None:
     routes = {route.path_format for route in create_app(ApiSettings(search=SearchSettings())).routes}
-    buckets = {sample.labels["le"] for sample in told.samples if "le" in sample.labels}
+    buckets = {sample.labels["le"] for sample in scrape.samples if "le" in sample.labels}
     checked: Counter[str] = Counter()
     for expression in expressions():
         for label, operator, value in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', expression):
@@ -163,7 +163,7 @@ def test_asks_only_for_label_values_that_there_are(told: Scrape) -> None:
     assert {"route", "le", "outcome", "result"} <= checked.keys()
 
 
-def test_the_promises_cover_searches_and_the_catalogue_and_no_probe() -> None:
+def test_the_objectives_cover_searches_and_the_catalogue_but_no_probe() -> None:
     routes = {route.path_format for route in create_app(ApiSettings(search=SearchSettings())).routes}
     (pattern,) = {
         found
@@ -173,30 +173,30 @@ def test_the_promises_cover_searches_and_the_catalogue_and_no_probe() -> None:
     covered = {route for route in routes if re.fullmatch(pattern, route)}
     assert covered == {route for route in routes if route == "/search" or route.startswith("/v1/")}
     assert len(covered) == 7
-    # Their figures are there from the start, so that the first failures count.
+    # Their counters exist from the start, so that the first failures count.
     app = create_app(ApiSettings(search=SearchSettings()))
     methods = {route.path_format: route.methods - {"OPTIONS"} for route in app.routes}
     assert {*PROMISED} == {(method, route) for route in covered for method in methods[route]}
 
 
-def test_prometheus_asks_where_compose_lets_the_api_tell() -> None:
+def test_prometheus_scrapes_the_port_that_compose_gives_the_api() -> None:
     services = read(REPOSITORY / "docker-compose.yml")["services"]
     (job,) = read(FOLDER / "prometheus.yml")["scrape_configs"]
     assert job["job_name"] == "vidsearch"
     (target,) = job["static_configs"][0]["targets"]
     assert target == f"api:{services['api']['environment']['METRICS_PORT']}"
     assert services["api"]["environment"]["METRICS_HOST"] == "0.0.0.0"  # noqa: S104
-    # Once there are keys it gives one, from the file that it is started with.
+    # Prometheus sends the key in the file that its start script writes.
     written = job["authorization"]["credentials_file"]
     assert f"> {written} " in " ".join(services["prometheus"]["entrypoint"])
-    assert written.startswith("/tmp/")  # noqa: S108 - the one place in the container that can be written.
+    assert written.startswith("/tmp/")  # noqa: S108 - the only writable folder of the container.
     assert "/tmp" in services["prometheus"]["tmpfs"]  # noqa: S108
     (source,) = read(FOLDER / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
     assert source["url"] == "http://prometheus:9090"
 
 
 @pytest.mark.parametrize("name", ["prometheus", "grafana"])
-def test_compose_gives_what_they_need_and_keeps_them_to_this_machine(name: str) -> None:
+def test_compose_mounts_existing_files_and_publishes_ports_on_loopback_only(name: str) -> None:
     service = read(REPOSITORY / "docker-compose.yml")["services"][name]
     assert service["profiles"] == ["observability"]
     assert re.fullmatch(r"(prom/prometheus:v|grafana/grafana:)\d+\.\d+\.\d+", service["image"])
@@ -208,12 +208,12 @@ def test_compose_gives_what_they_need_and_keeps_them_to_this_machine(name: str) 
     for source, _, mode in files:
         assert (REPOSITORY / source).exists()
         assert mode == "ro"
-    # What only its owner may read, a container's own user cannot.
+    # The user of the container must be able to read the files.
     for path in FOLDER.rglob("*"):
         assert path.stat().st_mode & 0o004, path
 
 
-def test_the_dashboard_can_be_laid_out_and_finds_its_source() -> None:
+def test_the_dashboard_has_no_overlapping_panels_and_one_data_source() -> None:
     (source,) = read(FOLDER / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
     every = dashboard()["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
@@ -235,7 +235,7 @@ def test_the_dashboard_can_be_laid_out_and_finds_its_source() -> None:
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
 
 
-def test_a_share_of_no_searches_is_said_to_be_one() -> None:
+def test_a_share_of_no_searches_is_shown_as_text() -> None:
     shares = [
         panel for panel in panels() if panel["type"] == "stat" and "ratio_rate" in panel["targets"][0]["expr"]
     ]
@@ -248,11 +248,11 @@ def test_a_share_of_no_searches_is_said_to_be_one() -> None:
 
 
 @needs_promtool
-def test_prometheus_can_read_every_question_of_the_dashboard(tmp_path: Any) -> None:
-    asked = [re.sub(r"\$(__rate_interval|instance)", "5m", each) for each in expressions()]
-    questions = [
-        {"record": f"asked:{n}", "expr": each} for n, each in enumerate(asked) if "label_values" not in each
+def test_every_query_is_valid(tmp_path: Any) -> None:
+    queries = [re.sub(r"\$(__rate_interval|instance)", "5m", each) for each in expressions()]
+    rules_of_queries = [
+        {"record": f"query:{n}", "expr": each} for n, each in enumerate(queries) if "label_values" not in each
     ]
-    path = tmp_path / "questions.yml"
-    path.write_text(json.dumps({"groups": [{"name": "asked", "rules": questions}]}))
+    path = tmp_path / "queries.yml"
+    path.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules_of_queries}]}))
     promtool("check", "rules", path)

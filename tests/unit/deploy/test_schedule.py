@@ -1,4 +1,4 @@
-"""The examples for cron and systemd: that they are read as meant, and run what they should."""
+"""The examples for cron and systemd are valid and run existing commands."""
 
 import re
 import shutil
@@ -17,23 +17,21 @@ UNITS = sorted(path.name for path in SCHEDULE.glob("vidsearch-*.*"))
 
 
 def cron_command() -> str:
-    """What cron gives to the shell."""
+    """Return the command that cron passes to the shell."""
     lines = (SCHEDULE / "vidsearch.crontab").read_text(encoding="ascii").splitlines()
     scheduled = [line for line in lines if re.match(r"[\d*]", line)]
     assert len(scheduled) == 1
     assert "%" not in scheduled[0]  # It would be a line break.
-    *when, user, said = scheduled[0].split(" ", 6)
+    *when, user, command = scheduled[0].split(" ", 6)
     assert (when, user) == (["17", "3", "*", "*", "*"], "vidsearch")
-    return said
+    return command
 
 
-@pytest.mark.parametrize(("code", "mailed"), [(0, ""), (1, ""), (3, "told\n"), (4, "told\n")])
-def test_cron_mails_what_a_run_says_only_where_it_did_not_go_through(
-    tmp_path: Path, code: int, mailed: str
-) -> None:
+@pytest.mark.parametrize(("code", "mailed"), [(0, ""), (1, ""), (3, "message\n"), (4, "message\n")])
+def test_cron_sends_a_mail_only_if_a_run_failed(tmp_path: Path, code: int, mailed: str) -> None:
     program = tmp_path / ".venv/bin/python"
     program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/sh\necho "$@" >> called\necho told >&2\nexit {code}\n')
+    program.write_text(f'#!/bin/sh\necho "$@" >> called\necho message >&2\nexit {code}\n')
     program.chmod(0o755)
     run = subprocess.run(
         ["/bin/sh", "-c", cron_command()],
@@ -48,8 +46,8 @@ def test_cron_mails_what_a_run_says_only_where_it_did_not_go_through(
     assert called == "-m ingest sync /a b.jsonl --report /report.html\n"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
-def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert len(UNITS) == 3
     for name in UNITS:
         text = (SCHEDULE / name).read_text(encoding="ascii")
@@ -66,7 +64,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".service")])
-def test_a_unit_runs_a_command_that_there_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_unit_runs_an_existing_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     unit = (SCHEDULE / name).read_text(encoding="ascii")
     command = re.search(r"^ExecStart=\S+ -m ingest (\w+) .*", unit, re.MULTILINE)
     assert command
@@ -78,7 +76,7 @@ def test_a_unit_runs_a_command_that_there_is(name: str, capsys: pytest.CaptureFi
     assert all(option in shown for option in options)
 
 
-def test_systemd_leaves_a_watch_the_time_that_it_leaves_its_run() -> None:
+def test_systemd_waits_longer_than_a_watch_waits_for_its_run() -> None:
     unit = (SCHEDULE / "vidsearch-watch.service").read_text(encoding="ascii")
     seconds = re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
     assert seconds
