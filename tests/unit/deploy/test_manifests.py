@@ -229,3 +229,13 @@ def test_a_release_replaces_every_placeholder_and_stops_at_the_first_failure(tmp
         assert not re.search(r"\b(PROJECT|REGION|TAG|SNAPSHOT_NAME)\b", filled), name
         assert "r-docker.pkg.dev/p/vidsearch/" in filled
     assert "value: run-1.snapshot" in (tmp_path / "cloudrun.yaml").read_text()
+
+
+def test_the_documented_settings_of_cloud_run_are_those_of_its_files() -> None:
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for where, container in our_containers():
+        if "cloudrun" in where:
+            row = re.search(rf"^\| `{Path(where).name}` \([^|]*\| (.*) \|$", readme, re.MULTILINE)
+            assert row
+            names = {each["name"] for each in container["env"]} - NOT_SETTINGS
+            assert set(re.findall(r"`(\w+)`", row[1])) == names, where

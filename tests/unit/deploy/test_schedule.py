@@ -81,4 +81,4 @@ def test_systemd_waits_longer_than_a_watch_waits_for_its_run() -> None:
     seconds = re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
     assert seconds
     assert int(seconds[1]) >= STOP_PATIENCE + 5
-    assert f"{STOP_PATIENCE:.0f} s for its cleaning up" in unit
+    assert f"{STOP_PATIENCE:.0f} s for its cleanup" in unit
