@@ -109,7 +109,7 @@ COPY --from=api-dependencies /opt/venv /opt/venv
 COPY retrieval ./retrieval
 COPY api ./api
 RUN python -m compileall -q . && chmod -R a+rX .
-# On this address, the API starts only with a key or with --open: mount /data/keys and create a key (docs/settings.md).
+# On this address, the API starts only with a key or with --open: mount /data/keys and create a key (docs/security.md).
 ENV HOST=0.0.0.0 \
     PORT=8080 \
     KEYS_FILE=/data/keys/keys.json

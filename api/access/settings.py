@@ -34,8 +34,7 @@ _RATES: Kind[Rate | None] = Kind(
     f"a rate like 600/minute; the period is one of {', '.join(SECONDS_OF)}", _parse_rate
 )
 _ORIGINS = Kind(
-    "origins in lower case and without a path, like https://app.example.com, or * for every site",
-    _parse_list,
+    "origins in lower case and without a path, like https://app.example.com, or * for every site", _parse_list
 )
 _HOSTS = Kind("host names like api.example.com or *.example.com, without a port", _parse_list)
 _NETWORKS = Kind("addresses or networks, like 10.0.0.7, 10.0.1.0/28", _parse_list)
