@@ -22,9 +22,9 @@ from api.observability.request_log import RouteTemplates, watch_requests
 from api.observability.scraping import Scraper
 from api.observability.scraping import metrics as metrics_route
 from api.observability.tracing import Tracing
-from api.pages.pages import serve_page_assets, template_config
 from api.pages.search_page import PageChoices, app_page, search_page, video_page
 from api.pages.status_page import StatusReader, status_activity, status_page
+from api.pages.templating import serve_page_assets, template_config
 from api.routes.classic import classic_search, info, root
 from api.routes.documentation import describe_api, serve_assets
 from api.routes.embed_script import serve_embed_script

@@ -1,11 +1,11 @@
-"""What the status page tells of the last hour's searches: figures, two charts, and a table of them. Pure."""
+"""The view model of the last hour's searches: totals, two charts and a table. Pure."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from api.observability.recent_searches import MINUTES, Figures, Hour
-from api.pages.charts import Stack, draw_line, stack_bars, top_of
+from api.pages.charts import Stack, draw_line, scale_top, stack_bars
 from api.pages.wording import latency
 from retrieval.catalogue.wording import counted, share
 
@@ -13,33 +13,33 @@ _MILLISECONDS = 1000
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """The words beside a scale from 0: at its top and at its half."""
+    """The labels at the top and in the middle of a scale from 0."""
 
     top: str
     half: str
 
 
 class RateChart(msgspec.Struct, frozen=True):
-    """Searches a minute: a stack each, answered below and refused or failed above."""
+    """Searches per minute, as stacked bars: answered ones below, refused or failed ones above."""
 
     stacks: tuple[Stack, ...]
     axis: Axis
-    said: str
+    description: str
 
 
 class LatencyChart(msgspec.Struct, frozen=True):
-    """How long answers took: two paths."""
+    """The latency of answered searches, as two SVG paths."""
 
     median: str
     p95: str
     axis: Axis
-    said: str
+    description: str
 
 
 class MinuteRow(msgspec.Struct, frozen=True):
-    """A minute in which there was a search, in words. `place` is where it stands in the charts, from 0."""
+    """A minute with at least one search. `position` is its position in the charts, from 0."""
 
-    place: int
+    position: int
     ago: str
     when: str
     answered: str
@@ -48,16 +48,16 @@ class MinuteRow(msgspec.Struct, frozen=True):
     p95: str
 
     @property
-    def said(self) -> str:
-        """Say all of it in a line."""
-        took = f"; half within {self.median}, 95% within {self.p95}" if self.median else ""
+    def tooltip(self) -> str:
+        """Summarise the minute in one line."""
+        took = f"; median {self.median}, 95th percentile {self.p95}" if self.median else ""
         return f"{self.when}: {self.answered} answered, {self.refused} refused or failed{took}"
 
 
 class ActivityView(msgspec.Struct, frozen=True, kw_only=True):
-    """The last hour. `minutes` have those with a search, the last one first; charts are None without any."""
+    """The last hour. `minutes` has those with a search, the last one first. Without any, charts are None."""
 
-    since: str
+    period: str
     answered: str
     refused: str
     any_refused: bool
@@ -69,17 +69,17 @@ class ActivityView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_activity(hour: Hour) -> ActivityView:
-    """Put the last hour's searches into words and pictures."""
+    """Describe the searches of the last hour."""
     whole = hour.whole
-    every = whole.answered + whole.refused
+    searches = whole.answered + whole.refused
     return ActivityView(
-        since=_since(hour),
+        period=_period(hour),
         answered=f"{whole.answered:,}",
-        refused=f"{whole.refused:,}" + (f" ({share(whole.refused, every)})" if whole.refused else ""),
+        refused=f"{whole.refused:,}" + (f" ({share(whole.refused, searches)})" if whole.refused else ""),
         any_refused=whole.refused > 0,
         median=_latency(whole.median) or None,
         p95=_latency(whole.p95) or None,
-        rate=_rate(hour) if every else None,
+        rate=_rate(hour) if searches else None,
         latency=_latencies(hour) if whole.answered else None,
         minutes=tuple(
             _row(MINUTES - 1 - ago, ago, figures)
@@ -89,29 +89,30 @@ def view_activity(hour: Hour) -> ActivityView:
     )
 
 
-def _since(hour: Hour) -> str:
+def _period(hour: Hour) -> str:
     minutes = int(hour.seconds // 60)
     if minutes >= MINUTES:
         return "In the last hour"
-    return f"Since the start {counted(minutes, 'minute')} ago" if minutes else "In the minute since the start"
+    ago = f"{counted(minutes, 'minute')} ago" if minutes else "less than a minute ago"
+    return f"Since the service started {ago}"
 
 
 def _rate(hour: Hour) -> RateChart:
     answered = [figures.answered for figures in hour.minutes]
     refused = [figures.refused for figures in hour.minutes]
     busiest = max(map(sum, zip(answered, refused, strict=True)))
-    top = top_of(busiest)
+    top = scale_top(busiest)
     return RateChart(
         stack_bars(answered, refused, top),
         Axis(f"{top:,.0f}", f"{top / 2:,.0f}"),
-        f"Searches a minute over the last hour: {hour.whole.answered:,} answered, {hour.whole.refused:,} "
+        f"Searches per minute in the last hour: {hour.whole.answered:,} answered, {hour.whole.refused:,} "
         f"refused or failed, {busiest:,} in the busiest minute.",
     )
 
 
 def _latencies(hour: Hour) -> LatencyChart:
     slowest = max(figures.p95 for figures in hour.minutes if figures.p95 is not None)
-    top = top_of(slowest * _MILLISECONDS) / _MILLISECONDS
+    top = scale_top(slowest * _MILLISECONDS) / _MILLISECONDS
 
     def line(seconds: Sequence[float | None]) -> str:
         return draw_line(seconds, top)
@@ -120,14 +121,14 @@ def _latencies(hour: Hour) -> LatencyChart:
         line([figures.median for figures in hour.minutes]),
         line([figures.p95 for figures in hour.minutes]),
         Axis(latency(top), latency(top / 2)),
-        f"How long answers took over the last hour: half within {_latency(hour.whole.median)}, 95% within "
-        f"{_latency(hour.whole.p95)}, {latency(slowest)} for the 95% of the slowest minute.",
+        f"Latency in the last hour: median {_latency(hour.whole.median)}, 95th percentile "
+        f"{_latency(hour.whole.p95)}, {latency(slowest)} in the slowest minute.",
     )
 
 
-def _row(place: int, ago: int, figures: Figures) -> MinuteRow:
+def _row(position: int, ago: int, figures: Figures) -> MinuteRow:
     return MinuteRow(
-        place=place,
+        position=position,
         ago=str(ago) if ago else "now",
         when=f"{counted(ago, 'minute')} ago" if ago else "This minute",
         answered=f"{figures.answered:,}",

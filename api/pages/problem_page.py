@@ -1,4 +1,4 @@
-"""An error as a page: what it is, what to do, and the id of the request to report it by."""
+"""An error as a page: what is wrong, what to do, and the request id to quote in a report."""
 
 import re
 from collections.abc import Mapping
@@ -6,46 +6,51 @@ from typing import Any
 
 from litestar.types import Scope
 
-from api.pages.pages import REQUEST_ID, path_of, templates
-from api.pages.search_form import SearchForm
-from api.pages.search_labels import NO_LABELS, describe_filters
-from api.wire.schemas import Problem
+from api.pages.pages import REQUEST_ID, path_of
+from api.pages.search_form import NO_LABELS, SearchForm, list_filters
+from api.pages.templating import templates
+from api.wire.schemas import LONGEST_QUERY, Problem
 
 _FORM = SearchForm()
 
-# What the table says to programs goes by the names of parameters; the page has fields.
+# The problem table names the API's parameters. A page names the fields of its form instead.
 _TITLES = {
-    "invalid-parameter": "That cannot be searched for",
-    "query-too-long": "That is a long question",
-    "overloaded": "Too busy just now",
+    "invalid-parameter": "Check the search",
+    "query-too-long": "The question is too long",
+    "overloaded": "The service is busy",
 }
-_DETAILS = {"not-found": "There is no such page."}
+_DETAILS = {
+    "not-found": "There is no such page.",
+    "video-not-found": "There\u2019s no such video.",
+    "query-too-long": f"A question has {LONGEST_QUERY:,} characters at most.",
+}
 _FIELDS = {
     "query": "The question",
     "mode": "\u201cMatch by\u201d",
     "channel": "\u201cChannel\u201d",
     "language": "\u201cLanguage\u201d",
     "published_after": "\u201cPublished from\u201d",
-    "published_before": "\u201cPublished until\u201d",
+    "published_before": "\u201cPublished up to\u201d",
 }
 _NAME = re.compile(rf"\b({'|'.join(_FIELDS)})\b:?")
 
 
 def render_problem(problem: Problem, scope: Scope, retry_after: str | None) -> bytes:
-    """Write the page. Its search form is empty: nothing that was asked stands in an error."""
+    """Render the page as UTF-8. Its search form is empty, because an error never repeats the query."""
     state: Mapping[str, Any] = scope.get("state", {})
+    has_bad_date = problem.code == "invalid-parameter" and problem.detail.startswith("published_")
     page = (
         templates()
         .get_template("problem.html")
         .render(
             problem=problem,
-            title=_TITLES.get(problem.code, problem.title),
+            title="Check the dates" if has_bad_date else _TITLES.get(problem.code, problem.title),
             detail=_DETAILS.get(problem.code) or _NAME.sub(lambda found: _FIELDS[found[1]], problem.detail),
             retry_after=retry_after,
             request_id=state.get(REQUEST_ID),
             is_search=not path_of(scope).startswith("/status"),
             form=_FORM,
-            filters=describe_filters(NO_LABELS, _FORM),
+            filters=list_filters(NO_LABELS, _FORM),
         )
     )
     return page.encode()

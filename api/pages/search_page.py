@@ -1,4 +1,7 @@
-"""The search page: its start, a search's results, and one video. Every state is rendered here, whole."""
+"""The routes of the search page: the start page, the results of a search, and one video.
+
+Every state is rendered on the server, as a whole page.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,8 +14,7 @@ from litestar.response import Template
 
 from api.access.guard import PAGES, SEARCH
 from api.pages.pages import NOT_KEPT
-from api.pages.search_form import LAST_OFFSET, SearchForm
-from api.pages.search_labels import NO_LABELS, describe_filters
+from api.pages.search_form import LAST_OFFSET, NO_LABELS, SearchForm, list_filters
 from api.pages.search_view import describe_index, view_page, view_record, view_video
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
@@ -27,7 +29,7 @@ SIMILAR_VIDEOS = 6
 
 
 class PageChoices(msgspec.Struct, frozen=True):
-    """What a page may load from elsewhere, and whether the catalogue is only for those with a key."""
+    """Whether pages load thumbnails from other hosts, and whether the catalogue requires a key."""
 
     thumbnails: bool
     asks_for_key: bool
@@ -37,12 +39,12 @@ Search = NamedDependency[SkipValidation[Searcher]]
 Choices = NamedDependency[PageChoices]
 Field = Annotated[str, QueryParameter()]
 
-_NOTHING_ASKED = SearchForm()
+_EMPTY_FORM = SearchForm()
 
 
 @get("/app", include_in_schema=False, opt=PAGES, guards=[check_query_string])
 async def app_page(searcher: Search, choices: Choices) -> Template:
-    """Show the search page before anything was asked: to anybody, so nothing of a catalogue that has keys."""
+    """Show the start page. It is public, so it shows nothing of a catalogue that requires a key."""
     return await start_page(searcher, shows_catalogue=not choices.asks_for_key)
 
 
@@ -58,7 +60,7 @@ async def search_page(
     published_before: Field = "",
     offset: Annotated[int, QueryParameter(ge=0, le=LAST_OFFSET)] = 0,
 ) -> Template:
-    """Show what a search finds; the start where it has no query."""
+    """Show the results of a search, or the start page if there is no query."""
     form = SearchForm(
         query=text,
         mode=mode,
@@ -68,11 +70,11 @@ async def search_page(
         published_before=published_before,
         offset=offset,
     )
-    if not form.asks:
+    if not form.has_query:
         return await start_page(searcher, form, shows_catalogue=True)
     async with searcher.pinned() as pinned:
         result = await pinned.search(form.to_request())
-        filters = describe_filters(await pinned.labels(), form)
+        filters = list_filters(await pinned.labels(), form)
     page = view_page(result, form, thumbnails=choices.thumbnails)
     return Template("search.html", context={"form": form, "filters": filters, "page": page}, headers=NOT_KEPT)
 
@@ -84,19 +86,19 @@ async def video_page(
     video_id: Annotated[str, PathParameter()],
     text: Annotated[str, QueryParameter(name="query")] = "",
 ) -> Template:
-    """Show one video, all its moments for a query if there is one, and its nearest videos."""
-    whole_id, form = decode_video_id(video_id), SearchForm(query=text)
+    """Show one video, similar videos and, if there is a query, all moments that match it."""
+    decoded_id, form = decode_video_id(video_id), SearchForm(query=text)
     async with searcher.pinned() as pinned:
-        similar = await pinned.similar(whole_id, limit=SIMILAR_VIDEOS)
+        similar = await pinned.similar(decoded_id, limit=SIMILAR_VIDEOS)
         labels = await pinned.labels()
-        if form.asks:
-            inside = await pinned.search_inside(whole_id, check_query(text), limit=MOST_MOMENTS)
+        if form.has_query:
+            inside = await pinned.search_inside(decoded_id, check_query(text), limit=MOST_MOMENTS)
             video = view_video(inside.videos[0], form, thumbnails=choices.thumbnails)
         else:
-            video = view_record(await pinned.video(whole_id), form, thumbnails=choices.thumbnails)
+            video = view_record(await pinned.video(decoded_id), form, thumbnails=choices.thumbnails)
     context = {
         "form": form,
-        "filters": describe_filters(labels, form),
+        "filters": list_filters(labels, form),
         "video": video,
         "similar": [view_video(each, form, thumbnails=choices.thumbnails) for each in similar.videos],
     }
@@ -104,17 +106,17 @@ async def video_page(
 
 
 async def start_page(
-    searcher: Searcher, form: SearchForm = _NOTHING_ASKED, *, shows_catalogue: bool
+    searcher: Searcher, form: SearchForm = _EMPTY_FORM, *, shows_catalogue: bool
 ) -> Template:
-    """Show what there is to search, or what to run where there is nothing."""
-    manifest, labels = await _index_of(searcher)
+    """Show an overview of the index, or the command that builds one if there is none."""
+    manifest, labels = await _read_index(searcher)
     start = describe_index(manifest, datetime.now(UTC), shows_titles=shows_catalogue)
-    filters = describe_filters(labels if shows_catalogue else NO_LABELS, form)
+    filters = list_filters(labels if shows_catalogue else NO_LABELS, form)
     context = {"form": form, "filters": filters, "start": start}
     return Template("start.html", context=context, headers=NOT_KEPT)
 
 
-async def _index_of(searcher: Searcher) -> tuple[Manifest | None, CatalogueLabels]:
+async def _read_index(searcher: Searcher) -> tuple[Manifest | None, CatalogueLabels]:
     try:
         async with searcher.pinned() as pinned:
             return await pinned.manifest(), await pinned.labels()

@@ -1,10 +1,10 @@
-"""Turns what search found into what the search page shows. Pure: the templates only lay it out.
+"""View models of the search page: what its templates render. Pure.
 
-A catalogue is anybody's text. It is cut to what can be shown, and of its addresses only those of the web are
-let through.
+The texts of a catalogue are untrusted. They are cut to a length that fits the page, and only http and https
+addresses become links.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from functools import reduce
 from itertools import islice
@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 
 from api.pages.search_form import LAST_OFFSET, PAGE_VIDEOS, SearchForm
-from api.pages.wording import ago, clock, day, language_code
+from api.pages.wording import LONGEST_CHANNEL, ago, clock, cut, day, initials, language_code
 from retrieval.catalogue.links import Player, moment_url, player_at, watch_url, web_address
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import VideoRecord
@@ -23,34 +23,35 @@ from retrieval.search.searcher import FoundVideo, SearchResult
 from retrieval.text.matching import ELLIPSIS, Piece, quote, split_matches, without
 
 LONGEST_TITLE = 160
-LONGEST_CHANNEL = 80
 LONGEST_QUOTE = 156
-"""Characters. A passage has about 700; its moment is shown by the part that answers."""
+"""Characters. A passage has about 700; the page quotes the part that answers the query."""
 
 _SHORTEST_QUOTE = 60
-"""With less of its own to show a moment shows what another one does as well."""
+"""Characters. If less of a passage is new, its quote may repeat the quote of an overlapping passage."""
 
-_MOST_READ = 4_000
-"""How much of a passage is looked at: enough for 120 words of any language."""
+_LONGEST_PASSAGE = 4_000
+"""Characters of a passage that are searched for a quote: enough for 120 words of any language."""
 
-TONES = 8
-"""How many colours the drawn pictures have."""
+COLORS = 8
+"""The number of background colours of the placeholders for missing thumbnails."""
 
 BAR = 1_000
-"""How many units wide the bar is that shows where a video's moments lie."""
-_NARROWEST = 8
-_INITIALS = 2
+"""The width of the timeline bar, in its own units."""
+
+_NARROWEST_MARK = 8
+_EXAMPLES = 4
+_LONGEST_EXAMPLE = 60
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A place on the bar, in its units."""
+    """A moment on the timeline bar, in units of the bar."""
 
     x: int
     width: int
 
 
 class MomentView(msgspec.Struct, frozen=True):
-    """A moment: its time and its place on the bar, if known; what was said; where it opens and plays."""
+    """A moment: its time and mark on the timeline if known, its quote, its link and its player."""
 
     time: str | None
     mark: Mark | None
@@ -60,12 +61,12 @@ class MomentView(msgspec.Struct, frozen=True):
 
 
 class VideoView(msgspec.Struct, frozen=True, kw_only=True):
-    """A video as it is shown. `language` is one that a browser knows; `page` is the video's own page here."""
+    """A video. `language` is an ISO 639-1 code, `page` the address of the video's page in this service."""
 
     title: tuple[Piece, ...]
     plain_title: str
     initials: str
-    tone: int
+    color: int
     channel: str | None
     published: str | None
     published_on: str | None
@@ -79,7 +80,7 @@ class VideoView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def marks(self) -> tuple[Mark, ...]:
-        """Where on the bar its moments lie; none where the length or the times are unknown."""
+        """The marks of its moments; empty if the duration or the times are unknown."""
         return tuple(moment.mark for moment in self.moments if moment.mark)
 
     @property
@@ -89,30 +90,30 @@ class VideoView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageView(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of results: how many there are in words, and the addresses of the pages around it."""
+    """A page of results, its headline, and the addresses of the previous and next pages."""
 
     videos: tuple[VideoView, ...]
-    told: str
-    earlier: str | None
-    later: str | None
+    headline: str
+    previous: str | None
+    next: str | None
     is_degraded: bool
 
 
 def view_page(result: SearchResult, form: SearchForm, *, thumbnails: bool = True) -> PageView:
-    """Show a page of results; one video more than it holds says that there is a next one."""
+    """Return a page of results. If the result has more videos than fit, there is a next page."""
     shown = result.videos[:PAGE_VIDEOS]
-    has_later = len(result.videos) > PAGE_VIDEOS
+    has_next = len(result.videos) > PAGE_VIDEOS
     return PageView(
         videos=tuple(view_video(video, form, thumbnails=thumbnails) for video in shown),
-        told=_told(len(shown), form.offset, has_later=has_later),
-        earlier=form.address(offset=max(0, form.offset - PAGE_VIDEOS)) if form.offset else None,
-        later=form.address(offset=min(form.offset + PAGE_VIDEOS, LAST_OFFSET)) if has_later else None,
+        headline=_headline(len(shown), form.offset, has_next=has_next),
+        previous=form.address(offset=max(0, form.offset - PAGE_VIDEOS)) if form.offset else None,
+        next=form.address(offset=min(form.offset + PAGE_VIDEOS, LAST_OFFSET)) if has_next else None,
         is_degraded=result.is_degraded,
     )
 
 
 def view_video(video: FoundVideo, form: SearchForm, *, thumbnails: bool = True) -> VideoView:
-    """Show a video that was found, with its moments."""
+    """Return a video that a search found, with its moments."""
     record = video.record
     url = web_address(watch_url(record.video_id, record.url))
     title = cut(record.title, LONGEST_TITLE)
@@ -121,7 +122,7 @@ def view_video(video: FoundVideo, form: SearchForm, *, thumbnails: bool = True) 
         title=split_matches(title, form.query),
         plain_title=title,
         initials=initials(title),
-        tone=crc32(record.video_id.encode()) % TONES,
+        color=crc32(record.video_id.encode()) % COLORS,
         channel=cut(record.channel, LONGEST_CHANNEL) if record.channel else None,
         published=day(published) if published else None,
         published_on=published.date().isoformat() if published else None,
@@ -136,43 +137,28 @@ def view_video(video: FoundVideo, form: SearchForm, *, thumbnails: bool = True) 
 
 
 def view_record(record: VideoRecord, form: SearchForm, *, thumbnails: bool = True) -> VideoView:
-    """Show a video of which nothing was asked."""
+    """Return a video without moments, because there is no query."""
     return view_video(FoundVideo(record, 0.0, ()), form, thumbnails=thumbnails)
 
 
-def short_titles(titles: Iterable[str], *, most: int = 4, longest: int = 60) -> tuple[str, ...]:
-    """Choose a few titles that can stand for what may be asked."""
-    return tuple(islice((title for title in titles if 0 < len(title) <= longest), most))
-
-
-def cut(text: str, longest: int) -> str:
-    """Cut a text that is longer than anybody reads."""
-    return text if len(text) <= longest else f"{text[:longest].rstrip()}{ELLIPSIS}"
-
-
-def initials(title: str) -> str:
-    """Take the first letters of a title's first two words: what is drawn where there is no picture."""
-    first = (next(filter(str.isalnum, word), "") for word in title.split())
-    return "".join(islice(filter(None, first), _INITIALS)).upper()
-
-
-def _told(shown: int, offset: int, *, has_later: bool) -> str:
+def _headline(shown: int, offset: int, *, has_next: bool) -> str:
     if not shown:
-        return "Nothing more" if offset else "Nothing found"
+        return "No more results" if offset else "No results"
     if offset:
-        return f"Videos {offset + 1} to {offset + shown}"
-    return f"The {shown} best videos" if has_later else counted(shown, "video")
+        return f"Results {offset + 1:,} to {offset + shown:,}" if shown > 1 else f"Result {offset + 1:,}"
+    # The number of all results is unknown: a search by meaning ranks every video.
+    return "Results" if has_next else counted(shown, "result")
 
 
 def _view_moments(video: FoundVideo, url: str | None, form: SearchForm) -> Iterator[MomentView]:
-    shown: list[str] = []
+    quotes: list[str] = []
     for moment in video.moments:
         if moment.text is None:
             continue
-        text = moment.text[:_MOST_READ]
-        rest = reduce(without, shown, text)
+        text = moment.text[:_LONGEST_PASSAGE]
+        rest = reduce(without, quotes, text)
         pieces = quote(rest if len(rest) >= _SHORTEST_QUOTE else text, form.query, longest=LONGEST_QUOTE)
-        shown.append("".join(piece.text for piece in pieces).strip(f" {ELLIPSIS}"))
+        quotes.append("".join(piece.text for piece in pieces).strip(f" {ELLIPSIS}"))
         yield MomentView(
             time=None if moment.start is None else clock(moment.start),
             mark=_mark(moment, video.record.duration),
@@ -186,40 +172,40 @@ def _mark(moment: Moment, duration: float | None) -> Mark | None:
     if not duration or moment.start is None or not 0 <= moment.start < duration:
         return None
     end = moment.start if moment.end is None else max(moment.start, min(moment.end, duration))
-    width = max(_NARROWEST, round((end - moment.start) / duration * BAR))
+    width = max(_NARROWEST_MARK, round((end - moment.start) / duration * BAR))
     return Mark(min(round(moment.start / duration * BAR), BAR - width), width)
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A query that the catalogue answers."""
+    """A query that finds something in this catalogue."""
 
     text: str
     address: str
 
 
 class StartView(msgspec.Struct, frozen=True):
-    """What there is to search, in words; `examples` are none where the catalogue is not for everybody."""
+    """An overview of an index. `examples` are empty if the catalogue is not public."""
 
     videos: int
-    counts: tuple[str, ...]
+    facts: tuple[str, ...]
     is_sample: bool
     examples: tuple[Example, ...]
 
 
 def describe_index(manifest: Manifest | None, now: datetime, *, shows_titles: bool) -> StartView | None:
-    """Say what an index holds and how fresh it is; None where there is no index."""
+    """Describe what an index contains and when it was built; None if there is no index."""
     if manifest is None:
         return None
     counts = manifest.counts
-    titles = short_titles(manifest.canaries) if shows_titles else ()
+    titles = (title for title in manifest.canaries if shows_titles and 0 < len(title) <= _LONGEST_EXAMPLE)
     return StartView(
         counts.videos,
         (
             counted(counts.videos, "video"),
             counted(counts.passages, "passage"),
             f"{share(counts.transcript_coverage)} with a transcript",
-            f"brought up to date {ago(manifest.built_at, now)}",
+            f"updated {ago(manifest.built_at, now)}",
         ),
         manifest.is_sample,
-        tuple(Example(title, SearchForm(query=title).address()) for title in titles),
+        tuple(Example(title, SearchForm(query=title).address()) for title in islice(titles, _EXAMPLES)),
     )

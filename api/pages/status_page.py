@@ -1,4 +1,4 @@
-"""`/status`: how the service is, for people who look rather than poll."""
+"""The routes of the status page, for people. Programs poll `/health`."""
 
 from datetime import UTC, datetime
 
@@ -17,16 +17,16 @@ from api.pages.activity_view import ActivityView, view_activity
 from api.pages.status_view import Activity, StatusView, view_status
 from retrieval.search.searcher import Searcher
 
-# What is shown is of this moment.
+# The page shows the current state, so no copy of it may be reused.
 _NEVER_STORED = CacheControlHeader(no_store=True)
 
 
 class StatusReader:
-    """Reads what the page shows.
+    """Reads the data of the page.
 
-    The last hour's searches are what `/metrics` tells too, and for the same people: who has a key of scope
-    metrics, where keys are asked for, and nobody here where `has_metrics` says that figures have a port of
-    their own.
+    The activity of the last hour has the same audience as `/metrics`. If the service requires keys, it takes
+    a key with the scope metrics. If metrics have their own port, `has_metrics` is False and the page
+    leaves it out.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class StatusReader:
         keys: LiveKeys,
         has_metrics: bool,
     ) -> None:
-        """Know what to ask; nothing is asked yet."""
+        """Keep the sources. Nothing is read yet."""
         self._searcher = searcher
         self._readiness = readiness
         self._expected = expected
@@ -48,28 +48,28 @@ class StatusReader:
         self._has_metrics = has_metrics
 
     async def status(self) -> StatusView:
-        """Read everything that anybody may see."""
+        """Read the public part of the page."""
         health = await check_health(self._searcher, self._readiness, self._expected)
         runs = await self._searcher.recent_runs()
-        return view_status(health, runs, self._shown_activity(), datetime.now(UTC))
+        return view_status(health, runs, self._visible_activity(), datetime.now(UTC))
 
     def activity(self) -> ActivityView:
         """Read the last hour's searches."""
         return view_activity(self._recent.hour())
 
-    def _shown_activity(self) -> Activity:
+    def _visible_activity(self) -> Activity:
         if not self._has_metrics:
-            return "elsewhere"
-        return "asks-for-key" if self._keys.asked_for else self.activity()
+            return "on-metrics-port"
+        return "requires-key" if self._keys.asked_for else self.activity()
 
 
 @get("/status", opt=PAGES, cache_control=_NEVER_STORED, include_in_schema=False)
 async def status_page(status_reader: NamedDependency[SkipValidation[StatusReader]]) -> Template:
-    """Show how the service is. It is answered with 200 also when searches fail, which it is about."""
+    """Show the state of the service. The response is 200 even if search is failing."""
     return Template("status.html", context={"status": await status_reader.status()})
 
 
 @get("/status/activity", opt=METRICS, cache_control=_NEVER_STORED, include_in_schema=False)
 async def status_activity(status_reader: NamedDependency[SkipValidation[StatusReader]]) -> Template:
-    """Show the part of the page that takes a key."""
+    """Show the part of the page that may require a key."""
     return Template("activity.html", context={"activity": status_reader.activity()})

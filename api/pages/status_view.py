@@ -1,4 +1,4 @@
-"""What the status page shows: how the service is, in words and pictures. Pure."""
+"""The view model of the status page. Pure."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -14,44 +14,44 @@ from retrieval.catalogue.runs import Run
 from retrieval.catalogue.wording import counted, outcome_text, share, timestamp
 
 SHOWN_RUNS = 5
-"""How many of the last runs are seen at once."""
+"""The number of recent runs that are always visible. Earlier ones are folded."""
 
-NO_INDEX = "There is no index, or it does not answer."
+NO_INDEX = "There is no index, or it does not respond."
 
-WHY = "python -m ingest status"
-"""The command that says why a run went wrong."""
+RUN_DETAILS = "python -m ingest status"
+"""The command that shows the reason of a failed run, which the public page leaves out."""
 
-Activity = ActivityView | Literal["asks-for-key", "elsewhere"]
-"""What is shown of the last hour's searches, or why it is not."""
+Activity = ActivityView | Literal["requires-key", "on-metrics-port"]
+"""The searches of the last hour, or the reason why the page does not show them."""
 
 _HEADLINES: dict[HealthStatus, str] = {
     "pass": "Everything works",
-    "warn": "Works, with warnings",
-    "fail": "Searches fail",
+    "warn": "Working, with warnings",
+    "fail": "Search is failing",
 }
 _STOPPING = "The service is stopping"
 
 
 class CheckView(msgspec.Struct, frozen=True):
-    """One thing that was looked at, and what was seen; `command` says more of it."""
+    """One check and its result. `command` shows details, if there are any."""
 
     name: str
     status: HealthStatus
-    said: str
+    text: str
     command: str = ""
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """Something about the index. `more` is said beside it; `is_name` where it is one that is looked up."""
+    """A fact about the index. `is_name` marks an identifier, which is set in a monospaced font."""
 
     label: str
     value: str
-    more: str = ""
+    detail: str = ""
     is_name: bool = False
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole page. `facts` are None where there is no index, `earlier_runs` those before `runs`."""
+    """The whole page. `facts` are None if there is no index; `earlier_runs` precede `runs`."""
 
     status: HealthStatus
     headline: str
@@ -61,13 +61,13 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     activity: Activity
     runs: tuple[RunView, ...]
     earlier_runs: tuple[RunView, ...]
-    at: str
+    checked_at: str
 
 
 def view_status(health: Health, runs: Sequence[Run], activity: Activity, now: datetime) -> StatusView:
-    """Put everything into words."""
+    """Describe the health of a service, its recent runs (the last one first) and its activity."""
     checks = _checks(health, now)
-    told = [view_run(run, now) for run in runs]
+    views = [view_run(run, now) for run in runs]
     return StatusView(
         status=health.status,
         headline=_STOPPING if "service:stopping" in health.checks else _HEADLINES[health.status],
@@ -75,9 +75,9 @@ def view_status(health: Health, runs: Sequence[Run], activity: Activity, now: da
         checks=checks,
         facts=_facts(health, now),
         activity=activity,
-        runs=tuple(told[:SHOWN_RUNS]),
-        earlier_runs=tuple(told[SHOWN_RUNS:]),
-        at=f"{now:%H:%M:%S} UTC",
+        runs=tuple(views[:SHOWN_RUNS]),
+        earlier_runs=tuple(views[SHOWN_RUNS:]),
+        checked_at=f"{now:%H:%M:%S} UTC",
     )
 
 
@@ -93,33 +93,34 @@ def _checks(health: Health, now: datetime) -> tuple[CheckView, ...]:
 
 
 def _search(entry: HealthEntry) -> CheckView:
-    took = f" in {latency(float(entry.observed_value) / 1000)}" if entry.observed_value is not None else ""
-    is_answered = f"is answered{took}" if entry.status == "pass" else "is not answered"
-    return CheckView("Search", entry.status, f"A test search {is_answered}.")
+    result = "passed" if entry.status == "pass" else "failed"
+    if entry.status == "pass" and entry.observed_value is not None:
+        result = latency(float(entry.observed_value) / 1000)
+    return CheckView("Search", entry.status, f"Test search: {result}.")
 
 
 def _age(entry: HealthEntry, now: datetime) -> CheckView:
     built = f"Built {ago(now - timedelta(seconds=float(entry.observed_value or 0)), now)}."
-    return CheckView("Age of the index", entry.status, f"{built} {entry.output or ''}".rstrip())
+    return CheckView("Index age", entry.status, f"{built} {entry.output or ''}".rstrip())
 
 
 def _coverage(entry: HealthEntry) -> CheckView:
-    said = f"{share(float(entry.observed_value or 0))} of the videos have a transcript"
-    too_few = "" if entry.status == "pass" else ", fewer than there should be"
-    return CheckView("Transcripts", entry.status, f"{said}{too_few}.")
+    coverage = f"{share(float(entry.observed_value or 0))} of the videos have a transcript"
+    too_few = "" if entry.status == "pass" else ", fewer than expected"
+    return CheckView("Transcripts", entry.status, f"{coverage}{too_few}.")
 
 
 def _ingest(entry: HealthEntry, now: datetime) -> CheckView:
-    said = f"Last run: {outcome_text(str(entry.observed_value)).lower()}, {ago(entry.time, now)}."
-    return CheckView("Ingest", entry.status, said, "" if entry.status == "pass" else WHY)
+    text = f"Last run: {outcome_text(str(entry.observed_value)).lower()}, {ago(entry.time, now)}."
+    return CheckView("Ingest", entry.status, text, "" if entry.status == "pass" else RUN_DETAILS)
 
 
 def _summary(health: Health, checks: Sequence[CheckView]) -> str:
     if health.status == "fail" and health.index is None:
         return NO_INDEX
     if health.status == "pass" and health.index is not None:
-        return f"{counted(health.index.videos, 'video')} can be searched."
-    return " ".join(check.said for check in checks if check.status == health.status)
+        return f"{counted(health.index.videos, 'video')} in the index."
+    return " ".join(check.text for check in checks if check.status == health.status)
 
 
 def _facts(health: Health, now: datetime) -> tuple[Fact, ...] | None:

@@ -1,9 +1,9 @@
-// A search box for pages of other sites; docs/embed.md says how. What the API says becomes text, never markup.
+// A search box for other sites; see docs/search-page.md. The API's texts are inserted as text, never as markup.
 (() => {
   "use strict";
 
   const DEBOUNCE_MS = 180;
-  const SLOW_MS = 400; // A faster search does not say that it is under way: that would flicker.
+  const SLOW_MS = 400; // Announcing a faster search would flicker.
   const TIMEOUT_MS = 15000;
   const LONGEST_WAIT_S = 10;
   const QUOTED_WORDS = 28;
@@ -53,7 +53,7 @@
     .quote { flex: 1; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
     mark { background: color-mix(in srgb, var(--accent) 20%, #0000); color: inherit; }
   `;
-  // Each option: what it may be, also in words, and what it is when left out.
+  // Each option: its name, pattern, description and default.
   const OPTIONS = [
     ["limit", /^([1-9]|[1-4]\d|50)$/, "1 to 50", 5],
     ["moments", /^(1?\d|20)$/, "0 to 20", 2],
@@ -75,12 +75,12 @@
   }
 
   const options = {};
-  for (const [name, form, rule, byDefault] of OPTIONS) {
+  for (const [name, pattern, rule, byDefault] of OPTIONS) {
     if (byDefault) options[name] = byDefault;
     const given = script.dataset[name];
     if (given === undefined) continue;
-    if (form.test(given)) options[name] = given;
-    else warn(`data-${name} must be ${rule}. It counts as left out.`);
+    if (pattern.test(given)) options[name] = given;
+    else warn(`data-${name} must be ${rule}. It is ignored.`);
   }
   const { placeholder, label, theme, key, ...parameters } = options;
 
@@ -101,7 +101,7 @@
 
   const host = element("div", { className: "vidsearch" });
   const root = host.attachShadow({ mode: "open" });
-  // The page's policy may refuse <style> and style="", and allows this.
+  // Works even if the page's policy forbids <style> and style="".
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(STYLES);
   root.adoptedStyleSheets = [sheet];
@@ -113,7 +113,7 @@
     try {
       found = target && document.querySelector(target);
     } catch {
-      // It is no selector.
+      // Not a valid selector.
     }
     if (found) found.append(host);
     else script.after(host);
@@ -128,7 +128,7 @@
     place();
   }
 
-  let current = new AbortController(); // Of the search under way; an older one is given up.
+  let current = new AbortController(); // Of the search in flight. A new search aborts it.
   let timer = 0;
   let asked = "";
 
@@ -148,22 +148,22 @@
 
   async function search(query, signal) {
     const say = (text) => signal.aborted || (status.textContent = text);
-    const slow = setTimeout(say, SLOW_MS, "Searching …");
+    const slow = setTimeout(say, SLOW_MS, "Searching…");
     const answer = await ask(query, signal, say);
     clearTimeout(slow);
     if (signal.aborted) return;
-    if (answer.problem) asked = null; // Enter asks again.
+    if (answer.problem) asked = null; // Enter retries.
     show(summary(query, answer), ...(answer.videos ?? []).map((video) => videoItem(video, wanted(query))));
   }
 
   function summary(query, { videos, degraded, problem }) {
     if (problem) return problem;
-    if (!videos.length) return `Nothing found for “${query}”. Try other words, or fewer.`;
+    if (!videos.length) return `No results for “${query}”. Try different or fewer words.`;
     const found = videos.length === 1 ? "1 video found." : `${videos.length} videos found.`;
-    return degraded ? `${found} By their words alone just now: some may be missing.` : found;
+    return degraded ? `${found} The service is busy: it matched words only, so some may be missing.` : found;
   }
 
-  // What the API answers, or a `problem` to tell. Told when to come back, it does so once.
+  // Returns the API's response, or a `problem` to show. If the response has a Retry-After, retries once.
   async function ask(query, signal, say, isLast) {
     const url = new URL("v1/search", script.src);
     url.search = new URLSearchParams({ query, ...parameters });
@@ -176,26 +176,26 @@
       if (response.ok) return await response.json();
       const seconds = Number(response.headers.get("Retry-After"));
       if (seconds && seconds <= LONGEST_WAIT_S && !isLast) {
-        say("The video search is busy. Trying again …");
+        say("The video search is busy. Trying again…");
         await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
         return signal.aborted ? {} : ask(query, signal, say, true);
       }
-      warn(`${url.origin} answered ${response.status}.`);
+      warn(`${url.origin} responded with status ${response.status}.`);
       return { problem: refusal(response.status, seconds) };
     } catch {
-      if (!signal.aborted) warn(`no answer from ${url.origin}. Is ${location.origin} in its CORS_ORIGINS?`);
-      return { problem: "The video search cannot be reached. Please try again later." };
+      if (!signal.aborted) warn(`no response from ${url.origin}. Is ${location.origin} in its CORS_ORIGINS?`);
+      return { problem: "The video search can’t be reached. Please try again later." };
     }
   }
 
   function refusal(status, seconds) {
     const later = seconds > 60 ? `in ${Math.ceil(seconds / 60)} minutes` : "in a moment";
     if (status === 429 || status === 503) return `The video search is busy. Please try again ${later}.`;
-    if (status === 401 || status === 403) return "This page may not search the videos: it has no valid key.";
-    return "The video search could not answer. Please try other words.";
+    if (status === 401 || status === 403) return "This page has no valid key for the video search.";
+    return "The video search failed. Please try different words.";
   }
 
-  const TEXT = { dir: "auto", lang: "" }; // The catalogue's: of any language.
+  const TEXT = { dir: "auto", lang: "" }; // Texts of the catalogue, in any language.
 
   function videoItem(video, isWanted) {
     const item = element("li", {}, linked(video.url, { ...TEXT, className: "title" }, video.title));
@@ -209,7 +209,7 @@
     return item;
   }
 
-  // Only an address of the web becomes a link: a catalogue may hold others, as javascript: ones.
+  // Only http and https addresses become links: a catalogue may contain others, such as javascript: ones.
   function linked(address, properties, ...children) {
     if (!/^https?:/i.test(address) || !URL.canParse(address)) return element("span", properties, ...children);
     return element("a", { ...properties, href: address, target: "_blank", rel: "noopener noreferrer" }, ...children);
@@ -221,7 +221,7 @@
     return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds)}`;
   }
 
-  // A word without accents, punctuation and English endings.
+  // Removes accents, punctuation and English endings.
   function stem(word) {
     const letters = word.normalize("NFKD").replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
     return letters.replace(/(?<=...)(ing|ed|es|e|s)$/, "");
@@ -233,7 +233,7 @@
     return (word) => (long.length ? long : stems).includes(stem(word));
   }
 
-  // The part of a text with most of the words asked for, which are marked.
+  // Returns the part of a text with the most query words, and marks them.
   function quoted(text, isWanted) {
     const words = text.split(/\s+/);
     const hits = words.map(isWanted);
@@ -263,7 +263,7 @@
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     let next = step && stops[stops.indexOf(root.activeElement) + step];
     if (event.key === "Escape" && input.value) {
-      event.stopPropagation(); // A dialog around the box stays open.
+      event.stopPropagation(); // Keeps a dialog around the box open.
       next = input;
       input.value = "";
       typed(0);

@@ -1,4 +1,4 @@
-"""`/embed.js`: the search box that pages of other sites show. docs/embed.md says how they do."""
+"""`/embed.js`: the search box for other sites. See docs/search-page.md."""
 
 import hashlib
 from pathlib import Path
@@ -14,19 +14,19 @@ from api.access.guard import PAGES
 PATH = "/embed.js"
 _SCRIPT = Path(__file__).with_name("embed.js")
 
-_KEPT = {
-    # An hour for everybody to have a new one, and a day in which nobody waits for that.
+_HEADERS = {
+    # Browsers check for a new release every hour. For a day more, they may use a stale copy meanwhile.
     "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",
-    # The one file that pages of other sites load.
+    # The only file that pages of other sites may load.
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
 
 def serve_embed_script() -> HTTPRouteHandler:
-    """Make the route. It reads the script once, so that its bytes and their tag are always of one version."""
+    """Create the route. It reads the script once, so that its bytes and its ETag always match."""
     script = _SCRIPT.read_bytes()
     tag = f'"{hashlib.sha256(script).hexdigest()[:32]}"'
-    headers = {**_KEPT, "ETag": tag}
+    headers = {**_HEADERS, "ETag": tag}
 
     @route(
         PATH,
@@ -36,11 +36,11 @@ def serve_embed_script() -> HTTPRouteHandler:
         media_type="text/javascript",
     )
     async def embed_script(
-        known: Annotated[str, HeaderParameter(name="If-None-Match")] = "",
+        etags: Annotated[str, HeaderParameter(name="If-None-Match")] = "",
     ) -> Response[bytes]:
-        """Send the script, or only say that the caller's copy is the same."""
-        # A tag has its quotation marks, so it is found in a list, and behind the W/ that a proxy may add.
-        if tag in known or known.strip() == "*":
+        """Send the script, or 304 if the caller's copy is current."""
+        # A tag includes its quotation marks, so this also matches in a list and after the W/ of a proxy.
+        if tag in etags or etags.strip() == "*":
             return Response(b"", status_code=304, headers=headers)
         return Response(script, headers=headers)
 

@@ -14,7 +14,7 @@ from tests.support.documents import write_jsonl
 from tests.support.other_site import OtherSite, serving_site
 from tests.support.processes import REPOSITORY, Api, Ingest, run_module, running_api
 
-DOCUMENTED = (REPOSITORY / "docs" / "embed.md").read_text(encoding="utf-8")
+DOCUMENTED = (REPOSITORY / "docs" / "search-page.md").read_text(encoding="utf-8")
 PLACEHOLDER = "https://videos.example.org"
 PAGE = re.findall(r"```html\n(<!DOCTYPE html>.*?)```", DOCUMENTED, re.DOTALL)[0]
 POLICY = re.findall(r"^Content-Security-Policy: (.*)$", DOCUMENTED, re.MULTILINE)[0]

@@ -1,22 +1,22 @@
-// The search form and its address: one says what the other does.
-const USUAL = { mode: "hybrid" };
+// Converts between the search form and its address.
+const DEFAULTS = { mode: "hybrid" };
 
-/** The address that says what the form holds; what is usual is left out. */
+/** Return the address of the form's search. Default values are left out. */
 export function addressOf(form) {
-  const asked = new URLSearchParams();
+  const parameters = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    if (value.trim() !== "" && value !== USUAL[name]) asked.append(name, value);
+    if (value.trim() !== "" && value !== DEFAULTS[name]) parameters.append(name, value);
   }
-  const query = asked.toString().replaceAll("+", "%20");
+  const query = parameters.toString().replaceAll("+", "%20");
   return query ? `/app/search?${query}` : "/app/search";
 }
 
-/** Fill the form by the address, where the page does not say what was asked. */
+/** Fill the form from the address, if the page does not contain the query. */
 export function fillFromAddress(form) {
-  const asked = new URLSearchParams(location.search);
+  const parameters = new URLSearchParams(location.search);
   for (const control of form.elements) {
     if (!control.name) continue;
-    const value = asked.get(control.name) ?? USUAL[control.name] ?? "";
+    const value = parameters.get(control.name) ?? DEFAULTS[control.name] ?? "";
     if (control.options && ![...control.options].some((option) => option.value === value)) {
       control.add(new Option(value, value));
     }
@@ -24,13 +24,13 @@ export function fillFromAddress(form) {
   }
 }
 
-/** Take over what a fetched page's form says; the query only where nobody is typing it. */
+/** Copy the state of a fetched page's form. `syncsQuery` also replaces the query, which the user may be typing. */
 export function syncForm(form, fetched, syncsQuery) {
   for (const control of form.elements) {
     if (!control.name || (control.name === "query" && !syncsQuery)) continue;
     const other = fetched.elements.namedItem(control.name);
     if (control.options && control.innerHTML !== other.innerHTML) control.innerHTML = other.innerHTML;
-    // Somebody may be choosing in it just now.
+    // Do not change a control that the user is using.
     if (control !== document.activeElement || syncsQuery) control.value = other.value;
   }
   for (const part of [".active", ".clear"]) {

@@ -1,4 +1,4 @@
-// The keys: "/" to the field, up and down through what was found, Escape out of it again, "?" for help.
+// Keyboard shortcuts: "/" focuses the field, the arrows move through the results, Escape leaves, "?" shows help.
 const STOPS = "h1[tabindex], h1 a, h2 a, a.moment, .similar a";
 
 export function listenToKeys({ field, results, closePlayer, help }) {
@@ -8,23 +8,23 @@ export function listenToKeys({ field, results, closePlayer, help }) {
 
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    const at = document.activeElement;
+    const active = document.activeElement;
     if (event.key === "Escape") {
       event.preventDefault();
-      if (!closePlayer()) at.blur();
+      if (!closePlayer()) active.blur();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      move(event, at, event.key === "ArrowDown" ? 1 : -1);
-    } else if (!at.matches("input, select, textarea") && (event.key === "/" || event.key === "?")) {
+      move(event, active, event.key === "ArrowDown" ? 1 : -1);
+    } else if (!active.matches("input, select, textarea") && (event.key === "/" || event.key === "?")) {
       event.preventDefault();
       if (event.key === "?") help.showModal();
       else field.select();
     }
   });
 
-  function move(event, at, step) {
+  function move(event, active, step) {
     const stops = [field, ...results.querySelectorAll(STOPS)];
-    const from = stops.indexOf(at);
-    // Elsewhere the arrows scroll the page, or choose in a list.
+    const from = stops.indexOf(active);
+    // Anywhere else, the arrows scroll the page or choose from a list.
     if (from < 0) return;
     event.preventDefault();
     const to = stops[Math.min(stops.length - 1, Math.max(0, from + step))];

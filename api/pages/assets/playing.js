@@ -1,7 +1,7 @@
-// Playing a moment where it was found. Nothing is asked of another host before somebody asks to play.
-let open = null; // The player, and the link that opened it.
+// Plays a moment in its result. No other host is contacted before the user clicks.
+let open = null; // The player and the link that opened it.
 
-/** Play the moment of a link in its result, in the place of any other that plays. */
+/** Play the moment of a link inside its result. Closes any other player. */
 export function openPlayer(link) {
   closePlayer();
   const title = link.closest("article").querySelector("h1, h2").textContent.trim();
@@ -18,12 +18,12 @@ export function openPlayer(link) {
   link.closest(".moments").before(player);
   link.setAttribute("aria-current", "true");
   open = { player, link };
-  // Keys pressed in a frame of another host are not heard here: what holds it keeps the focus.
+  // A frame of another host swallows key presses, so its container gets the focus.
   (link.dataset.plays === "frame" ? player : screen).focus({ preventScroll: true });
   player.scrollIntoView({ block: "nearest" });
 }
 
-/** Close the player, give the focus back, and say whether there was one. */
+/** Close the player and return the focus to its link. Returns whether there was a player. */
 export function closePlayer() {
   if (!open) return false;
   const { player, link } = open;
@@ -39,7 +39,7 @@ function frame(title) {
   const element = document.createElement("iframe");
   element.title = title;
   element.allow = "autoplay; encrypted-media; fullscreen; picture-in-picture";
-  // A YouTube player refuses to play for a page that it is not told of; it learns the host and no more.
+  // YouTube does not play without a referrer. This policy sends the origin only.
   element.referrerPolicy = "strict-origin-when-cross-origin";
   return element;
 }
@@ -50,13 +50,13 @@ function file(kind, player) {
   element.autoplay = true;
   element.tabIndex = 0;
   element.addEventListener("error", () => {
-    player.querySelector(".from").textContent = "It does not play here.";
+    player.querySelector(".from").textContent = "This video can’t be played here.";
   });
   return element;
 }
 
-/** Take away the pictures that did not load, so that what is drawn under them is seen. */
-export function drawPlaceholders(root) {
+/** Remove thumbnails that failed to load, so that the placeholder under them is visible. */
+export function showPlaceholders(root) {
   for (const image of root.querySelectorAll(".shot img")) {
     if (image.complete && image.naturalWidth === 0) image.remove();
     else image.addEventListener("error", () => image.remove());

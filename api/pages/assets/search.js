@@ -1,29 +1,29 @@
-// The search page, once there is a script: the same pages, fetched and put in place while somebody types.
-// Without it every one of them works as a form and links.
+// Search while typing: fetches the server's pages and swaps their results into this one.
+// Without JavaScript, the same pages work as a form and links.
 import { fetchPage, hasKey, keepKey } from "./fetching.js";
 import { addressOf, fillFromAddress, syncForm } from "./form.js";
-import { closePlayer, drawPlaceholders, openPlayer } from "./playing.js";
+import { closePlayer, showPlaceholders, openPlayer } from "./playing.js";
 import { listenToKeys } from "./keyboard.js";
 
 const DEBOUNCE_MS = 80;
 const SETTLED_MS = 1000;
 const RETRIES = 3;
-const TOLD_MS = 700; // Who listens is told of what they wait for, not of each letter's results.
+const ANNOUNCE_MS = 700; // Screen readers announce the final results, not those of each letter.
 
 const form = document.getElementById("search");
 const field = form.elements.namedItem("query");
 const results = document.getElementById("results");
-const told = document.getElementById("told");
+const announcement = document.getElementById("announcement");
 
-let typing; // The timer between a keystroke and its search.
-let settling; // The timer after which a search is an entry of the history.
-let retrying; // The timer of a search that is tried again.
-let telling; // The timer before what was found is told to those who listen.
-let asking; // The search under way, so that it can be given up.
-let isSettled = true; // Whether the current entry of the history is one to come back to.
+let typingTimer; // Runs from a keystroke to its search.
+let settlingTimer; // Runs until a search becomes a history entry of its own.
+let retryTimer; // Runs until a search is retried.
+let announcementTimer; // Runs until results are announced.
+let current; // The AbortController of the search in flight.
+let isSettled = true; // Whether the current history entry must be kept.
 let shown = location.pathname + location.search;
 
-/** Make the address that of what is shown: a new entry after one that was settled, else the same one. */
+/** Put an address into the history: as a new entry if the current one is settled, else in its place. */
 function record(address) {
   if (address === shown) return;
   shown = address;
@@ -37,16 +37,16 @@ function record(address) {
 }
 
 function settle() {
-  clearTimeout(settling);
+  clearTimeout(settlingTimer);
   isSettled = true;
 }
 
-/** Show what is at an address. A later call gives an earlier one up, so that answers cannot overtake. */
+/** Show the page at an address. Aborts the previous call, so that a late response cannot replace a newer one. */
 async function show(address, { retries = RETRIES, syncsQuery = false, scroll = null } = {}) {
-  clearTimeout(retrying);
-  clearTimeout(telling);
-  asking?.abort();
-  const own = (asking = new AbortController());
+  clearTimeout(retryTimer);
+  clearTimeout(announcementTimer);
+  current?.abort();
+  const own = (current = new AbortController());
   results.setAttribute("aria-busy", "true");
   let page;
   try {
@@ -54,47 +54,47 @@ async function show(address, { retries = RETRIES, syncsQuery = false, scroll = n
   } catch {
     if (own.signal.aborted) return;
   }
-  // What stands between may answer with a page of its own.
+  // A proxy may respond with a page of its own.
   if (!page?.getElementById("results")) page = unreachable();
-  if (own !== asking) return;
+  if (own !== current) return;
   swap(page, syncsQuery);
   results.removeAttribute("aria-busy");
   if (scroll !== null) scrollTo(0, scroll);
   tryAgainLater(address, retries);
-  clearTimeout(settling);
-  settling = setTimeout(settle, SETTLED_MS);
+  clearTimeout(settlingTimer);
+  settlingTimer = setTimeout(settle, SETTLED_MS);
 }
 
-/** Put a fetched page's results and the state of its filters in place of those here. */
+/** Replace the results and the filters with those of a fetched page. */
 function swap(page, syncsQuery) {
   const hadFocus = results.contains(document.activeElement);
   closePlayer();
   results.replaceChildren(...page.getElementById("results").childNodes);
   document.title = page.title;
   const fetched = page.getElementById("search");
-  // An error's form is empty: it knows nothing of what was asked.
+  // The form of an error page is empty.
   if (fetched && !results.querySelector("[data-problem]")) syncForm(form, fetched, syncsQuery);
   else if (syncsQuery) fillFromAddress(form);
   prepare();
   if (hadFocus) focusHeadline();
-  tell(results.querySelector("[data-told]")?.dataset.told ?? "");
+  announce(results.querySelector("[data-announcement]")?.dataset.announcement ?? "");
 }
 
-function tell(text) {
-  clearTimeout(telling);
-  telling = setTimeout(() => (told.textContent = text), TOLD_MS);
+function announce(text) {
+  clearTimeout(announcementTimer);
+  announcementTimer = setTimeout(() => (announcement.textContent = text), ANNOUNCE_MS);
 }
 
-/** Where the focus goes when what had it is gone: from there the keys lead on. */
+/** Focus the headline after the focused element was removed, so that the arrow keys go on from there. */
 function focusHeadline() {
   const headline = results.querySelector("h1");
   headline?.setAttribute("tabindex", "-1");
   headline?.focus({ preventScroll: true });
 }
 
-/** What only works with a script, in results that are new. */
+/** Set up the parts of new results that need JavaScript. */
 function prepare() {
-  drawPlaceholders(results);
+  showPlaceholders(results);
   for (const hidden of results.querySelectorAll("#key")) hidden.hidden = false;
 }
 
@@ -103,14 +103,14 @@ function tryAgainLater(address, retries) {
   if (!problem) return;
   const seconds = Number(problem.dataset.retryAfter) || 1;
   problem.querySelector(".again").textContent =
-    retries > 0 ? "It is tried again by itself." : "Try again in a while.";
+    retries > 0 ? "Trying again…" : "Try again later.";
   if (retries === 0) return;
-  // Later each time, and not when everybody comes back who was refused with this one.
+  // Exponential backoff with jitter, so that refused clients do not return all at once.
   const wait = seconds * 2 ** (RETRIES - retries) * (1 + Math.random() / 2);
-  retrying = setTimeout(() => show(address, { retries: retries - 1 }), wait * 1000);
+  retryTimer = setTimeout(() => show(address, { retries: retries - 1 }), wait * 1000);
 }
 
-/** The page that says that the service does not answer: the only one that is not fetched. */
+/** The page for a service that does not respond: the only page that is not fetched. */
 function unreachable() {
   const page = document.implementation.createHTMLDocument("vidsearch");
   page.body.append(document.getElementById("unreachable").content.cloneNode(true));
@@ -118,15 +118,15 @@ function unreachable() {
 }
 
 function searchNow() {
-  clearTimeout(typing);
+  clearTimeout(typingTimer);
   const address = addressOf(form);
   record(address);
   return show(address);
 }
 
-/** Go to another search: one entry of the history, at once. */
+/** Go to another search, as a history entry of its own. */
 async function go(address) {
-  clearTimeout(typing);
+  clearTimeout(typingTimer);
   settle();
   record(address);
   settle();
@@ -134,35 +134,35 @@ async function go(address) {
   focusHeadline();
 }
 
-/** Put a part of a video's own page into its result here. */
+/** Insert all moments or the similar videos from a video's page into its result. */
 async function unfold(link) {
   const result = link.closest(".result");
   const page = await fetchPage(link.href).catch(() => null);
-  // It was clicked twice, or another search has taken its place.
+  // The user clicked twice, or another search has replaced this result.
   if (!link.isConnected) return;
-  const isNear = link.classList.contains("near");
-  const part = page?.querySelector(isNear ? "#similar" : ".moments");
+  const isSimilar = link.classList.contains("near");
+  const part = page?.querySelector(isSimilar ? "#similar" : ".moments");
   if (!part) {
     location.assign(link.href);
     return;
   }
-  if (isNear) {
+  if (isSimilar) {
     const heading = document.createElement("h3");
     heading.textContent = part.querySelector("h2").textContent;
     part.querySelector("h2").replaceWith(heading);
     part.removeAttribute("id");
     part.removeAttribute("aria-labelledby");
     result.append(part);
-    drawPlaceholders(part);
+    showPlaceholders(part);
   } else {
     closePlayer();
     result.querySelector(".moments").replaceWith(part);
     result.querySelector(".bar")?.replaceWith(page.querySelector(".bar") ?? "");
     const moments = part.children.length;
-    tell(moments === 1 ? "1 moment" : `${moments} moments`);
+    announce(moments === 1 ? "1 moment" : `${moments} moments`);
   }
   link.remove();
-  // Moments that open nowhere have no links.
+  // Moments without an address have no links.
   part.tabIndex = -1;
   (part.querySelector("a") ?? part).focus({ preventScroll: true });
 }
@@ -191,13 +191,13 @@ function onClick(event) {
 
 form.addEventListener("input", (event) => {
   if (event.target !== field || event.isComposing) return;
-  clearTimeout(typing);
-  clearTimeout(settling);
-  typing = setTimeout(searchNow, DEBOUNCE_MS);
+  clearTimeout(typingTimer);
+  clearTimeout(settlingTimer);
+  typingTimer = setTimeout(searchNow, DEBOUNCE_MS);
 });
 field.addEventListener("compositionend", () => {
-  clearTimeout(typing);
-  typing = setTimeout(searchNow, DEBOUNCE_MS);
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(searchNow, DEBOUNCE_MS);
 });
 field.addEventListener("blur", settle);
 form.addEventListener("change", (event) => {
@@ -209,34 +209,34 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   searchNow();
   settle();
-  // On a phone what was found lies under the keyboard.
+  // On a phone, the keyboard covers the results.
   if (matchMedia("(hover: none)").matches) field.blur();
 });
 results.addEventListener("submit", (event) => {
   event.preventDefault();
   keepKey(event.target.querySelector("input").value);
-  show(addressShown());
+  show(searchAddress());
 });
 document.addEventListener("click", onClick);
 addEventListener("popstate", (event) => {
-  // A link within the page is no other search.
+  // A link within the page does not change the search.
   if (shown === location.pathname + location.search) return;
   shown = location.pathname + location.search;
-  clearTimeout(typing);
+  clearTimeout(typingTimer);
   settle();
-  show(addressShown(), { syncsQuery: true, scroll: event.state?.scroll ?? 0 });
+  show(searchAddress(), { syncsQuery: true, scroll: event.state?.scroll ?? 0 });
 });
 listenToKeys({ field, results, closePlayer, help: document.getElementById("help") });
 
-/** The address here, as a search: the start page shows nothing that takes a key. */
-function addressShown() {
+/** The address of this page's search. For the start page, that of the one that may require a key. */
+function searchAddress() {
   const isStart = location.pathname === "/" || location.pathname === "/app";
   return isStart ? "/app/search" : location.pathname + location.search;
 }
 
 prepare();
-// A page that was refused knows neither the query nor the filters, and this one may have a key for it.
+// An error page does not contain the query or the filters. If this tab has a key, it fetches the page again.
 const isRefused = results.querySelector("[data-problem]") !== null;
 if (isRefused) fillFromAddress(form);
-if (hasKey() && (isRefused || addressShown() === "/app/search")) show(addressShown(), { syncsQuery: true });
-else tryAgainLater(addressShown(), RETRIES);
+if (hasKey() && (isRefused || searchAddress() === "/app/search")) show(searchAddress(), { syncsQuery: true });
+else tryAgainLater(searchAddress(), RETRIES);

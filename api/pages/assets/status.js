@@ -1,9 +1,9 @@
-// The status page shows what is, not what was: it asks for itself again every ten seconds, and puts what comes in
-// the place of what it shows. What is open stays open, and what has the focus keeps it.
+// Refreshes the status page every ten seconds: fetches the same page and replaces its content.
+// Open details stay open, and the focus stays where it is.
 
-const EVERY_MS = 10_000;
-const PATIENCE_MS = 8_000;
-/** The key that was given here, and the one that was given to search with. */
+const REFRESH_MS = 10_000;
+const TIMEOUT_MS = 8_000;
+/** Where the keys entered here and on the search page are kept. */
 const KEYS = ["vidsearch-metrics-key", "vidsearch-key"];
 
 const announcement = document.getElementById("announcement");
@@ -12,40 +12,40 @@ const shown = () => document.getElementById("status");
 
 let seenAt = new Date();
 let timer = 0;
-let isAsking = false;
+let isRefreshing = false;
 
 function clock(moment) {
   return moment.toLocaleTimeString("en-GB");
 }
 
-function tellWhen() {
+function showRefreshTime() {
   document.getElementById("refreshed").textContent = `Refreshed ${clock(seenAt)}`;
 }
 
-function ask(path, headers = {}) {
-  return fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+function request(path, headers = {}) {
+  return fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
 }
 
-/** Put the charts into a page that asks for a key, or a form for one. */
+/** If the charts require a key, insert them if this tab has one; else show the form for a key. */
 async function addActivity(region) {
-  const place = region.querySelector("[data-asks-for-key]");
+  const place = region.querySelector("[data-requires-key]");
   if (!place) return;
   const key = KEYS.map((name) => sessionStorage.getItem(name)).find(Boolean);
   if (key) {
-    const answer = await ask(`${location.pathname.replace(/\/$/, "")}/activity`, { "X-API-Key": key });
-    if (answer.ok) {
-      place.innerHTML = await answer.text();
+    const response = await request(`${location.pathname.replace(/\/$/, "")}/activity`, { "X-API-Key": key });
+    if (response.ok) {
+      place.innerHTML = await response.text();
       return;
     }
     const refusal = place.querySelector(".refusal");
     refusal.textContent =
-      answer.status === 403 ? "The key that was given has not the scope metrics." : "The key that was given is not one of this service.";
-    refusal.hidden = answer.status !== 401 && answer.status !== 403;
+      response.status === 403 ? "This key doesn’t have the metrics scope." : "This key isn’t valid.";
+    refusal.hidden = response.status !== 401 && response.status !== 403;
   }
   place.querySelector("form").hidden = false;
 }
 
-/** Whether somebody is about to copy something out of what would be replaced. */
+/** Whether the user has selected text that a refresh would replace. */
 function isSelecting() {
   const selection = getSelection();
   return !selection.isCollapsed && shown().contains(selection.anchorNode);
@@ -63,7 +63,7 @@ function replace(region) {
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
-/** Tell those who listen rather than look, and only what has changed for all of it. */
+/** Announce a change of the overall state to screen readers. */
 function announce(text) {
   announcement.textContent = text;
 }
@@ -73,7 +73,7 @@ function reached(page, region) {
   const hasChanged = region.dataset.status !== shown().dataset.status;
   seenAt = new Date();
   replace(region);
-  tellWhen();
+  showRefreshTime();
   unreachable.hidden = true;
   document.title = page.title;
   if (hasChanged || !wasReached) announce(region.querySelector("h1").textContent);
@@ -82,22 +82,22 @@ function reached(page, region) {
 function lost() {
   const wasReached = unreachable.hidden;
   unreachable.querySelector(".summary").textContent =
-    `Last seen ${clock(seenAt)}, trying again. What is shown below is from then.`;
+    `Last seen at ${clock(seenAt)}. Trying again… The data below is from that time.`;
   unreachable.hidden = false;
   shown().dataset.stale = "";
-  document.title = "Cannot be reached – vidsearch";
-  if (wasReached) announce("The service cannot be reached.");
+  document.title = "Can’t be reached – vidsearch";
+  if (wasReached) announce("The service can’t be reached.");
 }
 
 async function refresh() {
-  if (isAsking) return;
-  isAsking = true;
+  if (isRefreshing) return;
+  isRefreshing = true;
   clearTimeout(timer);
   try {
     if (!isSelecting()) {
-      const answer = await ask(location.pathname);
-      if (!answer.ok) throw new Error(`It answers ${answer.status}.`);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const response = await request(location.pathname);
+      if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const region = page.getElementById("status");
       await addActivity(region);
       reached(page, region);
@@ -105,8 +105,8 @@ async function refresh() {
   } catch {
     lost();
   } finally {
-    isAsking = false;
-    if (!document.hidden) timer = setTimeout(refresh, EVERY_MS);
+    isRefreshing = false;
+    if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
   }
 }
 
@@ -119,12 +119,12 @@ document.addEventListener("submit", (event) => {
   if (event.target.id !== "key-form") return;
   event.preventDefault();
   const field = event.target.querySelector("#key");
-  // A key is printable ASCII, and a header takes nothing else.
+  // A key is printable ASCII. Other characters are not allowed in a header.
   sessionStorage.setItem(KEYS[0], field.value.replace(/[^\x21-\x7e]/g, ""));
   field.value = "";
   refresh();
 });
 
-tellWhen();
-timer = setTimeout(refresh, EVERY_MS);
+showRefreshTime();
+timer = setTimeout(refresh, REFRESH_MS);
 addActivity(shown()).catch(lost);

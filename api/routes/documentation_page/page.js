@@ -1,4 +1,4 @@
-// Starts Swagger UI on the document that lies beside this page.
+// Shows this service's OpenAPI document in Swagger UI.
 const ui = SwaggerUIBundle({
   url: "/schema/openapi.json",
   dom_id: "#documentation",
@@ -6,6 +6,6 @@ const ui = SwaggerUIBundle({
   showExtensions: true,
   showCommonExtensions: true,
   presets: [SwaggerUIBundle.presets.apis],
-  // It would send the document's address to a validator on the Internet.
+  // The default validator is an Internet service, which would receive the document's address.
   validatorUrl: null,
 });

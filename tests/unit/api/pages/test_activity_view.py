@@ -9,23 +9,24 @@ REFUSED = Figures(refused=2)
 
 
 def hour(*last: Figures, whole: Figures = NOTHING, seconds: float = 3600.0) -> Hour:
-    """An hour that ends with these minutes."""
+    """Return an hour that ends with these minutes."""
     return Hour((NOTHING,) * (MINUTES - len(last)) + last, whole, seconds)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "since"),
+    ("seconds", "period"),
     [
-        *((0.0, "In the minute since the start"), (59.0, "In the minute since the start")),
-        *((60.0, "Since the start 1 minute ago"), (3599.0, "Since the start 59 minutes ago")),
+        *((0.0, "Since the service started less than a minute ago"),),
+        *((60.0, "Since the service started 1 minute ago"),),
+        *((3599.0, "Since the service started 59 minutes ago"),),
         *((3600.0, "In the last hour"), (1e6, "In the last hour")),
     ],
 )
-def test_says_what_time_it_is_of(seconds: float, since: str) -> None:
-    assert view_activity(hour(seconds=seconds)).since == since
+def test_names_the_period(seconds: float, period: str) -> None:
+    assert view_activity(hour(seconds=seconds)).period == period
 
 
-def test_an_hour_without_searches_has_nothing_to_draw() -> None:
+def test_an_hour_without_searches_has_no_charts() -> None:
     view = view_activity(hour())
     assert (view.rate, view.latency, view.median, view.p95, view.minutes) == (None, None, None, None, ())
 
@@ -39,25 +40,25 @@ def test_a_busy_hour() -> None:
     assert view.latency
     assert (view.rate.axis.top, view.rate.axis.half) == ("1,600", "800")
     assert (view.latency.axis.top, view.latency.axis.half) == ("40 ms", "20 ms")
-    assert "1,200 answered, 5 refused or failed, 1,203 in the busiest minute" in view.rate.said
-    assert "half within 4.2 ms, 95% within 35 ms" in view.latency.said
+    assert "1,200 answered, 5 refused or failed, 1,203 in the busiest minute" in view.rate.description
+    assert "median 4.2 ms, 95th percentile 35 ms" in view.latency.description
     assert len(view.rate.stacks) == MINUTES
     assert view.rate.stacks[-3].lower
     assert view.rate.stacks[-2].lower is None
     assert view.latency.median == "M575 179m-3 0h6"
 
 
-def test_only_minutes_with_a_search_are_told_the_last_one_first() -> None:
+def test_only_minutes_with_searches_are_listed_the_last_one_first() -> None:
     view = view_activity(hour(BUSY, REFUSED, NOTHING, REFUSED, whole=BUSY))
-    assert [(row.ago, row.place) for row in view.minutes] == [("now", 59), ("2", 57), ("3", 56)]
-    assert [row.said for row in view.minutes] == [
+    assert [(row.ago, row.position) for row in view.minutes] == [("now", 59), ("2", 57), ("3", 56)]
+    assert [row.tooltip for row in view.minutes] == [
         "This minute: 0 answered, 2 refused or failed",
         "2 minutes ago: 0 answered, 2 refused or failed",
-        "3 minutes ago: 1,200 answered, 3 refused or failed; half within 4.2 ms, 95% within 35 ms",
+        "3 minutes ago: 1,200 answered, 3 refused or failed; median 4.2 ms, 95th percentile 35 ms",
     ]
 
 
-def test_where_everything_was_refused_there_is_no_latency() -> None:
+def test_if_every_search_was_refused_there_is_no_latency() -> None:
     view = view_activity(hour(REFUSED, whole=REFUSED))
     assert view.rate
     assert view.latency is None

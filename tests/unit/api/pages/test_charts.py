@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.charts import HEIGHT, WIDTH, Bar, Stack, draw_line, stack_bars, top_of
+from api.pages.charts import HEIGHT, WIDTH, Bar, Stack, draw_line, scale_top, stack_bars
 
 COUNTS = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000)), min_size=1, max_size=60)
 
@@ -25,18 +25,18 @@ COUNTS = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000)), min_siz
         (999, 1000),
     ],
 )
-def test_the_top_of_a_scale_is_a_round_number(largest: float, top: float) -> None:
-    assert top_of(largest) == top
+def test_the_scale_top_a_scale_is_a_round_number(largest: float, top: float) -> None:
+    assert scale_top(largest) == top
 
 
 @given(st.floats(0, 1e6))
-def test_the_top_is_above_and_not_far_above(largest: float) -> None:
-    top = top_of(largest)
+def test_the_top_is_above_the_largest_value_but_not_far(largest: float) -> None:
+    top = scale_top(largest)
     assert largest <= top <= max(2, 2 * largest)
     assert top / 2 == int(top / 2)
 
 
-def test_bars_stand_upon_each_other() -> None:
+def test_bars_are_stacked() -> None:
     none, lower, both = stack_bars([0, 5, 5], [0, 0, 5], 10)
     assert none == Stack(None, None)
     assert lower == Stack(Bar(201.0, 100.0, 198.0, 100.0), None)
@@ -44,9 +44,9 @@ def test_bars_stand_upon_each_other() -> None:
 
 
 @given(COUNTS)
-def test_what_was_there_is_seen_and_nothing_leaves_the_field(counts: list[tuple[int, int]]) -> None:
+def test_every_bar_is_visible_and_inside_the_chart(counts: list[tuple[int, int]]) -> None:
     lower, upper = zip(*counts, strict=True)
-    stacks = stack_bars(lower, upper, top_of(max(map(sum, counts))))
+    stacks = stack_bars(lower, upper, scale_top(max(map(sum, counts))))
     for (first, second), stack in zip(counts, stacks, strict=True):
         assert (stack.lower is not None, stack.upper is not None) == (first > 0, second > 0)
         for bar in filter(None, (stack.lower, stack.upper)):
@@ -57,20 +57,20 @@ def test_what_was_there_is_seen_and_nothing_leaves_the_field(counts: list[tuple[
             assert stack.upper.y + stack.upper.height < stack.lower.y
 
 
-def test_a_line_breaks_off_where_there_is_nothing() -> None:
+def test_a_line_has_a_gap_at_a_missing_value() -> None:
     assert draw_line([1.0, 2.0, None, None, 0.0, 2.0], 2.0) == "M50 100L150 0 M450 200L550 0"
 
 
-def test_a_value_that_stands_alone_is_a_short_line() -> None:
+def test_a_value_without_neighbours_is_a_short_line() -> None:
     assert draw_line([None, 1.0, None], 2.0) == "M300 100m-3 0h6"
 
 
-def test_nothing_is_no_line() -> None:
+def test_no_values_give_no_line() -> None:
     assert draw_line([None, None], 2.0) == ""
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 10)), min_size=1, max_size=60))
-def test_every_value_is_a_point_within_the_field(values: list[float | None]) -> None:
+def test_every_value_is_a_point_inside_the_chart(values: list[float | None]) -> None:
     points = re.findall(r"[ML]([\d.]+) ([\d.]+)", draw_line(values, 10.0))
     assert len(points) == sum(value is not None for value in values)
     assert all(0 <= float(x) <= WIDTH and 0 <= float(y) <= HEIGHT for x, y in points)

@@ -5,8 +5,6 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.pages.pages import PAGE_ROUTES, path_of, prefers_page, wants_page
-from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import EchoSearcher
 
 CHROMIUM = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8,"
@@ -46,7 +44,7 @@ def scope(path: str, method: str = "GET", accept: str = "*/*", root: str = "") -
 
 
 @pytest.mark.parametrize(
-    ("asked", "wants"),
+    ("request_scope", "wants"),
     [
         (scope("/app"), True),
         (scope("/app/"), True),
@@ -62,27 +60,21 @@ def scope(path: str, method: str = "GET", accept: str = "*/*", root: str = "") -
         (scope("/x/app"), False),
     ],
 )
-def test_wants_a_page(asked: Any, *, wants: bool) -> None:
-    assert wants_page(asked) is wants
+def test_wants_a_page(request_scope: Any, *, wants: bool) -> None:
+    assert wants_page(request_scope) is wants
 
 
-def test_the_path_below_wherever_the_app_is_mounted() -> None:
+def test_the_path_is_relative_to_the_mount_point() -> None:
     assert [path_of(scope(path)) for path in ("/", "/app/", "/app/search")] == ["/", "/app", "/app/search"]
     assert path_of(scope("/x", root="/x")) == "/"
 
 
 @pytest.mark.parametrize("path", [f"{route}/nope" for route in PAGE_ROUTES])
-def test_an_error_where_a_page_was_asked_for_is_one(client: TestClient[Litestar], path: str) -> None:
-    answer = client.get(f"{path}?query=zebra", headers={"x-request-id": "of-mine"})
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert answer.headers["cache-control"] == "private, no-cache"
-    assert "Not found" in answer.text
-    assert "There is no such page." in answer.text
-    assert "of-mine" in answer.text
-    assert "zebra" not in answer.text
-
-
-def test_what_lies_beside_the_pages_is_asked_anew_each_time(serve: Serve) -> None:
-    answer = serve(EchoSearcher()).get("/app/assets/page.css")
-    assert answer.headers["content-type"].startswith("text/css")
-    assert answer.headers["cache-control"] == "no-cache"
+def test_an_error_below_a_page_route_is_a_page(client: TestClient[Litestar], path: str) -> None:
+    response = client.get(f"{path}?query=zebra", headers={"x-request-id": "my-id"})
+    assert (response.status_code, response.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert response.headers["cache-control"] == "private, no-cache"
+    assert "Not found" in response.text
+    assert "There is no such page." in response.text
+    assert "my-id" in response.text
+    assert "zebra" not in response.text

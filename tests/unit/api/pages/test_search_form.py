@@ -4,21 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.search_form import LAST_OFFSET, SearchForm, day_after
+from api.pages.search_form import LAST_OFFSET, NO_LABELS, Option, SearchForm, day_after, list_filters
 from api.wire.errors import EmptyQueryError, InvalidParameterError
-from retrieval.index.reading import NO_FILTER
+from retrieval.index.reading import NO_FILTER, Label
 from retrieval.search.ranking import RANKED_VIDEOS
+from retrieval.search.searcher import CatalogueLabels
+
+LABELS = CatalogueLabels((Label("Oven", 1204), Label("Another", 3)), (Label("en", 9), Label("de-AT", 1)))
 
 
-def test_empty_fields_mean_nothing() -> None:
+def test_empty_fields_are_ignored() -> None:
     form = SearchForm(query=" x ")
     request = form.to_request()
     assert (request.text, request.mode, request.where) == ("x", "hybrid", NO_FILTER)
     assert (request.limit, request.offset, request.moments) == (11, 0, 3)
-    assert (form.asks, form.filters) == (True, 0)
+    assert (form.has_query, form.active_filters) == (True, 0)
 
 
-def test_the_last_day_counts() -> None:
+def test_the_last_day_is_included() -> None:
     where = (
         SearchForm(query="x", published_after="2024-05-31", published_before="2024-05-31").to_request().where
     )
@@ -41,7 +44,7 @@ def test_the_day_after(given_day: str, after: str) -> None:
     assert day_after(given_day) == after
 
 
-def test_what_the_api_refuses_is_refused() -> None:
+def test_invalid_fields_are_refused() -> None:
     with pytest.raises(EmptyQueryError):
         SearchForm().to_request()
     with pytest.raises(InvalidParameterError):
@@ -50,23 +53,44 @@ def test_what_the_api_refuses_is_refused() -> None:
         SearchForm(query="x", channel=" ").to_request()
 
 
-def test_the_last_page_is_the_last_that_is_ranked() -> None:
+def test_the_last_page_ends_with_the_last_ranked_video() -> None:
     request = SearchForm(query="x", offset=LAST_OFFSET).to_request()
     assert request.offset + request.limit == RANKED_VIDEOS
 
 
-def test_an_address_says_what_is_not_usual() -> None:
+def test_an_address_leaves_out_default_values() -> None:
     form = SearchForm(query="caf\u00e9 & more", mode="lexical", channel="A/B", offset=10)
     assert form.address() == "/app/search?query=caf%C3%A9%20%26%20more&mode=lexical&channel=A%2FB&offset=10"
     assert form.address(offset=0, mode="hybrid") == "/app/search?query=caf%C3%A9%20%26%20more&channel=A%2FB"
-    assert form.without_filters == "/app/search?query=caf%C3%A9%20%26%20more"
+    assert form.address_without_filters == "/app/search?query=caf%C3%A9%20%26%20more"
     assert SearchForm().address() == "/app/search"
-    assert form.filters == 2
+    assert form.active_filters == 2
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
-def test_a_video_s_address_is_one_segment(video_id: str) -> None:
+def test_a_video_id_is_one_path_segment(video_id: str) -> None:
     path = SearchForm().video_address(video_id).removeprefix("/app/videos/")
     assert "/" not in path
     assert "?" not in path
     assert SearchForm(query="x").video_address("a/b") == "/app/videos/a%2Fb?query=x"
+
+
+def test_lists_are_sorted_by_name_and_show_counts() -> None:
+    filters = list_filters(LABELS, SearchForm(channel="Oven"))
+    assert filters.channels == (
+        Option("Another", "Another (3)", is_chosen=False),
+        Option("Oven", "Oven (1,204)", is_chosen=True),
+    )
+    assert [option.label for option in filters.languages] == ["English (9)", "German (de-AT) (1)"]
+
+
+def test_the_mode_of_the_search_is_chosen() -> None:
+    filters = list_filters(NO_LABELS, SearchForm(mode="lexical"))
+    assert [option.value for option in filters.modes if option.is_chosen] == ["lexical"]
+    assert [option.label for option in filters.modes] == ["Meaning and words", "Meaning", "Words"]
+
+
+def test_a_chosen_value_is_listed_even_if_the_catalogue_lacks_it() -> None:
+    filters = list_filters(NO_LABELS, SearchForm(channel="Gone", language="xx"))
+    assert filters.channels == (Option("Gone", "Gone", is_chosen=True),)
+    assert filters.languages == (Option("xx", "xx", is_chosen=True),)

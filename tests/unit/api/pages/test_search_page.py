@@ -1,4 +1,4 @@
-"""The routes of the search page, on searchers that are none."""
+"""The routes of the search page, on fake searchers."""
 
 import re
 from datetime import UTC, datetime
@@ -41,34 +41,34 @@ def headline(text: str) -> str:
 
 
 def test_a_search_and_its_form(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
-    answer = client.get(
+    response = client.get(
         "/app/search?query=fat+tails&mode=lexical&channel=Gone&language=en"
         "&published_after=2024-01-01&published_before=2024-12-31&offset=10"
     )
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert answer.headers["cache-control"] == "private, no-cache"
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert response.headers["cache-control"] == "private, no-cache"
     (request,) = searcher.requests
     assert (request.text, request.mode, request.offset, request.limit) == ("fat tails", "lexical", 10, 11)
     assert request.where.published_before == datetime(2025, 1, 1, tzinfo=UTC)
-    assert headline(answer.text) == "Videos 11 to 20 for \u201cfat tails\u201d"
-    assert '<option value="Gone" selected>Gone</option>' in answer.text
-    assert '<option value="en" selected>English (2)</option>' in answer.text
-    assert 'value="2024-12-31"' in answer.text
-    assert answer.text.count('<article class="result"') == 10
+    assert headline(response.text) == "Results 11 to 20 for \u201cfat tails\u201d"
+    assert '<option value="Gone" selected>Gone</option>' in response.text
+    assert '<option value="en" selected>English (2)</option>' in response.text
+    assert 'value="2024-12-31"' in response.text
+    assert response.text.count('<article class="result"') == 10
 
 
-def test_empty_fields_are_no_filters(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+def test_empty_fields_are_ignored(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
     fields = "&channel=&language=&published_after=&published_before=&mode=hybrid"
     assert client.get(f"/app/search?query=x{fields}").status_code == 200
     assert searcher.requests == [SearchRequest(text="x", limit=11)]
 
 
 @pytest.mark.parametrize("query", ["", "?query=", "?query=+%20"])
-def test_without_a_query_it_is_the_start(
+def test_without_a_query_it_is_the_start_page(
     client: TestClient[Litestar], searcher: EchoSearcher, query: str
 ) -> None:
-    answer = client.get(f"/app/search{query}")
-    assert (answer.status_code, headline(answer.text)) == (200, "Find the moment")
+    response = client.get(f"/app/search{query}")
+    assert (response.status_code, headline(response.text)) == (200, "Find the moment")
     assert searcher.requests == []
 
 
@@ -86,14 +86,14 @@ def test_without_a_query_it_is_the_start(
         ("query=zebra&channel=+", "invalid-parameter"),
     ],
 )
-def test_what_the_api_refuses_is_refused_in_a_page(
+def test_an_invalid_search_is_refused_with_a_page(
     client: TestClient[Litestar], searcher: EchoSearcher, query: str, code: str
 ) -> None:
-    answer = client.get(f"/app/search?{query}", headers={"x-request-id": "of-mine"})
-    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
-    assert f'data-problem="{code}"' in answer.text
-    assert "of-mine" in answer.text
-    assert "zebra" not in answer.text
+    response = client.get(f"/app/search?{query}", headers={"x-request-id": "my-id"})
+    assert (response.status_code, response.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert f'data-problem="{code}"' in response.text
+    assert "my-id" in response.text
+    assert "zebra" not in response.text
     assert searcher.requests == []
 
 
@@ -109,77 +109,77 @@ def test_what_the_api_refuses_is_refused_in_a_page(
         (RuntimeError(PRIVATE), 500, "internal-error", None),
     ],
 )
-def test_errors_are_those_of_the_table(
+def test_errors_have_the_status_of_the_problem_table(
     serve: Serve, path: str, error: Exception, status: int, code: str, retry_after: str | None
 ) -> None:
-    answer = serve(RaisingSearcher(error)).get(path)
-    assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
-    assert f'data-problem="{code}"' in answer.text
-    assert "zebra" not in answer.text
-    assert "someone" not in answer.text
+    response = serve(RaisingSearcher(error)).get(path)
+    assert (response.status_code, response.headers.get("retry-after")) == (status, retry_after)
+    assert f'data-problem="{code}"' in response.text
+    assert "zebra" not in response.text
+    assert "someone" not in response.text
 
 
 def test_one_video_with_all_its_moments(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
-    answer = client.get("/app/videos/a%2Fb?query=fat+tails")
-    assert answer.status_code == 200
+    response = client.get("/app/videos/a%2Fb?query=fat+tails")
+    assert response.status_code == 200
     assert ("inside", "a/b", "fat tails", 20) in searcher.asked
     assert ("similar", "a/b", 6) in searcher.asked
-    assert answer.text.count('class="moment"') == 2
-    assert '<a href="/app/videos/other?query=fat%20tails">' in answer.text
+    assert response.text.count('class="moment"') == 2
+    assert '<a href="/app/videos/other?query=fat%20tails">' in response.text
 
 
-def test_one_video_of_which_nothing_is_asked(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
-    answer = client.get("/app/videos/a")
-    assert answer.status_code == 200
+def test_one_video_without_a_query(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+    response = client.get("/app/videos/a")
+    assert response.status_code == 200
     assert ("video", "a") in searcher.asked
-    assert "data-told" in answer.text
+    assert "data-announcement" in response.text
 
 
 @pytest.mark.parametrize("path", ["/app", "/app/search?query=x", "/app/videos/a?query=x", "/app/videos/a"])
 def test_a_page_takes_one_lease(serve: Serve, path: str) -> None:
     searcher = PinnedSearcher()
-    answer = serve(searcher).get(path)
-    assert (answer.status_code, searcher.leases) == (200, 1)
-    assert "There is no index" not in answer.text
+    response = serve(searcher).get(path)
+    assert (response.status_code, searcher.leases) == (200, 1)
+    assert "There is no index" not in response.text
 
 
-def test_no_such_video(serve: Serve) -> None:
-    answer = serve(RaisingSearcher(VideoNotFoundError(PRIVATE))).get("/app/videos/zebra")
-    assert (answer.status_code, headline(answer.text)) == (404, "Video not found")
+def test_an_unknown_video(serve: Serve) -> None:
+    response = serve(RaisingSearcher(VideoNotFoundError(PRIVATE))).get("/app/videos/zebra")
+    assert (response.status_code, headline(response.text)) == (404, "Video not found")
 
 
-def test_nothing_found(serve: Serve) -> None:
+def test_no_results(serve: Serve) -> None:
     client = serve(EmptySearcher())
-    told = client.get("/app/search?query=x&mode=lexical&channel=A").text
-    assert headline(told) == "Nothing found for \u201cx\u201d"
-    assert 'href="/app/search?query=x"' in told
-    assert 'href="/app/search?query=x&amp;channel=A"' in told
-    assert headline(client.get("/app/search?query=x&offset=20").text) == "Nothing more"
+    text = client.get("/app/search?query=x&mode=lexical&channel=A").text
+    assert headline(text) == "No results for \u201cx\u201d"
+    assert 'href="/app/search?query=x"' in text
+    assert 'href="/app/search?query=x&amp;channel=A"' in text
+    assert headline(client.get("/app/search?query=x&offset=20").text) == "No more results"
 
 
-def test_degraded_says_so(serve: Serve) -> None:
+def test_a_degraded_search_is_labelled(serve: Serve) -> None:
     class Degraded(EchoSearcher):
         async def search(self, request: SearchRequest) -> SearchResult:
             return msgspec.structs.replace(await super().search(request), is_degraded=True)
 
-    assert "by words alone" in serve(Degraded()).get("/app/search?query=x").text
+    assert "match words only" in serve(Degraded()).get("/app/search?query=x").text
 
 
-def test_no_index_and_an_empty_one_say_what_to_run(serve: Serve) -> None:
+def test_without_videos_the_start_page_shows_the_command_to_run(serve: Serve) -> None:
     class Bare(EchoSearcher):
         async def manifest(self) -> Manifest:
             return msgspec.structs.replace(MANIFEST, counts=IndexCounts(0, 0, 0))
 
-    for searcher, said in (
+    for searcher, title in (
         (RaisingSearcher(IndexUnavailableError(PRIVATE)), "There is no index yet"),
         (Bare(), "The index is empty"),
     ):
-        answer = serve(searcher).get("/app")
-        assert (answer.status_code, headline(answer.text)) == (200, said)
-        assert "python -m ingest sync SOURCE" in answer.text
+        response = serve(searcher).get("/app")
+        assert (response.status_code, headline(response.text)) == (200, title)
+        assert "python -m ingest sync SOURCE" in response.text
 
 
-def test_everything_is_escaped(serve: Serve) -> None:
+def test_every_value_is_escaped(serve: Serve) -> None:
     attack = "\"'><script>alert(1)</script>"
 
     class Hostile(EchoSearcher):
@@ -196,7 +196,7 @@ def test_everything_is_escaped(serve: Serve) -> None:
     assert page.count("<script") == 1
 
 
-def test_with_keys_the_start_says_nothing_of_the_catalogue(tmp_path: Path) -> None:
+def test_with_keys_the_start_page_shows_nothing_of_the_catalogue(tmp_path: Path) -> None:
     key, stored = make_key("website", ["search"], datetime.now(UTC))
     write_keys(tmp_path / "keys.json", (stored,))
     with guarded(keys_file=tmp_path / "keys.json") as client:
@@ -205,7 +205,7 @@ def test_with_keys_the_start_says_nothing_of_the_catalogue(tmp_path: Path) -> No
         refused = client.get("/app/search?query=x")
         assert (refused.status_code, headline(refused.text)) == (401, "Key required")
         assert refused.headers["www-authenticate"] == 'Bearer realm="vidsearch"'
-        answer = client.get("/app/search", headers={"x-api-key": key})
-        assert answer.status_code == 200
-        assert "A channel" in answer.text
-        assert answer.headers["cache-control"] == "private, no-cache"
+        response = client.get("/app/search", headers={"x-api-key": key})
+        assert response.status_code == 200
+        assert "A channel" in response.text
+        assert response.headers["cache-control"] == "private, no-cache"

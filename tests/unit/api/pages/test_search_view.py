@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -11,21 +11,21 @@ from api.pages.search_view import (
     LONGEST_TITLE,
     Mark,
     VideoView,
-    cut,
-    initials,
-    short_titles,
+    describe_index,
     view_page,
     view_record,
     view_video,
 )
 from retrieval.catalogue.links import Player
+from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
 from retrieval.index.reading import Moment
 from retrieval.search.searcher import FoundVideo, SearchResult
 from retrieval.text.matching import Piece
-from tests.unit.api.fakes import record
+from tests.unit.api.fakes import MANIFEST, record
 
 FORM = SearchForm(query="telescope mirror")
+NOW = MANIFEST.built_at + timedelta(hours=3)
 
 
 def shown(*moments: Moment, thumbnails: bool = True, **fields: object) -> VideoView:
@@ -37,7 +37,7 @@ def said(text: str = "The mirror cools.", start: float | None = 65.5, end: float
     return Moment(start, end, text, 20.0)
 
 
-def test_a_video_as_it_is_shown() -> None:
+def test_a_video_with_a_moment() -> None:
     view = shown(said(), title="Cooling a telescope", thumbnail_url="https://i.example/1.jpg")
     assert view.title == (Piece("Cooling a "), Piece("telescope", matches=True))
     assert (view.plain_title, view.initials) == ("Cooling a telescope", "CA")
@@ -56,14 +56,14 @@ def test_a_video_as_it_is_shown() -> None:
     assert view.marks == (Mark(109, 49),)
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_fields_are_none() -> None:
     video = VideoRecord(video_id="a", title="", title_as_given="")
     view = view_record(video, SearchForm())
     assert view == VideoView(
         title=(),
         plain_title="",
         initials="",
-        tone=view.tone,
+        color=view.color,
         channel=None,
         published=None,
         published_on=None,
@@ -78,7 +78,7 @@ def test_what_is_not_known_is_left_out() -> None:
     assert (view.marks, view.has_times) == ((), False)
 
 
-def test_moments_without_times_have_no_place() -> None:
+def test_moments_without_times_have_no_mark() -> None:
     view = shown(said(start=None, end=None), Moment(1.0, 2.0, None, 3.0))
     (moment,) = view.moments
     assert (moment.time, moment.mark, moment.url) == (None, None, view.url)
@@ -95,17 +95,17 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("address", HOSTILE)
-def test_only_web_addresses_become_links_pictures_or_players(address: str) -> None:
+def test_only_web_addresses_become_links_thumbnails_or_players(address: str) -> None:
     view = shown(said(), video_id="a", url=address, thumbnail_url=address)
     assert (view.url, view.thumbnail) == (None, None)
     assert [(moment.url, moment.player) for moment in view.moments] == [(None, None)]
 
 
-def test_thumbnails_may_be_off() -> None:
+def test_thumbnails_can_be_disabled() -> None:
     assert shown(thumbnail_url="https://i.example/1.jpg", thumbnails=False).thumbnail is None
 
 
-def test_what_is_long_is_cut() -> None:
+def test_long_texts_are_cut() -> None:
     view = shown(said("word " * 200_000), title="t" * 1_000_000, channel="c" * 1_000_000)
     assert len(view.plain_title) == LONGEST_TITLE + 1
     assert view.channel is not None
@@ -118,7 +118,7 @@ def test_what_is_long_is_cut() -> None:
     st.none() | st.floats(0, 1e7, allow_nan=False),
     st.none() | st.floats(0, 1e7, allow_nan=False),
 )
-def test_a_mark_lies_on_the_bar(duration: float, start: float | None, end: float | None) -> None:
+def test_a_mark_is_inside_the_bar(duration: float, start: float | None, end: float | None) -> None:
     for mark in shown(said(start=start, end=end), duration=duration).marks:
         assert 0 <= mark.x < mark.x + mark.width <= BAR
 
@@ -128,57 +128,68 @@ def found(count: int) -> SearchResult:
 
 
 @pytest.mark.parametrize(
-    ("count", "offset", "told", "earlier", "later"),
+    ("count", "offset", "headline", "previous", "following"),
     [
-        (0, 0, "Nothing found", None, None),
-        (1, 0, "1 video", None, None),
-        (10, 0, "10 videos", None, None),
-        (11, 0, "The 10 best videos", None, "/app/search?query=x&offset=10"),
-        (11, 10, "Videos 11 to 20", "/app/search?query=x", "/app/search?query=x&offset=20"),
-        (3, 20, "Videos 21 to 23", "/app/search?query=x&offset=10", None),
-        (0, 5, "Nothing more", "/app/search?query=x", None),
-        (11, 185, "Videos 186 to 195", "/app/search?query=x&offset=175", "/app/search?query=x&offset=190"),
+        (0, 0, "No results", None, None),
+        (1, 0, "1 result", None, None),
+        (10, 0, "10 results", None, None),
+        (11, 0, "Results", None, "/app/search?query=x&offset=10"),
+        (11, 10, "Results 11 to 20", "/app/search?query=x", "/app/search?query=x&offset=20"),
+        (3, 20, "Results 21 to 23", "/app/search?query=x&offset=10", None),
+        (0, 5, "No more results", "/app/search?query=x", None),
+        (1, 10, "Result 11", "/app/search?query=x", None),
+        (11, 185, "Results 186 to 195", "/app/search?query=x&offset=175", "/app/search?query=x&offset=190"),
     ],
 )
 def test_a_page_of_results(
-    count: int, offset: int, told: str, earlier: str | None, later: str | None
+    count: int, offset: int, headline: str, previous: str | None, following: str | None
 ) -> None:
     page = view_page(found(count), SearchForm(query="x", offset=offset))
-    assert (page.told, page.earlier, page.later) == (told, earlier, later)
+    assert (page.headline, page.previous, page.next) == (headline, previous, following)
     assert len(page.videos) == min(count, 10)
 
 
-@pytest.mark.parametrize(
-    ("title", "expected"),
-    [
-        ("How I Collimate", "HI"),
-        ("one", "O"),
-        ("", ""),
-        ("... !!", ""),
-        ('"quoted" <b>', "QB"),
-        ("\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\u05e9\u05e2"),
-        ("\u65e5\u672c\u8a9e", "\u65e5"),
-    ],
-)
-def test_initials(title: str, expected: str) -> None:
-    assert initials(title) == expected
+def test_a_placeholder_has_the_same_colour_each_time() -> None:
+    colors = {shown(video_id=f"video{n}").color for n in range(100)}
+    assert colors == set(range(8))
+    assert shown().color == shown().color
 
 
-def test_a_cut_text_says_so() -> None:
-    assert (cut("abc", 3), cut("abcd efg", 5)) == ("abc", "abcd\u2026")
-
-
-def test_short_titles_stand_for_what_may_be_asked() -> None:
-    titles = ["a" * 61, "", "b", "c", "d", "e", "f"]
-    assert short_titles(titles) == ("b", "c", "d", "e")
-
-
-def test_the_drawn_picture_s_colour_is_the_video_s() -> None:
-    tones = {shown(video_id=f"video{n}").tone for n in range(100)}
-    assert tones == set(range(8))
-    assert shown().tone == shown().tone
-
-
-def test_dates_are_days_of_utc() -> None:
+def test_dates_are_in_utc() -> None:
     view = shown(published_at=datetime(2024, 12, 31, 23, 59, tzinfo=UTC))
     assert (view.published, view.published_on) == ("31 Dec 2024", "2024-12-31")
+
+
+def test_the_start_page_describes_the_index() -> None:
+    manifest = msgspec.structs.replace(MANIFEST, canaries=("Q & A", "", "x" * 61, *"bcde"))
+    start = describe_index(manifest, NOW, shows_titles=True)
+    assert start is not None
+    assert start.facts == (
+        "3 videos",
+        "7 passages",
+        "67% with a transcript",
+        "updated 3 hours ago",
+    )
+    assert [example.text for example in start.examples] == ["Q & A", "b", "c", "d"]
+    assert start.examples[0].address == "/app/search?query=Q%20%26%20A"
+
+
+def test_the_start_page_shows_no_titles_if_the_catalogue_requires_a_key() -> None:
+    manifest = msgspec.structs.replace(MANIFEST, canaries=("A title",))
+    start = describe_index(manifest, NOW, shows_titles=False)
+    assert start is not None
+    assert start.examples == ()
+
+
+@pytest.mark.parametrize(
+    ("transcribed", "coverage"), [(0, "0%"), (1, "<1%"), (500, "50%"), (999, ">99%"), (1000, "100%")]
+)
+def test_only_full_coverage_is_100_percent(transcribed: int, coverage: str) -> None:
+    counts = IndexCounts(videos=1000, passages=1, videos_with_transcript=transcribed)
+    start = describe_index(msgspec.structs.replace(MANIFEST, counts=counts), NOW, shows_titles=True)
+    assert start is not None
+    assert start.facts[2] == f"{coverage} with a transcript"
+
+
+def test_without_an_index_there_is_no_description() -> None:
+    assert describe_index(None, NOW, shows_titles=True) is None

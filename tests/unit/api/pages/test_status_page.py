@@ -22,7 +22,7 @@ METRICS_KEY, STORED = make_key("dashboard", ["metrics"], datetime.now(UTC))
 
 
 def fresh(searcher: EchoSearcher, **settings: object) -> TestClient[Litestar]:
-    """A service of its own: others have counted the searches of other tests."""
+    """A service of its own, because it counts the searches of each test."""
     return TestClient(
         create_app(ApiSettings(search=SearchSettings(), **settings), open_search=opens(searcher))  # type: ignore[arg-type]
     )
@@ -34,35 +34,35 @@ def new_client() -> Iterator[TestClient[Litestar]]:
         yield client
 
 
-def test_shows_how_the_service_is(client: TestClient[Litestar]) -> None:
-    answer = client.get("/status")
-    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert '<h1 id="headline">Everything works</h1>' in answer.text
-    assert "3 videos can be searched." in answer.text
-    assert "talks.csv" not in answer.text
+def test_shows_the_state_of_the_service(client: TestClient[Litestar]) -> None:
+    response = client.get("/status")
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert '<h1 id="headline">Everything works</h1>' in response.text
+    assert "3 videos in the index." in response.text
+    assert "talks.csv" not in response.text
 
 
-def test_is_no_part_of_the_api(client: TestClient[Litestar]) -> None:
+def test_is_not_part_of_the_openapi_document(client: TestClient[Litestar]) -> None:
     assert not [path for path in client.get("/schema/openapi.json").json()["paths"] if "status" in path]
 
 
 @pytest.mark.parametrize("error", [None, OverloadedError("full")])
-def test_is_answered_also_when_searches_fail(serve: Serve, error: Exception | None) -> None:
-    answer = serve(RaisingSearcher(error)).get("/status")
-    assert answer.status_code == 200
-    assert "Searches fail" in answer.text
-    assert "python -m ingest sync SOURCE" in answer.text
-    assert "someone" not in answer.text
+def test_responds_with_200_even_if_search_is_failing(serve: Serve, error: Exception | None) -> None:
+    response = serve(RaisingSearcher(error)).get("/status")
+    assert response.status_code == 200
+    assert "Search is failing" in response.text
+    assert "python -m ingest sync SOURCE" in response.text
+    assert "someone" not in response.text
 
 
-def test_an_hour_without_searches_says_so(new_client: TestClient[Litestar]) -> None:
+def test_an_hour_without_searches_has_no_charts(new_client: TestClient[Litestar]) -> None:
     page = new_client.get("/status").text
-    assert "No searches in the minute since the start." in page
+    assert "No searches since the service started less than a minute ago." in page
     assert 'role="img"' not in page
 
 
-def test_searches_are_drawn_and_told(new_client: TestClient[Litestar]) -> None:
+def test_searches_are_shown_as_charts_and_text(new_client: TestClient[Litestar]) -> None:
     for _ in range(3):
         new_client.get("/v1/search?query=zebra")
     new_client.get("/search?query=zebra")
@@ -73,12 +73,12 @@ def test_searches_are_drawn_and_told(new_client: TestClient[Litestar]) -> None:
     assert page.count(f'viewBox="0 0 {WIDTH} {HEIGHT}"') == 2
     assert re.search(r"<tr><th scope=\"row\">now</th><td>4</td><td>0</td><td>[\d.]+ ms</td>", page)
     assert "zebra" not in page
-    # The policy allows no style but that of the sheets.
+    # The Content-Security-Policy forbids inline styles.
     assert "style=" not in page
     assert new_client.get("/status/activity").text in page
 
 
-def test_what_is_refused_is_drawn_too() -> None:
+def test_refused_searches_are_shown_too() -> None:
     with fresh(RaisingSearcher()) as client:
         client.get("/v1/search?query=zebra")
         page = client.get("/status").text
@@ -86,19 +86,19 @@ def test_what_is_refused_is_drawn_too() -> None:
     assert page.count('role="img"') == 1
 
 
-def test_where_keys_are_asked_for_the_charts_take_one() -> None:
+def test_if_keys_are_required_the_charts_require_one() -> None:
     with guarded(keys=(STORED,)) as client:
         page = client.get("/status").text
-        assert "data-asks-for-key" in page
+        assert "data-requires-key" in page
         assert "No searches" not in page
         assert client.get("/status/activity").status_code == 401
         shown = client.get("/status/activity", headers={"X-API-Key": METRICS_KEY})
         assert (shown.status_code, shown.headers["cache-control"]) == (200, "no-store")
-        assert "No searches in the minute since the start" in shown.text
+        assert "No searches since the service started less than a minute ago" in shown.text
         assert "<html" not in shown.text
 
 
-def test_figures_with_a_port_of_their_own_are_not_shown_here() -> None:
+def test_if_metrics_have_their_own_port_the_charts_are_hidden() -> None:
     with fresh(EchoSearcher(), metrics_port=9464) as client:
         client.get("/v1/search?query=zebra")
         page = client.get("/status").text
@@ -107,7 +107,7 @@ def test_figures_with_a_port_of_their_own_are_not_shown_here() -> None:
         assert client.get("/status/activity").status_code == 404
 
 
-def test_a_log_of_runs_is_escaped() -> None:
+def test_the_log_of_runs_is_escaped() -> None:
     class Logged(EchoSearcher):
         async def recent_runs(self) -> tuple[Run, ...]:
             hostile = msgspec.structs.replace(RUN, outcome=RunOutcome.PUBLISHED, index_version="<script>x")
@@ -117,5 +117,5 @@ def test_a_log_of_runs_is_escaped() -> None:
         page = client.get("/status").text
     assert "&lt;script&gt;x" in page
     assert "<script>x" not in page
-    assert "2 earlier" in page
+    assert "2 earlier runs" in page
     assert "talks.csv" not in page

@@ -24,7 +24,7 @@ def viewed(*, runs: Sequence[Run] = (RUN,), **facts: Any) -> StatusView:
         "expected": Expectations(),
         "now": NOW,
     }
-    return view_status(report_health(**{**found, **facts}), runs, "elsewhere", NOW)
+    return view_status(report_health(**{**found, **facts}), runs, "on-metrics-port", NOW)
 
 
 def test_everything_works() -> None:
@@ -32,17 +32,17 @@ def test_everything_works() -> None:
     assert (view.status, view.headline, view.summary) == (
         "pass",
         "Everything works",
-        "3 videos can be searched.",
+        "3 videos in the index.",
     )
-    assert [(check.name, check.status, check.said) for check in view.checks] == [
-        ("Search", "pass", "A test search is answered in 4.2 ms."),
-        ("Age of the index", "pass", "Built 3 days ago."),
+    assert [(check.name, check.status, check.text) for check in view.checks] == [
+        ("Search", "pass", "Test search: 4.2 ms."),
+        ("Index age", "pass", "Built 3 days ago."),
         ("Transcripts", "pass", "67% of the videos have a transcript."),
         ("Ingest", "pass", "Last run: published, 3 days ago."),
     ]
-    assert view.at == "12:00:00 UTC"
+    assert view.checked_at == "12:00:00 UTC"
     assert view.facts
-    assert [(fact.label, fact.value, fact.more) for fact in view.facts] == [
+    assert [(fact.label, fact.value, fact.detail) for fact in view.facts] == [
         ("Videos", "3", ""),
         ("With a transcript", "2", "67%"),
         ("Passages", "7", ""),
@@ -52,62 +52,62 @@ def test_everything_works() -> None:
     ]
 
 
-def test_a_service_that_stops_says_that_and_not_that_searches_fail() -> None:
+def test_a_stopping_service_is_reported_as_stopping_not_as_failing() -> None:
     view = viewed(is_stopping=True)
     assert (view.status, view.headline) == ("fail", "The service is stopping")
-    assert view.summary == view.checks[-1].said
+    assert view.summary == view.checks[-1].text
     assert view.summary == "The service was told to stop. Searches are answered until it does."
 
 
-def test_warnings_are_what_the_summary_tells() -> None:
+def test_the_summary_lists_the_warnings() -> None:
     view = viewed(runs=[FAILED], expected=Expectations(most_days=2, least_coverage=0.9))
-    assert (view.status, view.headline) == ("warn", "Works, with warnings")
+    assert (view.status, view.headline) == ("warn", "Working, with warnings")
     assert view.summary == (
-        "Built 3 days ago. Older than 2 days. 67% of the videos have a transcript, fewer than there should "
-        "be. Last run: failed, 3 days ago."
+        "Built 3 days ago. Older than 2 days. 67% of the videos have a transcript, fewer than "
+        "expected. Last run: failed, 3 days ago."
     )
     assert [check.command for check in view.checks] == ["", "", "", "python -m ingest status"]
     assert "someone" not in repr(view)
 
 
 @pytest.mark.parametrize("outcome", [*RunOutcome, None])
-def test_every_end_of_a_run_is_told(outcome: RunOutcome | None) -> None:
+def test_every_outcome_of_a_run_has_a_text(outcome: RunOutcome | None) -> None:
     ended_at = RUN.ended_at if outcome else None
     view = viewed(runs=[msgspec.structs.replace(RUN, outcome=outcome, ended_at=ended_at)])
-    assert view.checks[-1].said.endswith(" 3 days ago.")
+    assert view.checks[-1].text.endswith(" 3 days ago.")
 
 
-def test_without_an_index_searches_fail() -> None:
+def test_without_an_index_search_is_failing() -> None:
     view = viewed(is_ready=False, canary_seconds=None, manifest=None, runs=())
-    assert (view.status, view.headline) == ("fail", "Searches fail")
-    assert view.summary == "There is no index, or it does not answer."
+    assert (view.status, view.headline) == ("fail", "Search is failing")
+    assert view.summary == "There is no index, or it does not respond."
     assert view.facts is None
-    assert [check.said for check in view.checks] == ["A test search is not answered."]
+    assert [check.text for check in view.checks] == ["Test search: failed."]
     assert view.runs == ()
 
 
-def test_an_index_that_does_not_answer() -> None:
+def test_an_index_that_does_not_respond() -> None:
     view = viewed(is_ready=False, canary_seconds=None)
-    assert (view.status, view.summary) == ("fail", "A test search is not answered.")
+    assert (view.status, view.summary) == ("fail", "Test search: failed.")
     assert view.facts
 
 
-def test_an_index_that_went_away_between_two_looks_is_no_fault() -> None:
+def test_an_index_that_disappears_between_two_reads_is_no_fault() -> None:
     view = viewed(manifest=None, canary_seconds=None)
     assert (view.status, view.summary) == (
         "pass",
-        "A test search is answered. Last run: published, 3 days ago.",
+        "Test search: passed. Last run: published, 3 days ago.",
     )
 
 
-def test_an_empty_index_has_no_share() -> None:
+def test_an_empty_index_has_a_coverage_of_0() -> None:
     empty = msgspec.structs.replace(MANIFEST.counts, videos=0, passages=0, videos_with_transcript=0)
     view = viewed(manifest=msgspec.structs.replace(MANIFEST, counts=empty))
     assert view.facts
-    assert (view.facts[1].value, view.facts[1].more) == ("0", "\N{EN DASH}")
+    assert (view.facts[1].value, view.facts[1].detail) == ("0", "\N{EN DASH}")
 
 
-def test_the_runs_before_are_kept_apart() -> None:
+def test_earlier_runs_are_separate() -> None:
     runs = [msgspec.structs.replace(RUN, times=n) for n in range(1, SHOWN_RUNS + 3)]
     view = viewed(runs=runs)
     assert (len(view.runs), len(view.earlier_runs)) == (SHOWN_RUNS, 2)

@@ -10,7 +10,7 @@ from tests.unit.api.guarded import guarded
 
 SCRIPT = "/embed.js"
 FILE = Path(__file__).parents[4] / "api" / "routes" / "embed.js"
-DOCUMENT = Path(__file__).parents[4] / "docs" / "embed.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "search-page.md"
 LARGEST = 12_000
 """Bytes, as they are sent: whoever puts a search box into a page does not want it to weigh."""
 
