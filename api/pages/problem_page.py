@@ -21,7 +21,7 @@ _TITLES = {
 }
 _DETAILS = {
     "not-found": "There is no such page.",
-    "video-not-found": "There\u2019s no such video.",
+    "video-not-found": "There's no such video.",
     "query-too-long": f"A question has {LONGEST_QUERY:,} characters at most.",
 }
 _FIELDS = {

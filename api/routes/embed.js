@@ -184,7 +184,7 @@
       return { problem: refusal(response.status, seconds) };
     } catch {
       if (!signal.aborted) warn(`no response from ${url.origin}. Is ${location.origin} in its CORS_ORIGINS?`);
-      return { problem: "The video search can’t be reached. Please try again later." };
+      return { problem: "The video search can't be reached. Please try again later." };
     }
   }
 

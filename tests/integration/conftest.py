@@ -10,7 +10,8 @@ import pytest
 from retrieval.text.onnx_encoder import OnnxEncoder
 from tests.support.documents import write_jsonl
 from tests.support.folders import passing_folder
-from tests.support.processes import REPOSITORY, Ingest, copied
+from tests.support.other_site import OtherSite, serving_site
+from tests.support.processes import REPOSITORY, Api, Ingest, copied, running_api
 
 LONG = " ".join(
     f"In part {part} we look at the {thing} of the engine and at what wears it out." * 4
@@ -86,7 +87,21 @@ def sample_index(model_dir: Path) -> Iterator[Ingest]:
         yield ingest
 
 
-# One for each module, not for the session: while it runs, no other test in this thread has an event loop.
+@pytest.fixture(scope="session")
+def other_site() -> Iterator[OtherSite]:
+    """Another site, whose pages may search with `sample_api`."""
+    with serving_site() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def sample_api(sample_index: Ingest, other_site: OtherSite) -> Iterator[Api]:
+    """A service on the sample catalogue, shared by tests that only read."""
+    with running_api(sample_index.index_dir, sample_index.model_dir, CORS_ORIGINS=other_site.address) as api:
+        yield api
+
+
+# Once per module: Playwright runs an event loop in this thread, so no other test could run one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, for the tests of one module."""
@@ -98,7 +113,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def look_at(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """Open pages of a service (its address, options of a Playwright context), each checked at the end."""
+    """Open pages of a service by its address, with Playwright options. Each page is checked at the end."""
     from tests.support.browser import watched_page
 
     screenshots: Path | None = request.config.getoption("--screenshots")

@@ -1,17 +1,18 @@
 """The search box of `/embed.js` on a page of another site, in a browser.
 
-The page, its policy and what the server is to be told are those of docs/embed.md, with other addresses.
+The page, its policy and the server's settings are those of docs/search-page.md, with other addresses.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.browser import HeldRequests, WatchedPage
 from tests.support.documents import write_jsonl
-from tests.support.other_site import OtherSite, serving_site
+from tests.support.other_site import OtherSite
 from tests.support.processes import REPOSITORY, Api, Ingest, run_module, running_api
 
 DOCUMENTED = (REPOSITORY / "docs" / "search-page.md").read_text(encoding="utf-8")
@@ -20,92 +21,78 @@ PAGE = re.findall(r"```html\n(<!DOCTYPE html>.*?)```", DOCUMENTED, re.DOTALL)[0]
 POLICY = re.findall(r"^Content-Security-Policy: (.*)$", DOCUMENTED, re.MULTILINE)[0]
 LINE = re.findall(r"```html\n(<script.*?)\n```", DOCUMENTED)[0]
 
-# Beyond what the document asks for, such a page allows nothing: no style, no picture, no markup from text.
+# Apart from the documented policy, the page forbids everything: styles, images, markup from text.
 STRICT = "default-src 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 QUERY = "why is my telescope view mushy"
 FOUND = "Why Your Planets Look Mushy (and What to Do About It)"
-NO_LEAVE = "has been blocked by CORS policy"
 
-LookAt = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[OtherSite]:
-    with serving_site() as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def api(sample_index: Ingest, site: OtherSite) -> Iterator[Api]:
-    own = {"CORS_ORIGINS": site.address}
-    with running_api(sample_index.index_dir, sample_index.model_dir, **own) as api:
-        yield api
+OpenPage = Callable[..., WatchedPage]
 
 
 class Embedding:
-    """Pages of another site that show the box, and a browser on them."""
+    """Shows pages of another site that contain the box."""
 
-    def __init__(self, site: OtherSite, api: Api, look_at: LookAt) -> None:
+    def __init__(self, site: OtherSite, api: Api, look_at: OpenPage) -> None:
         self._site = site
         self._api = api
         self._look_at = look_at
 
-    def show(self, page: str, *, host: str = "127.0.0.1", allowing: str = "", **options: Any) -> Any:
-        """Open a page with the box, the API's address in place of the documented one.
+    def show(self, page: str, *, host: str = "127.0.0.1", allowing: str = "", **options: Any) -> WatchedPage:
+        """Open a page, with the API's address in place of the documented one.
 
-        `host` is what the site is called, `allowing` what its policy allows beyond what is documented.
+        `host` is the name of the site, and `allowing` an addition to the documented policy.
         """
         self._site.pages["/"] = page.replace(PLACEHOLDER, self._api.address)
         self._site.policy = f"{STRICT}; {POLICY.replace(PLACEHOLDER, self._api.address)}; {allowing}"
         watched = self._look_at(self._site.address.replace("127.0.0.1", host), **options)
-        # Nothing in between, which would answer for the API what browsers ask beforehand.
+        # An interception would answer the browser's CORS preflights in place of the API.
         watched.page.context.unroute_all()
-        watched.page.on("request", lambda request: watched.asked.append(request.url))
-        watched.may_ask = {"127.0.0.1", host}
+        watched.page.on("request", lambda request: watched.requested.append(request.url))
+        watched.allowed_hosts = {"127.0.0.1", host}
         watched.page.on("dialog", lambda dialog: watched.complaints.append(f"a dialog: {dialog.message}"))
         watched.open("/")
         return watched
 
 
 @pytest.fixture
-def embedding(site: OtherSite, api: Api, look_at: LookAt) -> Embedding:
-    return Embedding(site, api, look_at)
+def embedding(other_site: OtherSite, sample_api: Api, look_at: OpenPage) -> Embedding:
+    return Embedding(other_site, sample_api, look_at)
 
 
 def simple(attributes: str = "", style: str = "") -> str:
-    """A page with the documented line in it, and these attributes and styles."""
+    """Return a page that contains the documented line, with these attributes and styles."""
     line = LINE.replace("><", f" {attributes}><")
     return f"<!DOCTYPE html><html lang=en><title>A site</title>{style}<main><h1>A site</h1>{line}</main>"
 
 
 def box(page: Any, number: int = 0) -> Any:
-    """The box itself, and all that is in its shadow root."""
+    """Return the box, with its shadow root."""
     return page.locator(".vidsearch").nth(number)
 
 
 def video_of(page: Any, title: str) -> Any:
-    """The part of the box that shows one video."""
+    """Return the part of the box that shows one video."""
     return page.locator(".panel > ul > li").filter(has=page.get_by_text(title, exact=True))
 
 
-def ask(shown: Any, query: str) -> None:
+def type_query(shown: Any, query: str) -> None:
     """Type a query, letter by letter."""
     shown.get_by_role("searchbox").press_sequentially(query)
 
 
-def says(shown: Any, text: str) -> None:
-    """Wait until the box says something."""
+def wait_for_status(shown: Any, text: str) -> None:
+    """Wait until the box shows a status text."""
     shown.get_by_role("status").get_by_text(text).wait_for()
 
 
-def test_the_documented_page_finds_moments_while_one_types(embedding: Embedding) -> None:
+def test_the_documented_page_finds_moments_while_the_user_types(embedding: Embedding) -> None:
     watched = embedding.show(PAGE)
     shown = box(watched.page.locator("#video-search"))
-    watched.shoot("embed-first")
-    watched.check_for_everyone()
-    ask(shown, QUERY)
-    says(shown, "5 videos found.")
+    watched.screenshot("embed-first")
+    watched.check_accessibility()
+    type_query(shown, QUERY)
+    wait_for_status(shown, "5 videos found.")
     video = video_of(watched.page, FOUND)
     title, first, second = video.get_by_role("link").all()
     assert title.get_attribute("href").endswith("/mushy-planets-seeing-and-cooldown.mp4")
@@ -117,38 +104,36 @@ def test_the_documented_page_finds_moments_while_one_types(embedding: Embedding)
         assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener noreferrer")
     assert video.get_by_text("Backyard Observatory").is_visible()
     assert {"view", "telescope"} <= {word.strip(",.") for word in shown.locator("mark").all_inner_texts()}
-    watched.shoot("embed-found")
-    watched.check_for_everyone()
-    # The page, the script, and a search for each time that typing paused.
-    searches = [url for url in watched.asked if "/v1/search?" in url]
-    assert 1 <= len(searches) < len(QUERY) / 2
-    assert len(watched.asked) == len(searches) + 2
+    watched.screenshot("embed-found")
+    watched.check_accessibility()
+    # The page, the script, and one search for each pause while typing.
+    searches = [url for url in watched.requested if "/v1/search?" in url]
+    assert searches
+    assert len(watched.requested) == len(searches) + 2
 
 
-def test_a_page_that_is_not_allowed_says_so_in_plain_words(embedding: Embedding) -> None:
-    # The same site by another name is another origin, which CORS_ORIGINS does not hold.
+def test_a_site_that_is_not_allowed_gets_a_hint_in_the_console(embedding: Embedding) -> None:
+    # The same site under another name is another origin, which CORS_ORIGINS lacks.
     watched = embedding.show(PAGE, host="localhost")
-    ask(box(watched.page), "telescope")
-    says(box(watched.page), "The video search cannot be reached. Please try again later.")
-    watched.shoot("embed-not-allowed")
-    watched.check_for_everyone()
-    ours = [complaint for complaint in watched.complaints if "vidsearch: no answer from" in complaint]
-    assert ours
-    assert f"Is {watched.address} in its CORS_ORIGINS?" in ours[0]
-    theirs = [complaint for complaint in watched.complaints if complaint not in ours]
-    assert [
-        complaint for complaint in theirs if NO_LEAVE not in complaint and "ERR_FAILED" not in complaint
-    ] == []
+    type_query(box(watched.page), "telescope")
+    wait_for_status(box(watched.page), "The video search can't be reached. Please try again later.")
+    watched.screenshot("embed-not-allowed")
+    watched.check_accessibility()
+    hints = [text for text in watched.complaints if "vidsearch: no response from" in text]
+    assert hints
+    assert f"Is {watched.address} in its CORS_ORIGINS?" in hints[0]
+    others = [text for text in watched.complaints if text not in hints]
+    assert all("has been blocked by CORS policy" in text or "ERR_FAILED" in text for text in others)
     watched.complaints.clear()
 
 
-def test_the_keyboard_goes_through_what_was_found(embedding: Embedding) -> None:
+def test_the_arrow_keys_move_through_the_results(embedding: Embedding) -> None:
     page = embedding.show(simple('data-limit="2" data-moments="1"')).page
     shown = box(page)
     keys = page.keyboard
     keys.press("Tab")
     keys.type(QUERY)
-    says(shown, "2 videos found.")
+    wait_for_status(shown, "2 videos found.")
     links = [link.get_attribute("href") for link in shown.get_by_role("link").all()]
     assert len(links) == 4
 
@@ -158,12 +143,12 @@ def test_the_keyboard_goes_through_what_was_found(embedding: Embedding) -> None:
         )
         return href
 
-    been = []
+    visited = []
     for key in ("ArrowDown",) * 5 + ("ArrowUp",) * 5:
         keys.press(key)
-        been.append(focused())
-    assert been == [*links, links[3], *links[2::-1], "the field", "the field"]
-    # What is not the box's to do is left to the browser: each link is reached by Tab as well.
+        visited.append(focused())
+    assert visited == [*links, links[3], *links[2::-1], "the field", "the field"]
+    # Other keys belong to the browser: Tab reaches each link as well.
     keys.press("Tab")
     assert focused() == links[0]
     keys.press("Escape")
@@ -173,25 +158,25 @@ def test_the_keyboard_goes_through_what_was_found(embedding: Embedding) -> None:
     assert shown.get_by_role("status").inner_text() == ""
 
 
-def test_nothing_found_and_enter_and_an_empty_field(embedding: Embedding) -> None:
+def test_no_results_enter_and_an_empty_field(embedding: Embedding) -> None:
     watched = embedding.show(simple('data-channel="Nobody"'))
     shown = box(watched.page)
-    ask(shown, "telescope")
-    says(shown, "Nothing found for “telescope”. Try other words, or fewer.")
-    watched.shoot("embed-nothing")
-    watched.check_for_everyone()
-    assert "channel=Nobody" in watched.asked[-1]
-    before = len(watched.asked)
-    # Enter neither leaves the page nor asks again for what is shown.
+    type_query(shown, "telescope")
+    wait_for_status(shown, "No results for “telescope”. Try different or fewer words.")
+    watched.screenshot("embed-nothing")
+    watched.check_accessibility()
+    assert "channel=Nobody" in watched.requested[-1]
+    before = len(watched.requested)
+    # Enter neither leaves the page nor repeats the search.
     watched.page.keyboard.press("Enter")
-    ask(shown, " moon")
-    says(shown, "“telescope moon”")
-    assert len(watched.asked) > before
+    type_query(shown, " moon")
+    wait_for_status(shown, "“telescope moon”")
+    assert len(watched.requested) > before
     shown.get_by_role("searchbox").fill("  ")
-    shown.get_by_role("status").get_by_text("Nothing").wait_for(state="detached")
+    shown.get_by_role("status").get_by_text("No results").wait_for(state="detached")
 
 
-def test_options_are_sent_and_bad_ones_named(embedding: Embedding) -> None:
+def test_options_are_sent_and_invalid_ones_are_named(embedding: Embedding) -> None:
     good = (
         'data-limit="3" data-moments="0" data-mode="lexical" data-language="en" '
         'data-label="Find" data-placeholder="Say"'
@@ -200,9 +185,12 @@ def test_options_are_sent_and_bad_ones_named(embedding: Embedding) -> None:
     shown = box(watched.page)
     field = watched.page.get_by_role("search", name="Find").get_by_role("searchbox", name="Find")
     assert field.get_attribute("placeholder") == "Say"
-    ask(shown, "telescope")
-    says(shown, "3 videos found.")
-    assert watched.asked[-1].partition("?")[2] == "query=telescope&limit=3&moments=0&mode=lexical&language=en"
+    type_query(shown, "telescope")
+    wait_for_status(shown, "3 videos found.")
+    assert (
+        watched.requested[-1].partition("?")[2]
+        == "query=telescope&limit=3&moments=0&mode=lexical&language=en"
+    )
     assert shown.locator(".moment").count() == 0
 
     bad = (
@@ -210,20 +198,18 @@ def test_options_are_sent_and_bad_ones_named(embedding: Embedding) -> None:
         'data-key="\u00e4 b" data-target="#no"'
     )
     watched = embedding.show(simple(bad))
-    told = [re.search(r"vidsearch: (.*)\.( It counts as left out)? at ", each) for each in watched.complaints]
-    assert [match and match[1] for match in told] == [
-        "data-limit must be 1 to 50. It counts as left out",
-        "data-moments must be 0 to 20. It counts as left out",
-        "data-mode must be hybrid, semantic or lexical. It counts as left out",
-        "data-label must be a text. It counts as left out",
-        "data-theme must be auto, light or dark. It counts as left out",
-        "data-key must be a key. It counts as left out",
-        "data-target must be the selector of an element in <body>",
-    ]
-    watched.complaints.clear()
-    ask(box(watched.page), "telescope")
-    says(box(watched.page), "5 videos found.")
-    assert watched.asked[-1].partition("?")[2] == "query=telescope&limit=5&moments=2"
+    watched.expect_complaints(
+        "data-limit must be 1 to 50. It is ignored.",
+        "data-moments must be 0 to 20. It is ignored.",
+        "data-mode must be hybrid, semantic or lexical. It is ignored.",
+        "data-label must be a text. It is ignored.",
+        "data-theme must be auto, light or dark. It is ignored.",
+        "data-key must be a key. It is ignored.",
+        "data-target must be the selector of an element in <body>.",
+    )
+    type_query(box(watched.page), "telescope")
+    wait_for_status(box(watched.page), "5 videos found.")
+    assert watched.requested[-1].partition("?")[2] == "query=telescope&limit=5&moments=2"
 
 
 @pytest.mark.parametrize("way", ["", "async", "defer"])
@@ -235,17 +221,17 @@ def test_a_script_in_the_head_with_a_target(embedding: Embedding, way: str) -> N
     watched.page.locator("main > .vidsearch").wait_for()
 
 
-def test_two_boxes_on_one_page_know_nothing_of_each_other(embedding: Embedding) -> None:
+def test_two_boxes_on_one_page_are_independent(embedding: Embedding) -> None:
     line = LINE.replace("><", ' data-label="Search the club" data-limit="1"><')
     watched = embedding.show(simple().replace("</main>", f"{line}</main>"))
     first, second = box(watched.page), box(watched.page, 1)
-    ask(second, "telescope")
-    says(second, "1 video found.")
-    ask(first, "bread")
-    says(first, "5 videos found.")
+    type_query(second, "telescope")
+    wait_for_status(second, "1 video found.")
+    type_query(first, "bread")
+    wait_for_status(first, "5 videos found.")
     assert second.get_by_role("status").inner_text() == "1 video found."
-    watched.shoot("embed-two")
-    watched.check_for_everyone()
+    watched.screenshot("embed-two")
+    watched.check_accessibility()
 
 
 HOSTILE_STYLE = """<style nonce=hostile>
@@ -265,21 +251,21 @@ DRAWN = """host => [...host.shadowRoot.querySelectorAll("*")].map((part) => {
 })"""
 
 
-def test_the_styles_of_the_page_stay_out(embedding: Embedding) -> None:
+def test_the_page_s_styles_do_not_affect_the_box(embedding: Embedding) -> None:
     drawn = []
     for style in ("", HOSTILE_STYLE):
         watched = embedding.show(simple(style=style), allowing="style-src 'nonce-hostile'")
         shown = box(watched.page)
-        ask(shown, QUERY)
-        says(shown, "5 videos found.")
+        type_query(shown, QUERY)
+        wait_for_status(shown, "5 videos found.")
         drawn.append(shown.evaluate(DRAWN))
-    watched.shoot("embed-hostile-style")
+    watched.screenshot("embed-hostile-style")
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) > 50
 
 
-def test_hostile_texts_are_texts_and_only_addresses_of_the_web_are_links(
-    site: OtherSite, look_at: LookAt, empty: Ingest
+def test_hostile_texts_are_text_and_only_web_addresses_are_links(
+    other_site: OtherSite, look_at: OpenPage, empty: Ingest
 ) -> None:
     rows = [
         {
@@ -300,11 +286,11 @@ def test_hostile_texts_are_texts_and_only_addresses_of_the_web_are_links(
         {"video_id": "odd", "title": f"Telescope{'pe' * 90}", "url": "https://", "transcript": "telescope"},
     ]
     empty.done("sync", write_jsonl(empty.index_dir.parent / "hostile.jsonl", rows))
-    with running_api(empty.index_dir, empty.model_dir, CORS_ORIGINS=site.address) as api:
-        watched = Embedding(site, api, look_at).show(simple(), viewport={"width": 390, "height": 844})
+    with running_api(empty.index_dir, empty.model_dir, CORS_ORIGINS=other_site.address) as api:
+        watched = Embedding(other_site, api, look_at).show(simple(), viewport={"width": 390, "height": 844})
         shown = box(watched.page)
-        ask(shown, "telescope")
-        says(shown, "4 videos found.")
+        type_query(shown, "telescope")
+        wait_for_status(shown, "4 videos found.")
         tags = shown.locator(".panel > ul > li").filter(has_text="onerror")
         assert tags.locator(".title").inner_text() == "<img src=x onerror=alert(1)> telescope"
         assert tags.locator(".channel").inner_text() == "<script>alert(2)</script>"
@@ -316,117 +302,106 @@ def test_hostile_texts_are_texts_and_only_addresses_of_the_web_are_links(
         links = {link.get_attribute("href") for link in shown.get_by_role("link").all()}
         assert links == {"https://videos.example.org/a%22%3E%3Cb?x=1&y=2"}
         assert shown.locator("img, svg, script, style").count() == 0
-        watched.shoot("embed-hostile-texts")
-        watched.check_for_everyone()
+        watched.screenshot("embed-hostile-texts")
+        watched.check_accessibility()
 
 
-def test_with_a_key(site: OtherSite, look_at: LookAt, sample_index: Ingest, folder: Path) -> None:
+def test_a_box_with_a_key(
+    other_site: OtherSite, look_at: OpenPage, sample_index: Ingest, folder: Path
+) -> None:
     own = {"KEYS_FILE": str(folder / "keys.json")}
     key = run_module("api", "keys", "add", "website", "--scope", "search", **own).stdout.strip()
-    with running_api(sample_index.index_dir, sample_index.model_dir, CORS_ORIGINS=site.address, **own) as api:
-        embedding = Embedding(site, api, look_at)
+    with running_api(
+        sample_index.index_dir, sample_index.model_dir, CORS_ORIGINS=other_site.address, **own
+    ) as api:
+        embedding = Embedding(other_site, api, look_at)
         watched = embedding.show(simple(f'data-key="{key}"'))
-        ask(box(watched.page), "telescope")
-        says(box(watched.page), "5 videos found.")
-        assert key not in "".join(watched.asked)
+        type_query(box(watched.page), "telescope")
+        wait_for_status(box(watched.page), "5 videos found.")
+        assert key not in "".join(watched.requested)
 
         for wrong in ("", 'data-key="vs_0"'):
             watched = embedding.show(simple(wrong))
-            watched.may_fail = True
-            ask(box(watched.page), "telescope")
-            says(box(watched.page), "This page may not search the videos: it has no valid key.")
-            watched.check_for_everyone()
-            assert all(f"vidsearch: {api.address} answered 401." in each for each in watched.complaints)
-            watched.complaints.clear()
+            watched.allows_failures = True
+            type_query(box(watched.page), "telescope")
+            wait_for_status(box(watched.page), "This page has no valid key for the video search.")
+            watched.check_accessibility()
+            watched.expect_complaints(f"vidsearch: {api.address} responded with status 401.")
 
 
-def answered(watched: Any, query: str) -> int:
-    """Search by Enter, and return the status of the first answer."""
-    with watched.page.expect_response(f"**/v1/search?query={query}&*") as answer:
-        box(watched.page).get_by_role("searchbox").fill(query)
-        watched.page.keyboard.press("Enter")
-    status: int = answer.value.status
-    return status
-
-
-def test_a_box_that_asks_too_often_tries_again_once(
-    site: OtherSite, look_at: LookAt, sample_index: Ingest
-) -> None:
-    where = (sample_index.index_dir, sample_index.model_dir)
-    with running_api(*where, CORS_ORIGINS=site.address, RATE_LIMIT_ADDRESS="20/minute") as api:
-        watched = Embedding(site, api, look_at).show(simple())
-        watched.may_fail = True
-        for _ in range(20):
-            assert api.get("/v1/search", query="bread").status_code == 200
-        assert answered(watched, "bread") == 429
-        says(box(watched.page), "The video search is busy. Trying again …")
-        says(box(watched.page), "5 videos found.")
-        asked = [url.partition("query=")[2].partition("&")[0] for url in watched.asked[2:]]
-        assert asked == ["bread", "bread"]
-
-
-def test_a_box_that_would_have_to_wait_long_says_how_long(
-    site: OtherSite, look_at: LookAt, sample_index: Ingest
-) -> None:
-    where = (sample_index.index_dir, sample_index.model_dir)
-    with running_api(*where, CORS_ORIGINS=site.address, RATE_LIMIT_ADDRESS="1/hour") as api:
-        watched = Embedding(site, api, look_at).show(simple())
-        watched.may_fail = True
-        assert [answered(watched, query) for query in ("telescope", "bread")] == [200, 429]
-        says(box(watched.page), "The video search is busy. Please try again in 60 minutes.")
-        assert box(watched.page).get_by_role("link").count() == 0
-        watched.check_for_everyone()
-        assert all(f"vidsearch: {api.address} answered 429." in each for each in watched.complaints)
-        watched.complaints.clear()
-
-
-def test_an_answer_from_words_alone_says_so_and_a_slow_one_that_it_is_coming(embedding: Embedding) -> None:
+def test_a_busy_service_is_retried_once(embedding: Embedding, sample_api: Api) -> None:
     watched = embedding.show(simple())
-    held: list[Any] = []
+    watched.allows_failures = True
+    held = HeldRequests(watched.page, "**/v1/search?*")
+    type_query(box(watched.page), "bread")
+    headers = {"access-control-allow-origin": "*", "access-control-expose-headers": "retry-after"}
+    held.take().fulfill(status=503, headers={**headers, "retry-after": "1"})
+    wait_for_status(box(watched.page), "The video search is busy. Trying again…")
+    held.take().fulfill(status=503, headers={**headers, "retry-after": "1"})
+    wait_for_status(box(watched.page), "The video search is busy. Please try again in a moment.")
+    watched.expect_complaints(f"vidsearch: {sample_api.address} responded with status 503.")
 
-    def hold(route: Any) -> None:
-        held.append(route)
 
-    watched.page.route("**/v1/search?*", hold)
+def test_a_long_wait_is_shown(other_site: OtherSite, look_at: OpenPage, sample_index: Ingest) -> None:
+    own = {"CORS_ORIGINS": other_site.address, "RATE_LIMIT_ADDRESS": "1/hour"}
+    with running_api(sample_index.index_dir, sample_index.model_dir, **own) as api:
+        api.get("/v1/search", query="telescope").raise_for_status()
+        watched = Embedding(other_site, api, look_at).show(simple())
+        watched.allows_failures = True
+        field = box(watched.page).get_by_role("searchbox")
+        field.fill("bread")
+        status = box(watched.page).get_by_role("status")
+        status.get_by_text(re.compile(r"busy\. Please try again in \d\d minutes\.")).wait_for()
+        assert box(watched.page).get_by_role("link").count() == 0
+        watched.check_accessibility()
+        watched.expect_complaints(f"vidsearch: {api.address} responded with status 429.")
+
+
+def test_a_degraded_answer_is_labelled_and_an_overtaken_one_is_dropped(embedding: Embedding) -> None:
+    watched = embedding.show(simple())
+    held = HeldRequests(watched.page, "**/v1/search?*")
     shown = box(watched.page)
-    ask(shown, "telescope")
-    says(shown, "Searching …")
-    watched.shoot("embed-slow")
-    route = held.pop()
-    answer = route.fetch()
-    route.fulfill(response=answer, json={**answer.json(), "degraded": "lexical"})
-    says(shown, "5 videos found. By their words alone just now: some may be missing.")
-    # One that is overtaken is given up, and its answer is not shown.
-    given_up = []
-    watched.page.on("requestfailed", lambda request: given_up.append(request.url))
-    shown.get_by_role("searchbox").fill("bread")
-    watched.page.wait_for_timeout(300)
-    shown.get_by_role("searchbox").fill("bicycle")
-    watched.page.wait_for_timeout(300)
-    assert [url.partition("query=")[2].partition("&")[0] for url in given_up] == ["bread"]
-    held.pop().continue_()
-    says(shown, "5 videos found.")
+    field = shown.get_by_role("searchbox")
+    field.fill("telescope")
+    wait_for_status(shown, "Searching…")
+    watched.screenshot("embed-slow")
+    route = held.take()
+    response = route.fetch()
+    route.fulfill(response=response, json={**response.json(), "degraded": "lexical"})
+    wait_for_status(
+        shown, "5 videos found. The service is busy: it matched words only, so some may be missing."
+    )
+    field.fill("bread")
+    held.take()
+    with watched.page.expect_event("requestfailed", lambda request: "query=bread" in request.url):
+        field.fill("bicycle")
+    held.take().continue_()
+    shown.get_by_role("status").get_by_text("5 videos found.", exact=True).wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [280, 390, 1600])
-def test_light_and_dark_from_narrow_to_wide(embedding: Embedding, scheme: str, width: int) -> None:
-    watched = embedding.show(PAGE, color_scheme=scheme, viewport={"width": width, "height": 900})
+def test_the_box_follows_the_colour_scheme_and_fits_every_width(embedding: Embedding, scheme: str) -> None:
+    watched = embedding.show(PAGE, color_scheme=scheme)
     shown = box(watched.page)
-    ask(shown, QUERY)
-    says(shown, "5 videos found.")
-    background = shown.locator(".panel").evaluate("part => getComputedStyle(part).backgroundColor")
-    assert (background == "rgb(255, 255, 255)") is (scheme == "light")
-    assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    watched.shoot(f"embed-{scheme}-{width}")
-    watched.check_for_everyone()
+    type_query(shown, QUERY)
+    wait_for_status(shown, "5 videos found.")
+    assert has_white_panel(shown) is (scheme == "light")
+    for width in (1600, 390, 280):
+        watched.page.set_viewport_size({"width": width, "height": 900})
+        assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        watched.screenshot(f"embed-{scheme}-{width}")
+    watched.check_accessibility()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_theme_that_is_not_the_pages(embedding: Embedding, theme: str) -> None:
-    watched = embedding.show(simple(f'data-theme="{theme}"'))
-    shown = box(watched.page)
-    ask(shown, "telescope")
-    says(shown, "5 videos found.")
-    background = shown.locator(".panel").evaluate("part => getComputedStyle(part).backgroundColor")
-    assert (background == "rgb(255, 255, 255)") is (theme == "light")
+def test_the_theme_option_overrides_the_page_s_scheme(embedding: Embedding, theme: str) -> None:
+    other = {"light": "dark", "dark": "light"}[theme]
+    watched = embedding.show(simple(f'data-theme="{theme}"'), color_scheme=other)
+    type_query(box(watched.page), "telescope")
+    wait_for_status(box(watched.page), "5 videos found.")
+    assert has_white_panel(box(watched.page)) is (theme == "light")
+
+
+def has_white_panel(shown: Any) -> bool:
+    background: str = shown.locator(".panel").evaluate("part => getComputedStyle(part).backgroundColor")
+    return background == "rgb(255, 255, 255)"

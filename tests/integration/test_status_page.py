@@ -1,5 +1,7 @@
-"""The status page in a browser, on a running service. Each test fails on anything that the browser complains
-of, and on a request to another host."""
+"""The status page in a browser, on a running service.
+
+Each test fails if the browser logs an error, or requests another host.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,12 +13,12 @@ import pytest
 from api.access.key_file import write_keys
 from api.access.keys import make_key
 from retrieval.catalogue.runs import Run, RunOutcome, write_runs
-from tests.support.browser import PHONE, Watched
+from tests.support.browser import WatchedPage
 from tests.support.processes import PATIENCE, Api, Ingest, copied, eventually, running_api
 
-Look = Callable[..., Watched]
+OpenPage = Callable[..., WatchedPage]
 
-EVERY_MS = 10_000
+REFRESH_MS = 10_000
 NOW = datetime.now(UTC)
 SMALL_PHONE = {"width": 360, "height": 740}
 HIDE = """isHidden => {
@@ -28,7 +30,7 @@ WIDE = {"width": 1600, "height": 1000}
 
 @pytest.fixture(scope="module")
 def searched(sample_index: Ingest) -> Iterator[Api]:
-    """A service that has answered some searches."""
+    """A service that has answered five searches."""
     with running_api(sample_index.index_dir, sample_index.model_dir) as api:
         for query in ("telescope", "sourdough", "brakes", "telescope"):
             api.get("/v1/search", query=query).raise_for_status()
@@ -37,12 +39,12 @@ def searched(sample_index: Ingest) -> Iterator[Api]:
 
 
 @pytest.fixture
-def page(look_at: Look, searched: Api) -> Watched:
+def page(look_at: OpenPage, searched: Api) -> WatchedPage:
     return shown(look_at, searched)
 
 
-def shown(look_at: Look, api: Api, **options: Any) -> Watched:
-    """The page of a service, in a browser whose clock can be put forward."""
+def shown(look_at: OpenPage, api: Api, **options: Any) -> WatchedPage:
+    """Open the status page of a service, in a browser whose clock can be put forward."""
     page = look_at(api.address, **options)
     page.page.clock.install()
     answer = page.open("/status")
@@ -51,39 +53,39 @@ def shown(look_at: Look, api: Api, **options: Any) -> Watched:
 
 
 def is_refresh(request: Any) -> bool:
-    """Whether a request is the page asking for itself, and not for its icon, which comes when it likes."""
-    asks: bool = request.resource_type == "fetch" and request.url.endswith("/status")
-    return asks
+    """Return whether a request is a refresh. The browser requests the icon at any time."""
+    is_own: bool = request.resource_type == "fetch" and request.url.endswith("/status")
+    return is_own
 
 
-def refresh(page: Watched) -> None:
-    """Let ten seconds pass, and what is asked for then arrive."""
+def refresh(page: WatchedPage) -> None:
+    """Put the clock forward by ten seconds, and wait for the refresh."""
     with page.page.expect_request_finished(is_refresh):
-        page.page.clock.fast_forward(EVERY_MS)
-    # What follows the answer happens before the next task of the page.
+        page.page.clock.fast_forward(REFRESH_MS)
+    # The page handles the response before its next animation frame.
     page.page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
 
 
-def fetched_by(page: Watched) -> list[str]:
-    """What the page's script asks for from now on."""
-    asked: list[str] = []
+def fetched_by(page: WatchedPage) -> list[str]:
+    """Return a list of what the page's script requests from now on."""
+    requested: list[str] = []
     page.page.on(
-        "request", lambda request: asked.append(request.url) if request.resource_type == "fetch" else None
+        "request", lambda request: requested.append(request.url) if request.resource_type == "fetch" else None
     )
-    return asked
+    return requested
 
 
-def headline(page: Watched) -> str:
+def headline(page: WatchedPage) -> str:
     text: str = page.page.locator("h1:visible").inner_text()
     return text
 
 
-def announced(page: Watched) -> str:
+def announced(page: WatchedPage) -> str:
     text: str = page.page.locator("[role=status]").inner_text()
     return text
 
 
-def has_no_sideways_scrolling(page: Watched) -> bool:
+def has_no_sideways_scrolling(page: WatchedPage) -> bool:
     fits: bool = page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     return fits
 
@@ -107,8 +109,8 @@ RUNS = [
 ]
 
 
-def test_searches_are_drawn_and_everything_is_told(page: Watched) -> None:
-    page.shoot("status")
+def test_the_searches_of_the_last_hour_are_shown(page: WatchedPage) -> None:
+    page.screenshot("status")
     assert headline(page) == "Everything works"
     assert page.page.title() == "Everything works \u2013 vidsearch"
     charts = page.page.get_by_role("img")
@@ -119,10 +121,10 @@ def test_searches_are_drawn_and_everything_is_told(page: Watched) -> None:
     page.page.locator("#minutes-summary").click()
     assert page.page.locator("#minutes tbody tr").count() in {1, 2}
     assert "zebra" not in page.page.content()
-    page.check_for_everyone()
+    page.check_accessibility()
 
 
-def test_what_is_open_stays_open_and_what_has_the_focus_keeps_it(page: Watched) -> None:
+def test_a_refresh_keeps_details_open_and_the_focus(page: WatchedPage) -> None:
     page.page.locator("#minutes-summary").click()
     page.page.evaluate("document.getElementById('status').dataset.old = ''")
     refresh(page)
@@ -130,60 +132,58 @@ def test_what_is_open_stays_open_and_what_has_the_focus_keeps_it(page: Watched) 
     assert page.page.locator("#minutes[open]").count() == 1
     assert page.page.evaluate("document.activeElement.id") == "minutes-summary"
     assert page.page.locator("#refreshed").inner_text().startswith("Refreshed ")
-    # A refresh that changes nothing for all of it is nobody's news.
+    # A refresh that does not change the overall state is not announced.
     assert announced(page) == ""
 
 
-def test_nothing_is_replaced_under_a_selection(page: Watched) -> None:
+def test_a_refresh_waits_while_text_is_selected(page: WatchedPage) -> None:
     page.page.evaluate("getSelection().selectAllChildren(document.querySelector('.about code'))")
-    asked = fetched_by(page)
-    page.page.clock.fast_forward(EVERY_MS)
+    requested = fetched_by(page)
+    page.page.clock.fast_forward(REFRESH_MS)
     page.page.evaluate("getSelection().removeAllRanges()")
-    assert asked == []
+    assert requested == []
     refresh(page)
 
 
-def test_a_tab_that_is_hidden_asks_nothing(page: Watched) -> None:
-    asked = fetched_by(page)
+def test_a_hidden_tab_does_not_refresh(page: WatchedPage) -> None:
+    requested = fetched_by(page)
     page.page.evaluate(HIDE, True)  # noqa: FBT003 - Playwright's way to pass an argument.
-    page.page.clock.fast_forward(10 * EVERY_MS)
+    page.page.clock.fast_forward(10 * REFRESH_MS)
     page.page.evaluate("0")
-    assert asked == []
+    assert requested == []
     with page.page.expect_request_finished(is_refresh):
         page.page.evaluate(HIDE, False)  # noqa: FBT003 - The same.
-    assert asked == [f"{page.address}/status"]
+    assert requested == [f"{page.address}/status"]
 
 
-def test_a_service_that_cannot_be_reached_is_told_and_taken_up_again(page: Watched) -> None:
-    page.may_fail = True
+def test_an_unreachable_service_is_shown_until_it_is_back(page: WatchedPage) -> None:
+    page.allows_failures = True
     page.page.route("**/status", lambda route: route.abort("connectionrefused"))
-    page.page.clock.fast_forward(EVERY_MS)
+    page.page.clock.fast_forward(REFRESH_MS)
     page.page.locator("#unreachable").wait_for()
-    page.shoot("status-unreachable")
-    assert headline(page) == "The service cannot be reached"
-    assert "trying again" in page.page.locator("#unreachable").inner_text()
-    assert announced(page) == "The service cannot be reached."
-    page.check_for_everyone()
+    page.screenshot("status-unreachable")
+    assert headline(page) == "The service can't be reached"
+    assert "Trying again" in page.page.locator("#unreachable").inner_text()
+    assert announced(page) == "The service can't be reached."
+    page.check_accessibility()
     page.page.unroute("**/status")
     page.page.route("**/status", lambda route: route.fulfill(status=502, body="Bad gateway"))
     refresh(page)
-    assert headline(page) == "The service cannot be reached"
+    assert headline(page) == "The service can't be reached"
     page.page.unroute("**/status")
     refresh(page)
     page.page.locator("#unreachable").wait_for(state="hidden")
     assert headline(page) == announced(page) == "Everything works"
 
 
-def test_an_index_that_is_missing_fails_until_it_is_there(
-    look_at: Look, empty: Ingest, catalogue: Path
-) -> None:
+def test_search_is_failing_until_there_is_an_index(look_at: OpenPage, empty: Ingest, catalogue: Path) -> None:
     with running_api(empty.index_dir, empty.model_dir) as api:
         page = shown(look_at, api)
-        page.shoot("status-failing")
-        assert headline(page) == "Searches fail"
+        page.screenshot("status-failing")
+        assert headline(page) == "Search is failing"
         assert "python -m ingest sync SOURCE" in page.page.locator("#status").inner_text()
-        assert "No searches in the minute since the start" in page.page.locator("#status").inner_text()
-        page.check_for_everyone()
+        assert "No searches since the service started" in page.page.locator("#status").inner_text()
+        page.check_accessibility()
         empty.done("sync", catalogue)
 
         def works() -> bool | None:
@@ -199,7 +199,7 @@ def test_an_index_that_is_missing_fails_until_it_is_there(
 def warned(
     model_dir: Path, small_index: tuple[Path, str], index_folders: Callable[[], Path]
 ) -> Iterator[Api]:
-    """A service whose last run was refused, and which expects more transcripts."""
+    """A service whose last run was refused, and which has too few transcripts."""
     index_dir = copied(small_index[0], index_folders() / "index")
     write_runs(index_dir, RUNS)
     with running_api(index_dir, model_dir.resolve(), HEALTH_LEAST_COVERAGE="0.9") as api:
@@ -208,18 +208,18 @@ def warned(
         yield api
 
 
-def test_warnings_and_how_each_run_ended(look_at: Look, warned: Api) -> None:
+def test_warnings_and_the_outcome_of_each_run(look_at: OpenPage, warned: Api) -> None:
     page = shown(look_at, warned)
-    page.shoot("status-warning")
-    assert headline(page) == "Works, with warnings"
+    page.screenshot("status-warning")
+    assert headline(page) == "Working, with warnings"
     text = page.page.locator("#status").inner_text()
-    assert "80% of the videos have a transcript, fewer than there should be." in text
+    assert "80% of the videos have a transcript, fewer than expected." in text
     assert "Last run: refused, 2 hours ago." in text
     assert "Planned: 3 to add, 40 to remove, 24 to keep" in text
     assert "someone" not in page.page.content()
     page.page.locator("#earlier-runs-summary").click()
     assert page.page.locator(".runs > li").count() == len(RUNS)
-    page.check_for_everyone()
+    page.check_accessibility()
     refresh(page)
     assert page.page.locator("#earlier-runs[open]").count() == 1
 
@@ -227,82 +227,81 @@ def test_warnings_and_how_each_run_ended(look_at: Look, warned: Api) -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("phone", {"viewport": PHONE}),
         ("small-phone", {"viewport": SMALL_PHONE, "color_scheme": "dark"}),
-        ("dark", {"color_scheme": "dark"}),
         ("wide", {"viewport": WIDE}),
     ],
 )
-def test_in_every_light_and_size(look_at: Look, warned: Api, name: str, options: dict[str, Any]) -> None:
+def test_the_page_on_other_displays(
+    look_at: OpenPage, warned: Api, name: str, options: dict[str, Any]
+) -> None:
     page = shown(look_at, warned, **options)
     page.page.locator("#minutes-summary").click()
     page.page.locator("#earlier-runs-summary").click()
-    page.shoot(f"status-{name}")
+    page.screenshot(f"status-{name}")
     assert has_no_sideways_scrolling(page)
-    page.check_for_everyone()
+    page.check_accessibility()
 
 
-def test_where_keys_are_asked_for_a_key_shows_the_charts(
-    look_at: Look, sample_index: Ingest, tmp_path: Path
-) -> None:
-    metrics, kept = make_key("dashboard", ["metrics"], NOW)
-    search, kept_of_search = make_key("website", ["search"], NOW)
-    write_keys(tmp_path / "keys.json", (kept, kept_of_search))
-    keys = {"KEYS_FILE": str(tmp_path / "keys.json")}
+METRICS_KEY, STORED_METRICS_KEY = make_key("dashboard", ["metrics"], NOW)
+SEARCH_KEY, STORED_SEARCH_KEY = make_key("website", ["search"], NOW)
+ADMIN_KEY, STORED_ADMIN_KEY = make_key("me", ["admin"], NOW)
+
+
+@pytest.fixture(scope="module")
+def locked(sample_index: Ingest, index_folders: Callable[[], Path]) -> Iterator[Api]:
+    """A service that requires keys."""
+    keys_file = index_folders() / "keys.json"
+    write_keys(keys_file, (STORED_METRICS_KEY, STORED_SEARCH_KEY, STORED_ADMIN_KEY))
+    keys = {"KEYS_FILE": str(keys_file)}
     with running_api(sample_index.index_dir, sample_index.model_dir, **keys) as api:
-        page = shown(look_at, api)
-        page.may_fail = True
-        field = page.page.locator("#key")
-        field.wait_for()
-        page.shoot("status-key")
-        assert headline(page) == "Everything works"
-        assert "are shown with a key of scope metrics" in page.page.locator("#activity").inner_text()
-        page.check_for_everyone()
-        field.press_sequentially("vs_hal")
-        refresh(page)
-        assert page.page.evaluate("document.activeElement.id") == "key"
-        assert field.input_value() == "vs_hal"
-        for wrong, told in (
-            ("vs_half \u2013 a key", "not one of this service"),
-            (search, "not the scope metrics"),
-        ):
-            field.fill(wrong)
-            page.page.locator("#key-button").click()
-            page.page.locator(".refusal", has_text=told).wait_for()
-        field.fill(metrics)
-        field.press("Enter")
-        page.page.get_by_text("No searches in the minute since the start").wait_for()
-        assert page.page.locator("#key").count() == 0
-        api.get("/v1/search", query="telescope")
-        refresh(page)
-        assert "No searches" in page.page.locator("#activity").inner_text()
-        page.page.reload()
-        page.page.get_by_text("No searches in the minute since the start").wait_for()
-        assert metrics not in page.page.url
-        assert metrics not in api.log.read_text()
+        yield api
 
 
-def test_the_key_that_is_searched_with_shows_the_charts_too(
-    look_at: Look, sample_index: Ingest, tmp_path: Path
-) -> None:
-    key, kept = make_key("me", ["admin"], NOW)
-    write_keys(tmp_path / "keys.json", (kept,))
-    keys = {"KEYS_FILE": str(tmp_path / "keys.json")}
-    with running_api(sample_index.index_dir, sample_index.model_dir, **keys) as api:
-        page = look_at(api.address)
-        page.may_fail = True
-        page.open("/app/search?query=telescope")
-        page.page.fill("#key-value", key)
-        page.page.locator("#key button").click()
-        page.page.locator(".result").first.wait_for()
-        page.open("/status")
-        page.page.get_by_role("img").first.wait_for()
+def test_if_keys_are_required_a_metrics_key_shows_the_charts(look_at: OpenPage, locked: Api) -> None:
+    page = shown(look_at, locked)
+    page.allows_failures = True
+    field = page.page.locator("#key")
+    field.wait_for()
+    page.screenshot("status-key")
+    assert headline(page) == "Everything works"
+    assert "enter a key with the metrics scope" in page.page.locator("#activity").inner_text()
+    page.check_accessibility()
+    field.press_sequentially("vs_hal")
+    refresh(page)
+    assert page.page.evaluate("document.activeElement.id") == "key"
+    assert field.input_value() == "vs_hal"
+    for wrong, refusal in (
+        ("vs_half \u2013 a key", "This key isn't valid."),
+        (SEARCH_KEY, "This key doesn't have the metrics scope."),
+    ):
+        field.fill(wrong)
+        page.page.locator("#key-button").click()
+        page.page.locator(".refusal", has_text=refusal).wait_for()
+    field.fill(METRICS_KEY)
+    field.press("Enter")
+    page.page.locator("#activity :is(.empty, .figures)").wait_for()
+    assert page.page.locator("#key").count() == 0
+    page.page.reload()
+    page.page.locator("#activity :is(.empty, .figures)").wait_for()
+    assert METRICS_KEY not in page.page.url
+    assert METRICS_KEY not in locked.log.read_text()
 
 
-def test_without_a_script_it_is_a_page_that_asks_for_itself(look_at: Look, searched: Api) -> None:
+def test_the_key_of_the_search_page_shows_the_charts_too(look_at: OpenPage, locked: Api) -> None:
+    page = look_at(locked.address)
+    page.allows_failures = True
+    page.open("/app/search?query=telescope")
+    page.page.fill("#key-value", ADMIN_KEY)
+    page.page.locator("#key button").click()
+    page.page.locator(".result").first.wait_for()
+    page.open("/status")
+    page.page.get_by_role("img").first.wait_for()
+
+
+def test_without_javascript_the_page_reloads_itself(look_at: OpenPage, searched: Api) -> None:
     page = look_at(searched.address, java_script_enabled=False)
     page.open("/status")
-    page.shoot("status-without-javascript")
+    page.screenshot("status-without-javascript")
     assert headline(page) == "Everything works"
     assert page.page.get_by_role("img").count() == 2
     assert page.page.locator("#refreshed").inner_text().startswith("As of ")

@@ -1,4 +1,4 @@
-"""Chromium on a page of ours, which must complain of nothing and ask nobody else before a click."""
+"""Chromium on a page of ours, which must log no error and request nothing from other hosts before a click."""
 
 import json
 import shutil
@@ -10,18 +10,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.processes import REPOSITORY
+from tests.support.processes import PATIENCE, REPOSITORY
 
 playwright = pytest.importorskip("playwright.sync_api", reason="The package playwright is not installed.")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = REPOSITORY / ".data" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE_MS = 5_000
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
-_UNLOADABLE = "Failed to load resource"
-"""What the browser says of every answer that is an error, and of every host that is not reached."""
+_LOAD_FAILURE = "Failed to load resource"
+"""Chromium logs this for every error response and for every host that it cannot reach."""
 
 _EMPTY = {
     "document": ("text/html", b"<!DOCTYPE html><title>elsewhere</title>"),
@@ -30,69 +29,97 @@ _EMPTY = {
 }
 
 
-class Watched:
-    """A page in a browser, what it complained of, and whom it asked beyond `address`.
+class WatchedPage:
+    """A page in a browser, the errors it logged, and its requests beyond `address`.
 
-    Other hosts are never reached: they answer with nothing, or with `is_offline` not at all. `may_ask` are
-    those that it may ask, `may_fail` says that answers which are errors are expected.
+    Other hosts are never reached: they answer with an empty body, or fail if `is_offline`. The page may
+    request only `allowed_hosts`. `allows_failures` ignores error responses.
     """
 
     def __init__(self, page: Any, address: str, screenshots: Path | None) -> None:
         self.page = page
         self.address = address
         self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.may_ask: set[str] = set()
-        self.may_fail = False
+        self.requested: list[str] = []
+        self.allowed_hosts: set[str] = set()
+        self.allows_failures = False
         self.is_offline = False
         self._screenshots = screenshots
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("console", self._heard)
+        page.set_default_timeout(PATIENCE * 1000)
+        page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(f"an error: {error}"))
-        # Of the whole context: what is opened in another tab counts as well.
-        page.context.route(lambda url: not url.startswith((f"{address}/", "data:", "blob:")), self._elsewhere)
+        # On the whole context, so that other tabs count as well.
+        page.context.route(
+            lambda url: not url.startswith((f"{address}/", "data:", "blob:")), self._answer_for_other_host
+        )
 
     def open(self, path: str) -> Any:
-        """Show what is at a path, and return the answer to it."""
+        """Load a path, and return the response."""
         return self.page.goto(f"{self.address}{path}")
 
     def until(self, condition: str) -> None:
-        """Wait until an expression is true on the page: in a function, as its policy evaluates no text."""
+        """Wait until a JavaScript expression is true. It is a function, as the page's policy forbids eval."""
         self.page.wait_for_function(f"() => {condition}")
 
-    def shoot(self, name: str, *, whole: bool = True) -> None:
-        """Take a picture, where somebody asked for pictures."""
+    def pause_clock(self) -> None:
+        """Stop the timers of pages that are opened from now on. `advance` runs them."""
+        self.page.clock.install(time=0)
+        self.page.clock.pause_at(1000)
+
+    def advance(self, milliseconds: int) -> None:
+        """Run the timers that are due within this time, and let the page handle what they cause."""
+        self.page.clock.run_for(milliseconds)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the page run the tasks that are due now."""
+        self.page.evaluate("() => 0")
+
+    def screenshot(self, name: str, *, whole: bool = True) -> None:
+        """Save a screenshot if pytest runs with --screenshots."""
         if self._screenshots is not None:
             self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=whole)
 
     def check(self) -> None:
-        """Hold that nothing was complained of and nobody else was asked."""
+        """Assert that the page logged no error and requested nothing from other hosts."""
         assert not self.complaints, self.complaints
-        others = [url for url in self.asked if urlsplit(url).hostname not in self.may_ask]
+        others = [url for url in self.requested if urlsplit(url).hostname not in self.allowed_hosts]
         assert not others, others
 
-    def check_for_everyone(self) -> None:
-        """Hold that axe finds no violation of any default rule. Skips the test where axe is missing."""
+    def expect_complaints(self, *texts: str) -> None:
+        """Assert that each complaint contains its text, and forget them.
+
+        Some builds of Chromium end a console message with its location, so the texts are not compared whole.
+        """
+        assert len(self.complaints) == len(texts), self.complaints
+        for text, complaint in zip(texts, self.complaints, strict=True):
+            assert text in complaint
+        self.complaints.clear()
+
+    def check_accessibility(self) -> None:
+        """Assert that axe finds no violation of its default rules. Skips the test if axe is missing."""
         if not AXE.is_file():
             pytest.skip("axe-core is missing. Get it: make axe")
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        # To preload is to wait 10 s for the length of a video that never comes.
-        found = self.page.evaluate("axe.run({preload: false}).then(({violations}) => violations)")
-        told = [
-            f"{fault['id']}: {node['html'][:200]} {node['failureSummary']}"
-            for fault in found
-            for node in fault["nodes"]
+        # Preloading would wait 10 s for the duration of a video that never loads.
+        violations = self.page.evaluate("axe.run({preload: false}).then(({violations}) => violations)")
+        found = [
+            f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for violation in violations
+            for node in violation["nodes"]
         ]
-        assert not told, "\n".join(told)
+        assert not found, "\n".join(found)
 
-    def _heard(self, message: Any) -> None:
-        # axe tells of what it could not look at in the same place.
-        is_ours = not message.text.startswith("axe.") and not (self.may_fail and _UNLOADABLE in message.text)
-        if message.type in {"error", "warning"} and is_ours:
+    def _on_console(self, message: Any) -> None:
+        # axe logs what it could not check.
+        is_expected = message.text.startswith("axe.") or (
+            self.allows_failures and _LOAD_FAILURE in message.text
+        )
+        if message.type in {"error", "warning"} and not is_expected:
             self.complaints.append(f"{message.type}: {message.text} at {json.dumps(message.location)}")
 
-    def _elsewhere(self, route: Any) -> None:
-        self.asked.append(route.request.url)
+    def _answer_for_other_host(self, route: Any) -> None:
+        self.requested.append(route.request.url)
         if self.is_offline:
             route.abort("internetdisconnected")
             return
@@ -100,11 +127,36 @@ class Watched:
         route.fulfill(status=200, content_type=media_type, body=body)
 
 
+class HeldRequests:
+    """Requests of a page that match a pattern. They wait until the test continues, fulfils or aborts them."""
+
+    def __init__(self, page: Any, pattern: str) -> None:
+        self._page = page
+        self._routes: list[Any] = []
+
+        def hold(route: Any) -> None:
+            self._routes.append(route)
+
+        page.route(pattern, hold)
+
+    def take(self) -> Any:
+        """Wait for the next request, and return its route."""
+        # Playwright calls `hold` only while a call of its own runs.
+        for _ in range(int(PATIENCE * 100)):
+            if self._routes:
+                return self._routes.pop(0)
+            self._page.wait_for_timeout(10)
+        pytest.fail("The page did not send the request.")
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+
 @contextmanager
 def started_browser() -> Iterator[Any]:
-    """Start Chromium, and stop it at the end of the block. Skips the test where there is none."""
+    """Start Chromium, and stop it at the end. Skips the test if Chromium is not installed."""
     if CHROMIUM is None:
-        pytest.skip("No Chromium is installed to show the pages in.")
+        pytest.skip("Chromium is not installed.")
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"]
@@ -116,11 +168,11 @@ def started_browser() -> Iterator[Any]:
 @contextmanager
 def watched_page(
     browser: Any, address: str, screenshots: Path | None, options: Mapping[str, Any]
-) -> Iterator[Watched]:
-    """Open a page of its own, with the options of a Playwright context, and check it at the end."""
+) -> Iterator[WatchedPage]:
+    """Open a page in a context of its own, with these Playwright options, and check it at the end."""
     context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
     try:
-        watched = Watched(context.new_page(), address, screenshots)
+        watched = WatchedPage(context.new_page(), address, screenshots)
         yield watched
         watched.check()
     finally:

@@ -1,4 +1,4 @@
-"""A site that is not ours: a small server whose pages say what else they may load."""
+"""Another site: a small server whose pages have a content security policy of their own."""
 
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import msgspec
 
 
 class OtherSite(msgspec.Struct):
-    """Its address, and the pages that a test puts there, by path, each under the policy."""
+    """The address of the site, its pages by path, and the policy of all of them."""
 
     address: str
     pages: MutableMapping[str, str] = {}
@@ -18,7 +18,7 @@ class OtherSite(msgspec.Struct):
 
 @contextmanager
 def serving_site() -> Iterator[OtherSite]:
-    """Serve a site on a port of its own."""
+    """Serve a site on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -27,14 +27,14 @@ def serving_site() -> Iterator[OtherSite]:
             self.send_response(200 if page else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Security-Policy", site.policy)
-            # The strictest: it loads nothing of other sites but what says that they may.
+            # The strictest embedder policy: the page loads only files of other sites that allow it.
             self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: a test's output is its own."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     site = OtherSite(f"http://127.0.0.1:{server.server_port}")

@@ -1,4 +1,4 @@
-"""A small catalogue of what a page may meet: other scripts, hostile texts, every kind of address."""
+"""A small catalogue of hard cases for a page: other scripts, hostile texts, every kind of address."""
 
 from tests.support.hostile import TAGS, mark
 
@@ -11,7 +11,7 @@ HEBREW_TEXT = (
 )
 THUMBNAIL = "https://pictures.example/1.jpg"
 
-_SAID = "The telescope stands on the lawn. We point the telescope at the moon and wait."
+_SPEECH = "The telescope stands on the lawn. We point the telescope at the moon and wait."
 
 
 def _cues(text: str, start: float = 61.0) -> list[dict[str, object]]:
@@ -33,7 +33,7 @@ ROWS: list[dict[str, object]] = [
     {
         "video_id": "vimeo",
         "title": "A telescope on Vimeo",
-        "cues": _cues(_SAID),
+        "cues": _cues(_SPEECH),
         "duration": 7300,
         "url": "https://vimeo.com/76979871",
         "thumbnail_url": "https://pictures.example/2.jpg",
@@ -42,29 +42,29 @@ ROWS: list[dict[str, object]] = [
     {
         "video_id": "file",
         "title": "A telescope in a file",
-        "cues": _cues(_SAID, 0.0),
+        "cues": _cues(_SPEECH, 0.0),
         "duration": 90,
         "url": "https://files.example/talk.mp4",
     },
     {
         "video_id": "podcast",
         "title": "A telescope on the radio",
-        "cues": _cues(_SAID, 3600.0),
+        "cues": _cues(_SPEECH, 3600.0),
         "url": "https://files.example/talk.mp3",
     },
     {
         "video_id": "page",
         "title": "A telescope on a page",
-        "cues": _cues(_SAID),
+        "cues": _cues(_SPEECH),
         "url": "https://talks.example/1",
     },
-    {"video_id": "nowhere", "title": "A telescope nowhere", "transcript": _SAID},
+    {"video_id": "nowhere", "title": "A telescope nowhere", "transcript": _SPEECH},
     {"video_id": "silent", "title": "A silent telescope", "url": "https://talks.example/2"},
     *(
         {
             "video_id": f"hostile/{number}?&#%",
             "title": f"telescope {tag.format(mark(number))}",
-            "transcript": f"{_SAID} {tag.format(mark(number))}",
+            "transcript": f"{_SPEECH} {tag.format(mark(number))}",
             "channel": tag.format(mark(number)),
             "language": 'tlh"><b>',
             "url": f"https://talks.example/{number}?\"'><script>",

@@ -50,7 +50,7 @@ function file(kind, player) {
   element.autoplay = true;
   element.tabIndex = 0;
   element.addEventListener("error", () => {
-    player.querySelector(".from").textContent = "This video can’t be played here.";
+    player.querySelector(".from").textContent = "This video can't be played here.";
   });
   return element;
 }

@@ -39,7 +39,7 @@ async function addActivity(region) {
     }
     const refusal = place.querySelector(".refusal");
     refusal.textContent =
-      response.status === 403 ? "This key doesn’t have the metrics scope." : "This key isn’t valid.";
+      response.status === 403 ? "This key doesn't have the metrics scope." : "This key isn't valid.";
     refusal.hidden = response.status !== 401 && response.status !== 403;
   }
   place.querySelector("form").hidden = false;
@@ -85,8 +85,8 @@ function lost() {
     `Last seen at ${clock(seenAt)}. Trying again… The data below is from that time.`;
   unreachable.hidden = false;
   shown().dataset.stale = "";
-  document.title = "Can’t be reached – vidsearch";
-  if (wasReached) announce("The service can’t be reached.");
+  document.title = "Can't be reached – vidsearch";
+  if (wasReached) announce("The service can't be reached.");
 }
 
 async function refresh() {
