@@ -7,11 +7,10 @@ from typing import Literal
 import msgspec
 
 from api.pages.activity_view import ActivityView
-from api.pages.run_view import RunView, view_run
 from api.pages.wording import ago, latency
 from api.wire.schemas import Health, HealthEntry, HealthStatus
-from retrieval.catalogue.runs import Run
-from retrieval.catalogue.wording import counted, outcome_text, share, timestamp
+from retrieval.catalogue.runs import Run, RunOutcome
+from retrieval.catalogue.wording import counted, counts_text, duration, outcome_text, share, timestamp
 
 SHOWN_RUNS = 5
 """The number of recent runs that are always visible. Earlier ones are folded."""
@@ -31,6 +30,15 @@ _HEADLINES: dict[HealthStatus, str] = {
 }
 _STOPPING = "The service is stopping"
 
+Tone = Literal["good", "warn", "bad", "plain"]
+
+_TONES: dict[RunOutcome, Tone] = {
+    RunOutcome.PUBLISHED: "good",
+    RunOutcome.REFUSED: "warn",
+    RunOutcome.FAILED: "bad",
+    RunOutcome.STOPPED: "warn",
+}
+
 
 class CheckView(msgspec.Struct, frozen=True):
     """One check and its result. `command` shows details, if there are any."""
@@ -48,6 +56,24 @@ class Fact(msgspec.Struct, frozen=True):
     value: str
     detail: str = ""
     is_name: bool = False
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of ingest. Unknown fields are empty, and `began_at` is in ISO 8601.
+
+    It contains neither the sources nor the reason of a failure: they name files and servers, and the page is
+    public.
+    """
+
+    outcome: str
+    tone: Tone
+    began_at: str
+    began: str
+    ago: str
+    took: str
+    result: str
+    version: str
+    repeated: str
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +104,21 @@ def view_status(health: Health, runs: Sequence[Run], activity: Activity, now: da
         runs=tuple(views[:SHOWN_RUNS]),
         earlier_runs=tuple(views[SHOWN_RUNS:]),
         checked_at=f"{now:%H:%M:%S} UTC",
+    )
+
+
+def view_run(run: Run, now: datetime) -> RunView:
+    """Describe a run of ingest."""
+    return RunView(
+        outcome=outcome_text(run.outcome),
+        tone=_TONES.get(run.outcome, "plain") if run.outcome else "plain",
+        began_at=run.began_at.isoformat(),
+        began=timestamp(run.began_at),
+        ago=ago(run.began_at, now),
+        took=duration((run.ended_at - run.began_at).total_seconds()) if run.ended_at else "",
+        result=_run_result(run),
+        version=run.index_version or "",
+        repeated=f"{counted(run.times, 'time')} in a row since {timestamp(run.since)}" if run.since else "",
     )
 
 
@@ -140,3 +181,9 @@ def _facts(health: Health, now: datetime) -> tuple[Fact, ...] | None:
         Fact("Version", index.version, is_name=True),
         Fact("Model", model.name, counted(model.dimension, "dimension"), is_name=True),
     )
+
+
+def _run_result(run: Run) -> str:
+    if run.outcome is None:
+        return "Still running, or killed."
+    return counts_text(run.counts, run.outcome) or "No counts."

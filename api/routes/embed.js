@@ -113,7 +113,7 @@
     try {
       found = target && document.querySelector(target);
     } catch {
-      // Not a valid selector.
+      // An invalid selector.
     }
     if (found) found.append(host);
     else script.after(host);
@@ -130,12 +130,12 @@
 
   let current = new AbortController(); // Of the search in flight. A new search aborts it.
   let timer = 0;
-  let asked = "";
+  let latest = "";
 
   function start(query) {
     current.abort();
     current = new AbortController();
-    asked = query;
+    latest = query;
     if (query) search(query, current.signal);
     else show("");
   }
@@ -149,10 +149,10 @@
   async function search(query, signal) {
     const say = (text) => signal.aborted || (status.textContent = text);
     const slow = setTimeout(say, SLOW_MS, "Searching…");
-    const answer = await ask(query, signal, say);
+    const answer = await request(query, signal, say);
     clearTimeout(slow);
     if (signal.aborted) return;
-    if (answer.problem) asked = null; // Enter retries.
+    if (answer.problem) latest = null; // Enter retries.
     show(summary(query, answer), ...(answer.videos ?? []).map((video) => videoItem(video, wanted(query))));
   }
 
@@ -164,7 +164,7 @@
   }
 
   // Returns the API's response, or a `problem` to show. If the response has a Retry-After, retries once.
-  async function ask(query, signal, say, isLast) {
+  async function request(query, signal, say, isLast) {
     const url = new URL("v1/search", script.src);
     url.search = new URLSearchParams({ query, ...parameters });
     try {
@@ -178,7 +178,7 @@
       if (seconds && seconds <= LONGEST_WAIT_S && !isLast) {
         say("The video search is busy. Trying again…");
         await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-        return signal.aborted ? {} : ask(query, signal, say, true);
+        return signal.aborted ? {} : request(query, signal, say, true);
       }
       warn(`${url.origin} responded with status ${response.status}.`);
       return { problem: refusal(response.status, seconds) };
@@ -249,7 +249,7 @@
   function typed(delay) {
     const query = input.value.trim();
     clearTimeout(timer);
-    if (query !== asked) timer = setTimeout(start, query ? delay : 0, query);
+    if (query !== latest) timer = setTimeout(start, query ? delay : 0, query);
   }
 
   input.addEventListener("input", () => typed(DEBOUNCE_MS));

@@ -115,8 +115,25 @@ def test_errors_have_the_status_of_the_problem_table(
     response = serve(RaisingSearcher(error)).get(path)
     assert (response.status_code, response.headers.get("retry-after")) == (status, retry_after)
     assert f'data-problem="{code}"' in response.text
+    assert (f'data-retry-after="{retry_after}"' in response.text) is (retry_after is not None)
     assert "zebra" not in response.text
     assert "someone" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("query", "title", "detail"),
+    [
+        ("query=x&published_before=yesterday", "Check the dates", "\u201cPublished up to\u201d"),
+        ("query=x&channel=+", "Check the search", "\u201cChannel\u201d"),
+        ("query=" + "x" * 2001, "The question is too long", "2,000 characters at most"),
+    ],
+)
+def test_an_error_names_the_fields_of_the_form(
+    client: TestClient[Litestar], query: str, title: str, detail: str
+) -> None:
+    response = client.get(f"/app/search?{query}")
+    assert headline(response.text) == title
+    assert detail in response.text
 
 
 def test_one_video_with_all_its_moments(client: TestClient[Litestar], searcher: EchoSearcher) -> None:

@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from api.observability.health import Expectations, report_health
-from api.pages.status_view import SHOWN_RUNS, StatusView, view_status
+from api.pages.status_view import SHOWN_RUNS, StatusView, view_run, view_status
 from retrieval.catalogue.runs import Run, RunOutcome
 from tests.unit.api.fakes import MANIFEST, RUN, VERSION
 
 NOW = MANIFEST.built_at + timedelta(days=3)
 FAILED = msgspec.structs.replace(RUN, outcome=RunOutcome.FAILED, index_version=None, why="/home/someone")
+RUN_NOW = RUN.began_at + timedelta(hours=3)
+COUNTS = {"keep": 1289, "add": 12, "rejected": 1, "re-embed": 3, "update": 2, "remove": 4}
 
 
 def viewed(*, runs: Sequence[Run] = (RUN,), **facts: Any) -> StatusView:
@@ -111,3 +113,49 @@ def test_earlier_runs_are_separate() -> None:
     runs = [msgspec.structs.replace(RUN, times=n) for n in range(1, SHOWN_RUNS + 3)]
     view = viewed(runs=runs)
     assert (len(view.runs), len(view.earlier_runs)) == (SHOWN_RUNS, 2)
+
+
+def changed(**fields: object) -> Run:
+    return msgspec.structs.replace(RUN, **fields)
+
+
+def test_a_published_run() -> None:
+    view = view_run(changed(counts=COUNTS), RUN_NOW)
+    assert (view.outcome, view.tone, view.version) == ("Published", "good", VERSION)
+    assert view.result == "12 added, 3 re-embedded, 2 updated, 4 removed, 1,289 unchanged, 1 rejected"
+    assert (view.ago, view.began, view.took) == ("3 hours ago", "2024-05-31 11:00 UTC", "1 h")
+    assert view.began_at == "2024-05-31T11:00:00+00:00"
+    assert view.repeated == ""
+
+
+@pytest.mark.parametrize("outcome", [RunOutcome.REFUSED, RunOutcome.FAILED, RunOutcome.STOPPED])
+def test_a_run_that_was_not_published_shows_what_it_planned(outcome: RunOutcome) -> None:
+    view = view_run(changed(outcome=outcome, index_version=None, counts=COUNTS), RUN_NOW)
+    assert view.result.startswith("Planned: 12 to add, 3 to re-embed, ")
+    assert view.version == ""
+    assert view.tone in {"warn", "bad"}
+
+
+def test_every_outcome_has_a_label() -> None:
+    words = {view_run(changed(outcome=outcome), RUN_NOW).outcome for outcome in (*RunOutcome, None)}
+    assert len(words) == len(RunOutcome) + 1
+
+
+def test_an_unfinished_run() -> None:
+    view = view_run(changed(outcome=None, ended_at=None, index_version=None), RUN_NOW)
+    assert (view.outcome, view.tone, view.took) == ("Not finished", "plain", "")
+    assert view.result == "Still running, or killed."
+
+
+def test_a_run_without_counts() -> None:
+    assert view_run(changed(outcome=RunOutcome.FAILED), RUN_NOW).result == "No counts."
+
+
+def test_repeated_runs_are_one_entry() -> None:
+    view = view_run(changed(times=5, since=RUN.began_at - timedelta(days=4)), RUN_NOW)
+    assert view.repeated == "5 times in a row since 2024-05-27 11:00 UTC"
+
+
+def test_neither_the_source_nor_the_reason_is_shown() -> None:
+    view = view_run(changed(outcome=RunOutcome.FAILED, why="/home/someone is torn", counts=COUNTS), RUN_NOW)
+    assert "someone" not in repr(view)
