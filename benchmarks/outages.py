@@ -43,7 +43,7 @@ def measure(_: Options) -> list[Figure]:
             refused, recovered = zip(*tries, strict=True)
             conditions = (
                 f"{len(names)} faults, {_REPEATS} times each, of {_OUTAGE_SECONDS:g} s; the sample "
-                "catalogue on the tests' stand-in for a Qdrant server; requests repeated until one is answered"
+                "catalogue on the tests' emulation of a Qdrant server; requests until one is answered"
             )
             figures += [
                 at_most(
