@@ -56,8 +56,9 @@ def stack_bars(lower: Sequence[int], upper: Sequence[int], top: float) -> tuple[
         return Bar(_rounded(x), _rounded(bottom - height), _rounded(width), _rounded(height))
 
     def stack(position: int) -> Stack:
-        above = _height(upper[position], top)
-        below = min(_height(lower[position], top), HEIGHT - above)
+        # Rounding up to the shortest bar must not push the other bar out of the chart, nor below that height.
+        below = min(_height(lower[position], top), HEIGHT - (_MIN_BAR if upper[position] else 0))
+        above = min(_height(upper[position], top), HEIGHT - below)
         gap = _GAP if below and above else 0.0
         return Stack(bar(position, HEIGHT, below), bar(position, HEIGHT - below - gap, above - gap))
 

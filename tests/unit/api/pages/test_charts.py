@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.pages.charts import HEIGHT, WIDTH, Bar, Stack, draw_line, scale_top, stack_bars
@@ -43,6 +43,8 @@ def test_bars_are_stacked() -> None:
     assert both == Stack(Bar(401.0, 100.0, 198.0, 100.0), Bar(401.0, 0.0, 198.0, 99.0))
 
 
+@example([(1, 3963)])
+@example([(3999, 1)])
 @given(COUNTS)
 def test_every_bar_is_visible_and_inside_the_chart(counts: list[tuple[int, int]]) -> None:
     lower, upper = zip(*counts, strict=True)
