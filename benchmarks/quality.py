@@ -15,7 +15,8 @@ from benchmarks.opened_search import opened_search
 from benchmarks.tutorial_rule import all_distances, load_reference
 from retrieval.index.reading import VideoIndex
 from retrieval.search.ranking import Mode
-from retrieval.search.searcher import Searcher, SearchRequest
+from retrieval.search.results import SearchRequest
+from retrieval.search.searcher import Searcher
 from retrieval.text.onnx_encoder import OnnxEncoder
 
 DEPTH = 50

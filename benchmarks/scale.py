@@ -14,7 +14,8 @@ from benchmarks.figures import Figure, at_most, milliseconds, told
 from benchmarks.opened_search import Opened, opened_search
 from benchmarks.synthetic_index import NOISE, PASSAGES_A_VIDEO, synthetic_index
 from retrieval.search.ranking import Mode
-from retrieval.search.searcher import Searcher, SearchRequest
+from retrieval.search.results import SearchRequest
+from retrieval.search.searcher import Searcher
 from retrieval.text.onnx_encoder import OnnxEncoder
 
 SMALLER = 1_000

@@ -16,7 +16,7 @@ from benchmarks.datasets import every_query
 from benchmarks.figures import Figure, at_least, told
 from benchmarks.opened_search import opened_search
 from benchmarks.synthetic_index import NOISE, synthetic_index
-from retrieval.search.searcher import SearchRequest
+from retrieval.search.results import SearchRequest
 from retrieval.text.onnx_encoder import OnnxEncoder
 from tests.support.processes import copied
 

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from retrieval.catalogue.manifest import ModelIdentity, check_servable
+from retrieval.catalogue.run_log import RunLog
 from retrieval.catalogue.runs import Run, read_runs
 from retrieval.edge.generations import Generations
 from retrieval.edge.index import EdgeIndex
 from retrieval.index.live_index import LiveIndex
 from retrieval.index.reading import VideoIndex
 from retrieval.index.store import IndexStore
-from retrieval.search.recent_runs import RecentRuns
 from retrieval.search.searcher import Searcher
 from retrieval.settings import QdrantSettings, SearchSettings
 from retrieval.text.query_batcher import QueryBatcher
@@ -40,17 +40,15 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
         stack.push_async_callback(batcher.close)
         model = encoder.exported.identity
         if settings.qdrant:
-            live, recent_runs = await stack.enter_async_context(server_index(settings.qdrant, model))
+            live, run_log = await stack.enter_async_context(server_index(settings.qdrant, model))
         else:
             live = embedded_index(Generations(settings.index_dir), model)
-            recent_runs = embedded_recent_runs(settings.index_dir)
-        stack.push_async_callback(recent_runs.close)
+            run_log = embedded_run_log(settings.index_dir)
+        stack.push_async_callback(run_log.close)
         stack.push_async_callback(live.close)
         await live.start()
         give_back_freed_memory()
-        yield Searcher(
-            encoder=batcher, source=live, cached_results=settings.cached_results, recent_runs=recent_runs
-        )
+        yield Searcher(encoder=batcher, source=live, cached_results=settings.cached_results, run_log=run_log)
 
 
 def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
@@ -71,19 +69,19 @@ def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
     return LiveIndex(current=current, open_version=open_in_thread, missing=NO_INDEX)
 
 
-def embedded_recent_runs(index_dir: Path) -> RecentRuns:
+def embedded_run_log(index_dir: Path) -> RunLog:
     """Read the log of runs beside the generations."""
 
     async def read() -> Sequence[Run]:
         return await asyncio.to_thread(read_runs, index_dir)
 
-    return RecentRuns(read)
+    return RunLog(read)
 
 
 @asynccontextmanager
 async def server_index(
     settings: QdrantSettings, model: ModelIdentity
-) -> AsyncIterator[tuple[LiveIndex, RecentRuns]]:
+) -> AsyncIterator[tuple[LiveIndex, RunLog]]:
     """Follow the live version on a Qdrant server, and read its log of runs."""
     # The server's client takes 0.5 s to import and tens of MB, which the embedded engine has no use for.
     from retrieval.qdrant.connection import SERVING, connected  # noqa: PLC0415
@@ -102,7 +100,7 @@ async def server_index(
             return index
 
         live = LiveIndex(current=current, open_version=open_version, missing=NO_INDEX, may_be_away=True)
-        yield live, RecentRuns(store.runs)
+        yield live, RunLog(store.runs)
 
 
 @asynccontextmanager

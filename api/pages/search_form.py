@@ -11,7 +11,7 @@ from api.wire.parameters import to_request
 from api.wire.schemas import LONGEST_QUERY, SearchParameters
 from retrieval.index.reading import Label
 from retrieval.search.ranking import RANKED_VIDEOS, Mode
-from retrieval.search.searcher import CatalogueLabels, SearchRequest
+from retrieval.search.results import CatalogueLabels, SearchRequest
 
 SEARCH_PATH = "/app/search"
 VIDEO_PATH = "/app/videos/"

@@ -23,7 +23,8 @@ from api.wire.schemas import MOST_MOMENTS
 from retrieval.catalogue.manifest import Manifest
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.ranking import Mode
-from retrieval.search.searcher import CatalogueLabels, Searcher
+from retrieval.search.results import CatalogueLabels
+from retrieval.search.searcher import Searcher
 
 SIMILAR_VIDEOS = 6
 

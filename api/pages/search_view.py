@@ -19,7 +19,7 @@ from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import VideoRecord
 from retrieval.catalogue.wording import counted, share
 from retrieval.index.reading import Moment
-from retrieval.search.searcher import FoundVideo, SearchResult
+from retrieval.search.results import FoundVideo, SearchResult
 from retrieval.text.matching import ELLIPSIS, Piece, quote, split_matches, without
 
 LONGEST_TITLE = 160

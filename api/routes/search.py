@@ -33,7 +33,8 @@ from api.wire.schemas import (
 )
 from retrieval.errors import OverloadedError
 from retrieval.search.ranking import RANKED_VIDEOS, Mode
-from retrieval.search.searcher import Searcher, SearchRequest
+from retrieval.search.results import SearchRequest
+from retrieval.search.searcher import Searcher
 
 AT_ONCE = 4
 """How many searches of one batch run together: one batch cannot take every place in the queue."""

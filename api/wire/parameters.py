@@ -8,7 +8,7 @@ from api.wire.errors import EmptyQueryError, InvalidParameterError, QueryTooLong
 from api.wire.schemas import LONGEST_QUERY, SearchParameters
 from retrieval.index.reading import NO_FILTER, SearchFilter
 from retrieval.search.ranking import RANKED_VIDEOS, Mode
-from retrieval.search.searcher import SearchRequest
+from retrieval.search.results import SearchRequest
 
 
 def to_request(parameters: SearchParameters, where: str = "") -> SearchRequest:

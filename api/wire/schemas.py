@@ -59,7 +59,8 @@ class BatchParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class MomentAnswer(msgspec.Struct, frozen=True):
     """A passage near the query. A transcript without times gives moments without `start` and `end`.
 
-    `distance` is null in an answer that is `degraded`.
+    `distance` is null if the query was not embedded: in a `degraded` answer, and with `mode=lexical` without
+    `max_distance`.
     """
 
     start: float | None
@@ -72,7 +73,8 @@ class MomentAnswer(msgspec.Struct, frozen=True):
 class VideoAnswer(msgspec.Struct, frozen=True):
     """A video that was found, with its best moments first.
 
-    `distance` is that of its nearest passage, and null in an answer that is `degraded`.
+    `distance` is that of its nearest passage. It is null if the query was not embedded: in a `degraded`
+    answer, and with `mode=lexical` without `max_distance`.
     """
 
     video_id: str

@@ -1,6 +1,6 @@
-"""What a search tells whoever watches it: how long its stages take, and what it found. Never what was asked.
+"""The observer of searches: it receives durations, counts and cache hits, but no query text.
 
-Nobody watches unless someone asks to: the observer that there is from the start does nothing.
+A Searcher starts with `UNOBSERVED`, an observer that does nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,41 +8,41 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, ParamSpec, Protocol, TypeVar
 
 Stage = Literal["encode", "vector", "lexical", "fuse"]
-"""Embedding the query; comparing vectors; comparing words; putting videos, or moments, in order."""
+"""Embedding the query, vector search, word search, and sorting by the fused score."""
 
 SearchKind = Literal["hybrid", "semantic", "lexical", "classic"]
-"""A mode of ranking, or the tutorial's search, which has none."""
+"""A ranking mode, or the tutorial's search, which has none."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class SearchObserver(Protocol):
-    """Told of every search while it happens, on its event loop: what it does must be quick and never fail."""
+    """Called during every search, on the event loop. Its methods must be fast and must not raise."""
 
     def stage(self, stage: Stage) -> AbstractContextManager[None]:
-        """Cover one stage, from its start to its end or its error.
+        """Enclose one stage, from its start to its end or error.
 
-        A search enters some stages more than once, and beside a server some at the same time.
+        One search enters some stages several times. With a remote index, stages may overlap.
         """
 
     def looked_up(self, *, hit: bool) -> None:
-        """Tell whether an answer was among those kept."""
+        """Count one lookup in the result cache."""
 
     def found(self, kind: SearchKind, videos: int) -> None:
-        """Tell how many videos the first page of a search has, whether it was kept or looked for."""
+        """Count one search with the number of videos on its first page, cached or not."""
 
     def degraded(self) -> None:
-        """Tell that a search is answered from words alone, since its query was not embedded in time."""
+        """Count one search that is answered from words alone because its query was not embedded in time."""
 
 
 class Unobserved:
-    """The SearchObserver that does nothing."""
+    """A SearchObserver that does nothing."""
 
     _NOTHING = nullcontext()
 
     def stage(self, stage: Stage) -> AbstractContextManager[None]:  # noqa: ARG002
-        """Cover nothing."""
+        """Return an empty context."""
         return self._NOTHING
 
     def looked_up(self, *, hit: bool) -> None:
@@ -61,13 +61,14 @@ UNOBSERVED = Unobserved()
 async def observed(
     observer: SearchObserver,
     stage: Stage,
-    ask: Callable[_P, Awaitable[_T]],
+    call: Callable[_P, Awaitable[_T]],
     *args: _P.args,
     **kwargs: _P.kwargs,
 ) -> _T:
-    """Ask something as one stage of a search.
+    """Await `call(*args, **kwargs)` as one stage of a search.
 
-    It takes the question and not a coroutine: one that is given up before it begins leaves nothing unasked.
+    The parameter is a function, not a coroutine, so that no coroutine is left unawaited if this one is
+    closed before it starts.
     """
     with observer.stage(stage):
-        return await ask(*args, **kwargs)
+        return await call(*args, **kwargs)

@@ -1,8 +1,8 @@
-"""How the videos of an answer, and the moments in them, are put in order.
+"""The order of the videos of a result, and of the moments within a video.
 
-Two kinds of evidence speak for a video. Its distance says how near its best passage is in meaning; its
-relevance (BM25) says how much it has of the query's words. A hybrid search adds them up, for each
-video on its own: a score does not depend on which other videos were considered, so pages are consistent.
+A video is ranked by the distance of its nearest passage, by the BM25 relevance of its words, or by a fusion
+of both. A score depends only on the video and the query, not on the other candidates, so that the pages of
+one query are consistent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,30 +11,30 @@ from typing import Literal
 import msgspec
 
 from retrieval.index.reading import Moment, PassageHit, SearchFilter, VideoIndex
-from retrieval.search.asking import ask_together
+from retrieval.search.concurrency import gather_if_remote
+from retrieval.search.fusion import fused_score
 from retrieval.search.observer import UNOBSERVED, SearchObserver, observed
 from retrieval.text.vectors import Embedding, SparseVector
 
 Mode = Literal["hybrid", "semantic", "lexical"]
 
 RANKED_VIDEOS = 200
-"""How deep a ranking goes."""
+"""The maximum number of videos in a ranking."""
 
-_USUAL_NEAREST = 12
-_USUAL_MATCHING = 32
-"""How many videos each leg proposes at first; more only for a page that lies deeper."""
+_FIRST_NEAREST = 12
+_FIRST_MATCHING = 32
+"""The numbers of candidates by distance and by words at first. Only a deeper page asks for more."""
 
-_PASSAGES_COMPARED = 12
-"""Among how many of a video's nearest passages its moments are chosen, at least."""
-
+_PASSAGE_CANDIDATES = 12
+"""The minimum number of passages per video from which its moments are chosen."""
 
 _NO_WORDS = SparseVector((), ())
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A query as the index understands it.
+    """A query as the index takes it.
 
-    Without an embedding it is answered by its words alone, whatever the mode, and no distance is told.
+    Without an embedding, every mode ranks by words alone, and all distances are None.
     """
 
     embedding: Embedding | None
@@ -42,7 +42,7 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class RankedVideo(msgspec.Struct, frozen=True):
-    """A video of an answer, with the distance of its nearest passage if the query has an embedding."""
+    """A video of a ranking, with the distance of its nearest passage if the query has an embedding."""
 
     video_id: str
     distance: float | None
@@ -58,10 +58,10 @@ async def rank_videos(
     until: int,
     observer: SearchObserver = UNOBSERVED,
 ) -> list[RankedVideo]:
-    """Rank videos, best first, at least `until` of them where there are so many; ties by video id.
+    """Return at least `until` videos if that many are found, best first, ties by video id.
 
-    A deeper ranking continues a shallower one: its first part is the same, so that pages of one query
-    neither repeat nor drop a video.
+    A deeper ranking starts with the shallower one, so that the pages of one query neither repeat nor lose a
+    video.
     """
 
     async def rank(nearest: int, matching: int) -> list[RankedVideo]:
@@ -69,12 +69,12 @@ async def rank_videos(
             index, query, mode, where, max_distance, nearest=nearest, matching=matching, observer=observer
         )
 
-    usual = await rank(_USUAL_NEAREST, _USUAL_MATCHING)
-    if until <= len(usual):
-        return usual
+    shallow = await rank(_FIRST_NEAREST, _FIRST_MATCHING)
+    if until <= len(shallow):
+        return shallow
     deep = await rank(RANKED_VIDEOS, RANKED_VIDEOS)
-    first = {hit.video_id for hit in usual}
-    return usual + [hit for hit in deep if hit.video_id not in first]
+    first = {hit.video_id for hit in shallow}
+    return shallow + [hit for hit in deep if hit.video_id not in first]
 
 
 async def best_moments(
@@ -87,36 +87,36 @@ async def best_moments(
     max_distance: float | None = None,
     observer: SearchObserver = UNOBSERVED,
 ) -> dict[str, tuple[Moment, ...]]:
-    """Choose up to `limit` moments of each video, best first; one without a transcript has none.
+    """Return up to `limit` moments of each video, best first; none for a video without a transcript.
 
-    By words alone only passages that have any of them are moments.
+    If words alone decide, a passage without any of them is no moment.
     """
     if not limit:
         return dict.fromkeys(video_ids, ())
-    among = max(_PASSAGES_COMPARED, 2 * limit)
+    candidates = max(_PASSAGE_CANDIDATES, 2 * limit)
     if mode == "lexical" or query.embedding is None:
         with observer.stage("lexical"):
             passages = await index.matching_passages(
-                query.words, video_ids, limit=among, query=query.embedding
+                query.words, video_ids, limit=candidates, query=query.embedding
             )
     else:
         words = _NO_WORDS if mode == "semantic" else query.words
         with observer.stage("vector"):
-            passages = await index.passages_of(query.embedding, words, video_ids, among=among)
+            passages = await index.passages_of(query.embedding, words, video_ids, among=candidates)
     with observer.stage("fuse"):
         chosen = {
             video_id: sorted(
                 (hit for hit in hits if _is_within(hit.distance, max_distance)),
-                key=lambda hit: (-_strength(hit, mode), hit.distance or 0.0),
+                key=lambda hit: (-_passage_score(hit, mode), hit.distance or 0.0),
             )[:limit]
             for video_id, hits in passages.items()
         }
-    told = await index.moments([hit for hits in chosen.values() for hit in hits])
+    moments = await index.moments([hit for hits in chosen.values() for hit in hits])
     return {
         video_id: tuple(
-            told[hit.passage_id]
+            moments[hit.passage_id]
             for hit in chosen.get(video_id, ())
-            if hit.passage_id in told and told[hit.passage_id].text is not None
+            if hit.passage_id in moments and moments[hit.passage_id].text is not None
         )
         for video_id in video_ids
     }
@@ -133,6 +133,7 @@ async def _rank(
     matching: int,
     observer: SearchObserver,
 ) -> list[RankedVideo]:
+    """Rank the `nearest` videos by distance and the `matching` videos by words."""
     if mode == "lexical" or query.embedding is None:
         return await _rank_by_words(index, query, where, max_distance, matching=matching, observer=observer)
     if mode == "semantic":
@@ -141,7 +142,7 @@ async def _rank(
                 query.embedding, limit=nearest, where=where, max_distance=max_distance
             )
         return [RankedVideo(hit.video_id, hit.distance) for hit in hits]
-    relevance, near = await ask_together(
+    relevance, near = await gather_if_remote(
         index,
         observed(observer, "lexical", index.matching_videos, query.words, limit=matching, where=where),
         observed(
@@ -155,25 +156,27 @@ async def _rank(
         ),
     )
     distances = {hit.video_id: hit.distance for hit in near}
-    lacking, farther_off = sorted(distances.keys() - relevance), sorted(relevance.keys() - distances)
-    more, passage_relevance, farther = await ask_together(
+    # Each candidate gets the values that the search which found it did not return.
+    without_relevance = sorted(distances.keys() - relevance)
+    without_distance = sorted(relevance.keys() - distances)
+    more_relevance, passage_relevance, more_distances = await gather_if_remote(
         index,
-        observed(observer, "lexical", index.relevance_of, query.words, lacking),
+        observed(observer, "lexical", index.relevance_of, query.words, without_relevance),
         observed(observer, "lexical", index.passage_relevance_of, query.words, list(relevance | distances)),
-        observed(observer, "vector", index.distances_of, query.embedding, farther_off),
+        observed(observer, "vector", index.distances_of, query.embedding, without_distance),
     )
-    relevance |= more
-    distances |= farther
+    relevance |= more_relevance
+    distances |= more_distances
 
-    def strength(video_id: str) -> float:
-        return evidence(
+    def score(video_id: str) -> float:
+        return fused_score(
             distance=distances[video_id],
             video_relevance=relevance.get(video_id, 0.0),
             passage_relevance=passage_relevance.get(video_id, 0.0),
         )
 
     with observer.stage("fuse"):
-        return _in_order(distances, strength, max_distance)
+        return _sorted_by_score(distances, score, max_distance)
 
 
 async def _rank_by_words(
@@ -192,13 +195,13 @@ async def _rank_by_words(
         with observer.stage("vector"):
             distances = await index.distances_of(query.embedding, list(relevance))
     with observer.stage("fuse"):
-        return _in_order(distances, relevance.__getitem__, max_distance)
+        return _sorted_by_score(distances, relevance.__getitem__, max_distance)
 
 
-def _in_order(
-    distances: Mapping[str, float | None], strength: Callable[[str], float], max_distance: float | None
+def _sorted_by_score(
+    distances: Mapping[str, float | None], score: Callable[[str], float], max_distance: float | None
 ) -> list[RankedVideo]:
-    order = sorted(distances, key=lambda video_id: (-strength(video_id), video_id))
+    order = sorted(distances, key=lambda video_id: (-score(video_id), video_id))
     return [
         RankedVideo(video_id, distances[video_id])
         for video_id in order
@@ -210,29 +213,9 @@ def _is_within(distance: float | None, max_distance: float | None) -> bool:
     return max_distance is None or (distance is not None and distance < max_distance)
 
 
-def _strength(hit: PassageHit, mode: Mode) -> float:
+def _passage_score(hit: PassageHit, mode: Mode) -> float:
     if mode == "lexical" or hit.distance is None:
         return hit.relevance
     if mode == "semantic":
         return -hit.distance
-    return evidence(distance=hit.distance, passage_relevance=hit.relevance)
-
-
-VIDEO_WORDS = 0.5
-PASSAGE_WORDS = 0.3
-"""How much distance one point of BM25 relevance is worth, of a video's words and of its best passage's.
-
-Chosen on held-out halves of three query sets and by leaving whole sets out (docs/decisions/0002). They lie on
-a plateau: half or twice of either changes little.
-"""
-
-
-def evidence(*, distance: float, video_relevance: float = 0.0, passage_relevance: float = 0.0) -> float:
-    """Say how strongly a query means a video, or a passage: higher is better.
-
-    `distance` is Manhattan, the relevances are BM25. Each keeps its own absolute scale, so words that tell
-    little change little (a convex combination; see Bruch, Gai and Ingber, "An Analysis of Fusion Functions
-    for Hybrid Retrieval", 2023). Ranks, or scores normalised over the list, would give the best of some poor
-    matches as much weight as a good one.
-    """
-    return VIDEO_WORDS * video_relevance + PASSAGE_WORDS * passage_relevance - distance
+    return fused_score(distance=hit.distance, passage_relevance=hit.relevance)

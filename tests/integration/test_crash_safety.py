@@ -10,7 +10,8 @@ import pytest
 
 from retrieval.edge.generations import Generations
 from retrieval.opening import embedded_index
-from retrieval.search.searcher import Searcher, SearchRequest
+from retrieval.search.results import SearchRequest
+from retrieval.search.searcher import Searcher
 from retrieval.text.onnx_encoder import OnnxEncoder
 from retrieval.text.query_batcher import QueryBatcher
 from tests.integration.conftest import ROWS

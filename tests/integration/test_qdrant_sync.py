@@ -451,9 +451,9 @@ def test_the_service_reads_the_last_run_and_accepts_that_there_is_none(
     model = ModelIdentity(name="any", weights_sha256="0", dimension=1)
 
     async def asked() -> tuple[Run, ...]:
-        async with server_index(settings, model) as (_, recent_runs):
-            found = await recent_runs.get()
-            await recent_runs.close()
+        async with server_index(settings, model) as (_, run_log):
+            found = await run_log.recent()
+            await run_log.close()
             return found
 
     (run,) = asyncio.run(asked())

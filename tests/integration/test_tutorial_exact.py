@@ -15,7 +15,8 @@ from sentence_transformers import SentenceTransformer
 
 from retrieval.opening import open_searcher
 from retrieval.search.ranking import Mode
-from retrieval.search.searcher import Searcher, SearchRequest
+from retrieval.search.results import SearchRequest
+from retrieval.search.searcher import Searcher
 from retrieval.settings import SearchSettings
 from tests.support.contents import Contents, contents_of
 from tests.support.folders import passing_folder

@@ -11,14 +11,8 @@ from retrieval.catalogue.runs import Run, RunOutcome
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
 from retrieval.index.reading import Label, Moment
-from retrieval.search.searcher import (
-    CatalogueLabels,
-    CataloguePage,
-    FoundVideo,
-    Searcher,
-    SearchRequest,
-    SearchResult,
-)
+from retrieval.search.results import CatalogueLabels, CataloguePage, FoundVideo, SearchRequest, SearchResult
+from retrieval.search.searcher import Searcher
 
 VERSION = "v-test-1"
 MANIFEST = Manifest(

@@ -16,7 +16,7 @@ from retrieval.index import live_index
 from retrieval.index.reading import VideoIndex
 from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import embedded_index, open_searcher
-from retrieval.search.searcher import SearchRequest
+from retrieval.search.results import SearchRequest
 from retrieval.settings import SearchSettings
 from retrieval.text.onnx_encoder import OnnxEncoder
 from tests.support.embedded_videos import embedded, manifest_of

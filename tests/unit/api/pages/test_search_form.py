@@ -8,7 +8,7 @@ from api.pages.search_form import LAST_OFFSET, NO_LABELS, Option, SearchForm, da
 from api.wire.errors import EmptyQueryError, InvalidParameterError
 from retrieval.index.reading import NO_FILTER, Label
 from retrieval.search.ranking import RANKED_VIDEOS
-from retrieval.search.searcher import CatalogueLabels
+from retrieval.search.results import CatalogueLabels
 
 LABELS = CatalogueLabels((Label("Oven", 1204), Label("Another", 3)), (Label("en", 9), Label("de-AT", 1)))
 

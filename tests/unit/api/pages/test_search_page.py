@@ -18,7 +18,7 @@ from retrieval.errors import (
     OverloadedError,
     VideoNotFoundError,
 )
-from retrieval.search.searcher import SearchRequest, SearchResult
+from retrieval.search.results import SearchRequest, SearchResult
 from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import (
     MANIFEST,

