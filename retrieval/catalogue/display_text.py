@@ -1,4 +1,4 @@
-"""Text as it is shown: entities decoded, blanks made plain, invisible characters gone."""
+"""Cleans text for display: decodes entities, normalises blanks, removes invisible characters."""
 
 import html
 import re
@@ -16,24 +16,22 @@ _INVISIBLE = re.compile(
 _BLANK = "\\s\u2800\u3164\uffa0"
 _BLANKS = re.compile(f"[{_BLANK}]+")
 
-# The joiner and the non-joiner are spelling in Persian, in Indic scripts and inside emoji, so one of them
-# stays behind a character that is not ASCII; anywhere else it is as odd as the other invisible ones.
+# The joiner and the non-joiner are part of the spelling in Persian, in Indic scripts and in emoji. Therefore,
+# one of them stays after a character that is not ASCII. Anywhere else it is removed like the other ones.
 _JOINERS = "\u200c\u200d"
 _STRAY_JOINER = re.compile(f"(?<![^\x00-\x7f{_BLANK}{_JOINERS}])[{_JOINERS}]")
 
-# Only entities closed by a semicolon are decoded: the older, open ones would turn the "&region=" of an
-# address into a trade mark.
+# Only entities with a semicolon are decoded. Otherwise the "&region=" of a URL would become a trade mark.
 _ENTITY = re.compile("&(#[0-9]{1,30}|#[xX][0-9a-fA-F]{1,29}|[A-Za-z][A-Za-z0-9]{1,30});")
 _LONGEST_OPEN_ENTITY = 32
 
 
 def clean_for_display(text: str) -> str:
-    """Give the text as a reader should see it, on one line.
+    """Return the text on one line as a reader should see it.
 
-    HTML entities are decoded, however often they were escaped; each run of whitespace is one blank, and
-    none is left at the ends; control, zero-width and bidirectional characters are removed; surrogate
-    pairs are joined and a lone surrogate is U+FFFD. Never raises; cleaning twice changes nothing more;
-    takes linear time, whatever the text.
+    Decodes HTML entities, even if they were escaped several times. Replaces each run of whitespace by one
+    blank, and strips both ends. Removes control, zero-width and bidirectional characters. Joins surrogate
+    pairs, and replaces a lone surrogate by U+FFFD. Idempotent, never raises, and takes linear time.
     """
     if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -42,10 +40,10 @@ def clean_for_display(text: str) -> str:
 
 
 def _decode_entities(text: str) -> str:
-    """Decode entities until none is left, also those that only decoding brings about.
+    """Decode entities until none is left, including those that decoding creates.
 
-    Decoding the whole text again until it is stable would take quadratic time on hostile text such as
-    "&semi&semi&semi;". Each semicolon is looked at instead, in order, with what was decoded before it.
+    Decoding the whole text until it is stable would take quadratic time on hostile text such as
+    "&semi&semi&semi;". Instead, each semicolon is checked once, in order, after the decoded text before it.
     """
     if not _ENTITY.search(text):
         return text
@@ -58,7 +56,7 @@ def _decode_entities(text: str) -> str:
 
 
 def _close_entity(decoded: list[str]) -> None:
-    """Append a semicolon, or in its place what the entity means that it completes."""
+    """Append a semicolon, or the character of the entity that the semicolon completes."""
     while True:
         _, ampersand, name = "".join(decoded[-_LONGEST_OPEN_ENTITY:]).rpartition("&")
         entity = f"{ampersand}{name};"
@@ -70,7 +68,7 @@ def _close_entity(decoded: list[str]) -> None:
         # A decoded semicolon may itself complete an entity.
         if meaning != ";":
             break
-    # Invisible characters must not stay, not even until the end, where their going would bring about
-    # an entity that nobody decodes. A joiner between characters that are not ASCII can do no such harm.
+    # Invisible characters are removed here and not at the end, when their removal could create an entity that
+    # is not decoded any more. A joiner between characters that are not ASCII cannot do that.
     if not (meaning in _JOINERS and (not decoded or decoded[-1].isascii())):
         decoded.extend(_INVISIBLE.sub("", meaning))

@@ -1,4 +1,4 @@
-"""Addresses that open a video, that open it at a moment, and that play it in a page from there."""
+"""URLs that open a video, open it at a moment, and play it in a page from there."""
 
 import re
 from functools import lru_cache
@@ -21,16 +21,17 @@ PlayerKind = Literal["frame", "video", "audio"]
 
 
 class Player(msgspec.Struct, frozen=True):
-    """How a video plays in a page: a frame of the site it is on, or the browser's own player of a file."""
+    """How a video plays in a page: in a frame of its site, or in the browser's player of a file."""
 
     kind: PlayerKind
     address: str
 
 
 def watch_url(video_id: str, url: str | None) -> str | None:
-    """Say where a video is watched: at its own address, or on YouTube where its id has that form.
+    """Return the URL of a video: its own, or that of YouTube if its id looks like a YouTube id.
 
-    A YouTube id is 11 characters; one with both cases in it is hardly anything else. None means unknown.
+    A YouTube id has 11 characters. Ids in one case only are excluded, because other systems use them. None
+    means unknown.
     """
     if url:
         return url
@@ -40,11 +41,11 @@ def watch_url(video_id: str, url: str | None) -> str | None:
 
 
 def moment_url(url: str | None, start: float | None) -> str | None:
-    """Say where a video is watched from `start` seconds on, in whole seconds.
+    """Return the URL that opens a video at `start`, in whole seconds.
 
-    YouTube and Vimeo have their own forms; any other http address gets a media fragment
-    (https://www.w3.org/TR/media-frags/), in place of a fragment it had. What is no http address, or a
-    moment without a time, gives the address as it is.
+    YouTube and Vimeo have their own forms. In any other http URL, a media fragment
+    (https://www.w3.org/TR/media-frags/) replaces the fragment. A URL that is not http is returned unchanged,
+    as is any URL if `start` is None.
     """
     if url is None or start is None:
         return url
@@ -56,14 +57,14 @@ def moment_url(url: str | None, start: float | None) -> str | None:
 
 
 def web_address(url: str | None) -> str | None:
-    """Give an address as it is where a browser may be sent to it: http or https, a host, nothing unseen."""
+    """Return the URL if it is safe as a link: http or https, with a host, no blanks or control characters."""
     parts = _split(url)
     return None if parts is None else url
 
 
 @lru_cache(4096)
 def player_at(url: str | None, start: float | None) -> Player | None:
-    """Say how a video at this address plays in a page from `start` seconds on; None where it cannot."""
+    """Return the player that plays a video in a page from `start` seconds, or None if there is none."""
     parts = _split(url)
     if url is None or parts is None:
         return None
@@ -71,7 +72,7 @@ def player_at(url: str | None, start: float | None) -> Player | None:
     host = parts.hostname or ""
     youtube_id = _youtube_id(host, parts.path, parts.query)
     if youtube_id is not None:
-        # The host that sets no cookie before something is played.
+        # This host sets no cookie before playback.
         return Player(
             "frame", f"https://www.youtube-nocookie.com/embed/{youtube_id}?start={second}&autoplay=1"
         )
@@ -79,7 +80,7 @@ def player_at(url: str | None, start: float | None) -> Player | None:
         found = _VIMEO_PATH.fullmatch(parts.path)
         if found is None:
             return None
-        # A video that is not listed has a second number, without which it does not play.
+        # An unlisted video does not play without its hash.
         unlisted = f"h={found[2]}&" if found[2] else ""
         return Player(
             "frame", f"https://player.vimeo.com/video/{found[1]}?{unlisted}autoplay=1&dnt=1#t={second}s"
@@ -92,7 +93,7 @@ def player_at(url: str | None, start: float | None) -> Player | None:
 
 
 def _split(url: str | None) -> SplitResult | None:
-    """Take an address apart; None where it is not one that a browser may be sent to."""
+    """Parse a URL. Returns None if it is not safe as a link."""
     if url is None or _UNSEEN.search(url):
         return None
     try:
@@ -105,7 +106,7 @@ def _split(url: str | None) -> SplitResult | None:
 
 @lru_cache(4096)
 def _form(url: str) -> tuple[str, str] | None:
-    """Split an address into what comes before and after the second; None where it can show no moment."""
+    """Return the parts of a URL before and after the second, or None if it cannot open at a moment."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The manifest: what an index is, stored with it and checked before it serves."""
+"""The manifest: the description of an index, stored with it and checked before it is served."""
 
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -8,20 +8,20 @@ import msgspec
 from retrieval.errors import IncompatibleIndexError
 
 SCHEMA_VERSION = 1
-"""Raised whenever points or payloads change in a way that an older reader would misread."""
+"""Increased whenever points or payloads change so that an older reader would misread them."""
 
 DISTANCE = "manhattan"
 
 
 class PassageSettings(msgspec.Struct, frozen=True):
-    """How transcripts were cut. Lengths are in words."""
+    """The length and overlap of the passages of transcripts, in words."""
 
     size: int = 120
     overlap: int = 30
 
 
 class ModelIdentity(msgspec.Struct, frozen=True):
-    """Which model made the embeddings: its name, the sha256 of its weights and its output's length."""
+    """The model of the embeddings: its name, the sha256 of its weights and its dimension."""
 
     name: str
     weights_sha256: str
@@ -29,7 +29,7 @@ class ModelIdentity(msgspec.Struct, frozen=True):
 
 
 class IndexCounts(msgspec.Struct, frozen=True):
-    """How much an index holds."""
+    """The numbers of videos and passages in an index."""
 
     videos: int
     passages: int
@@ -37,26 +37,27 @@ class IndexCounts(msgspec.Struct, frozen=True):
 
     @property
     def transcript_coverage(self) -> float:
-        """The share of videos that have a transcript, 0 to 1; 0 for an empty index."""
+        """The share of videos with a transcript, 0 to 1. It is 0 for an empty index."""
         return self.videos_with_transcript / self.videos if self.videos else 0.0
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The most there was of something, and when."""
+    """The maximum of a quantity, and its time."""
 
     value: float
     at: datetime
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index is, and since when.
+    """The description of one version of an index.
 
-    `canaries` are titles whose search found their own video when the index was built, `canary_videos` those
-    videos. `accepted` are the gate's rules by whose names the run that made it was let through, `tolerated`
-    how much of each was ever accepted, and `peaks` what the rules compare with beside these counts.
-    `is_sample` marks the catalogue that ships with the product: the first of a user's own replaces it.
-    `is_partial`: a run began to write into this version and has not ended, and the counts are those from
-    before; or one did not end, and videos it left unfinished are in no source since. Each of those is marked.
+    `canaries` are titles whose search found their own video when the index was built, `canary_videos` the ids
+    of those videos. `accepted` are the names of the gate rules that the user accepted for the run that built
+    it, `tolerated` the largest value accepted for each rule, and `peaks` the maxima that the rules compare
+    with in addition to the counts. `is_sample`: this is the sample catalogue, which the user's first
+    catalogue replaces. `is_partial`: a run is writing into this version, and the counts are those from before
+    the run; or a run was interrupted, and no source since contains the videos that it left unfinished. Each
+    unfinished video is marked.
     """
 
     index_version: str
@@ -76,7 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_version_name() -> str:
-    """Name a version: sorts by time, and two in one second differ."""
+    """Return a new, unique version name. Names sort by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(3)}"
 
 
@@ -84,22 +85,23 @@ def check_servable(manifest: Manifest, model: ModelIdentity) -> None:
     """Raise IncompatibleIndexError unless an index of this manifest can be searched with this model."""
     if manifest.schema_version != SCHEMA_VERSION:
         raise IncompatibleIndexError(
-            f"The index {manifest.index_version} has schema version {manifest.schema_version}, and this "
-            f"program reads version {SCHEMA_VERSION}. Build it again: python -m ingest sync SOURCE "
+            f"The index {manifest.index_version} has schema version {manifest.schema_version}, but this "
+            f"release reads version {SCHEMA_VERSION}. Build the index again: python -m ingest sync SOURCE "
             "--prune"
         )
     if manifest.distance != DISTANCE:
         raise IncompatibleIndexError(
-            f"The index {manifest.index_version} uses the distance {manifest.distance!r}, not {DISTANCE!r}."
+            f"The index {manifest.index_version} uses the distance {manifest.distance!r}, not {DISTANCE!r}. "
+            "Build the index again: python -m ingest sync SOURCE --prune"
         )
     if manifest.model != model:
         raise IncompatibleIndexError(
-            f"The index {manifest.index_version} was built with {describe(manifest.model)}, and the model "
-            f"to serve is {describe(model)}. Serve with the model it was built with, or build it again: "
+            f"The index {manifest.index_version} was built with {describe(manifest.model)}, but the current "
+            f"model is {describe(model)}. Use the model of the index, or build the index again: "
             "python -m ingest sync SOURCE --prune"
         )
 
 
 def describe(model: ModelIdentity) -> str:
-    """Say in a few words which model this is."""
+    """Return the name, dimension and checksum of a model as text."""
     return f"{model.name} ({model.dimension} dimensions, weights {model.weights_sha256[:12]})"

@@ -1,4 +1,4 @@
-"""What a video is, on its way from a catalogue to an answer."""
+"""A video: as a row of a catalogue, and as a record of the index."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,14 +6,13 @@ from typing import Literal
 import msgspec
 
 NO_TRANSCRIPT = "n/a"
-"""What stands for a missing transcript when the whole text is embedded.
+"""The text that is embedded for a missing transcript.
 
-The tutorial stores this text's embedding for such videos, and its distances must come out the same.
+The tutorial stores the embedding of this text for such videos, and its distances must be reproduced.
 """
 
-
 CaptionKind = Literal["manual", "automatic"]
-"""Who wrote a video's captions: a person, or a program that listened."""
+"""Whether a person wrote the captions of a video, or speech recognition."""
 
 
 class Cue(msgspec.Struct, frozen=True):
@@ -25,11 +24,11 @@ class Cue(msgspec.Struct, frozen=True):
 
 
 class Video(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a catalogue, checked and typed; text is as its author gave it.
+    """One row of a catalogue, checked and typed. Texts are as given in the catalogue.
 
-    `published_at` is timezone-aware UTC. `duration` is seconds. A video with `cues` has in `transcript`
-    the catalogue's own text where it gave one, else the cues' texts joined by blanks; a video without
-    any transcript has None.
+    `published_at` is timezone-aware UTC. `duration` is in seconds. If a video has `cues`, its `transcript` is
+    the text of the catalogue, or otherwise the texts of the cues joined by blanks. A video without any
+    transcript has None.
     """
 
     video_id: str
@@ -47,10 +46,10 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """A piece of a transcript, the unit that is embedded and shown as a moment.
+    """A part of a transcript: the unit that is embedded, and shown as a moment.
 
-    `start` and `end` are seconds, both None where the transcript has no times. `truncated` says that the
-    text is longer than the model reads, so that its tail is not part of the embedding.
+    `start` and `end` are in seconds, both None if the transcript has no times. `truncated`: the text is
+    longer than the input of the model, so that its end is not part of the embedding.
     """
 
     text: str
@@ -60,9 +59,9 @@ class Passage(msgspec.Struct, frozen=True):
 
 
 class VideoRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the index keeps of a video to show it.
+    """The metadata of a video that the index stores.
 
-    `title` is cleaned for display; `title_as_given` is the catalogue's own, which the classic route returns.
+    `title` is cleaned for display. `title_as_given` is the title in the catalogue, for the classic route.
     """
 
     video_id: str

@@ -1,1 +1,1 @@
-"""Text to numbers: encoders, term weights, and which words match."""
+"""Text to numbers: encoders and term weights; and the words of a text that match a query."""

@@ -1,8 +1,8 @@
-"""The exported model on disk: what its folder holds, and the check that it is whole.
+"""The exported model on disk, and its integrity check.
 
-The folder holds `model.json` and the two files it names. `model.json` is written last and replaced by a
-rename, so it always names two files that are complete; anything else in the folder is left from a run that
-was stopped.
+The folder contains `model.json` and the two files that it names. `model.json` is written last and replaced
+by a rename, so it always names two complete files. Any other file in the folder was left by an interrupted
+export.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ _BLOCK = 1 << 20
 
 
 class ExportedFile(msgspec.Struct, frozen=True):
-    """A file of the export by its name in the folder and the sha256 of its bytes."""
+    """A file of the export: its name in the folder and the sha256 of its bytes."""
 
     name: str
     sha256: str
 
 
 class ExportedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What `model.json` says. `max_pieces` counts word pieces, the two marks around a text included."""
+    """The content of `model.json`. `max_pieces` counts word pieces, including the two special tokens."""
 
     identity: ModelIdentity
     max_pieces: int
@@ -35,9 +35,9 @@ class ExportedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_exported_model(folder: Path) -> ExportedModel:
-    """Read what the folder says of itself, and check both files against it.
+    """Read `model.json`, and check both files against their checksums.
 
-    Raises ModelUnavailableError where there is no export, or a file is missing or damaged.
+    Raises ModelUnavailableError if there is no export, or if a file is missing or damaged.
     """
     path = folder / DESCRIPTION_FILE
     try:
@@ -56,20 +56,20 @@ def read_exported_model(folder: Path) -> ExportedModel:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Raise ModelUnavailableError unless the file's bytes have this sha256."""
+    """Raise ModelUnavailableError unless the file has this sha256."""
     try:
         found = sha256_of(path)
     except OSError as e:
         raise ModelUnavailableError(f"The model file {path} cannot be read: {e.strerror or e}") from e
     if found != expected:
         raise ModelUnavailableError(
-            f"The model file {path} is damaged or not the one expected: its sha256 is {found}, and it "
-            f"should be {expected}."
+            f"The model file {path} is damaged or not the expected one: its sha256 is {found}, and "
+            f"{expected} is expected."
         )
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file's bytes."""
+    """Return the sha256 of a file as hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -1,7 +1,7 @@
-"""Which words of a text a query's words match, by the rules that rank: for marking them where they are shown.
+"""The words of a text that match a query, for highlighting. Pure.
 
-Pure. A text is looked at word by word, and each word is known by what the tokenizer and the stemmer make of
-it, so that "planets" is marked for "planet" and "the" never.
+Words match by the tokenizer and stemmer of the lexical ranking: "planet" matches "planets", and a stop word
+matches nothing.
 """
 
 import re
@@ -14,8 +14,8 @@ from retrieval.text.lexical import weigh_query
 
 ELLIPSIS = "\u2026"
 
-# Letters and digits, as the tokenizer takes them, and the vowel signs of Hebrew, Arabic and Devanagari, which
-# it keeps in words and Python does not.
+# The tokenizer's words: letters, digits, and the vowel signs of Hebrew, Arabic and Devanagari, which Python's
+# \w leaves out.
 _SIGNS = (
     "\u05b0-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u064b-\u0657\u0670\u0900-\u0903\u093e-\u094c"
@@ -23,14 +23,14 @@ _SIGNS = (
 _WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+")
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\u061f]\s")
 _LONGEST_WORD = 64
-"""A longer one is no word that anybody asked for."""
+"""Characters. A longer word is never highlighted."""
 
 _LEAD = 70
-"""How many characters a quote may show before the first word that matches."""
+"""The maximum number of characters in a quote before the first match."""
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A part of a text, and whether it is a word that matches."""
+    """A part of a text, and whether it is a matching word."""
 
     text: str
     matches: bool = False
@@ -43,14 +43,14 @@ class _Match(msgspec.Struct, frozen=True):
 
 
 def split_matches(text: str, query: str) -> tuple[Piece, ...]:
-    """Split a text into the words that the query's match and what is between; joined they are the text."""
+    """Split a text into the words that match the query and the parts between. Joined, they are the text."""
     return tuple(_pieces(text, _matches(text, query), 0, len(text)))
 
 
 def quote(text: str, query: str, *, longest: int) -> tuple[Piece, ...]:
-    """Split the part of a text that has most of the query's words: about `longest` characters, whole words.
+    """Return the part of a text with the most words of the query, as `split_matches` does.
 
-    An ellipsis stands where something is left out.
+    It has about `longest` characters and ends between words. An ellipsis marks an omission at either end.
     """
     matches = _matches(text, query)
     if len(text) <= longest:
@@ -66,7 +66,7 @@ def quote(text: str, query: str, *, longest: int) -> tuple[Piece, ...]:
 
 
 def _matches(text: str, query: str) -> list[_Match]:
-    wanted = _asked(query)
+    wanted = _query_hashes(query)
     if not wanted:
         return []
     return [
@@ -77,7 +77,7 @@ def _matches(text: str, query: str) -> list[_Match]:
 
 
 @lru_cache(64)
-def _asked(query: str) -> frozenset[int]:
+def _query_hashes(query: str) -> frozenset[int]:
     return frozenset(weigh_query(query).indices)
 
 
@@ -100,14 +100,15 @@ def _pieces(text: str, matches: list[_Match], start: int, end: int) -> Iterator[
 
 
 def _start(text: str, matches: list[_Match], longest: int) -> int:
-    """Choose where a quote begins: a little before the words that match most, best where a sentence does."""
+    """Choose the start of a quote: shortly before the best matches, if possible at a sentence start."""
     anchor = _LEAD
     if matches:
-        worth = [(*_worth(matches, number, longest - _LEAD), -number) for number in range(len(matches))]
-        anchor = matches[-max(worth)[-1]].start
+        places = range(len(matches))
+        best = max((*_count_matches(matches, place, longest - _LEAD), -place) for place in places)
+        anchor = matches[-best[-1]].start
     earliest = anchor - _LEAD
     if earliest <= 0:
-        # A passage is cut from a talk, and may begin in the middle of a sentence.
+        # A passage may begin in the middle of a sentence.
         if not text[0].islower():
             return 0
         earliest = 0
@@ -121,9 +122,10 @@ def _start(text: str, matches: list[_Match], longest: int) -> int:
 
 
 def without(text: str, shown: str) -> str:
-    """Give what of a text is not shown already: neighbouring passages share some of their words.
+    """Return the part of a text that `shown` does not contain, because neighbouring passages overlap.
 
-    Where a text holds the whole of `shown`, that is what is after it, or before it where that is longer.
+    If the text contains `shown`, this is the longer of the parts after and before it. Otherwise it is the
+    whole text.
     """
     place = text.find(shown) if shown else -1
     if place < 0:
@@ -132,8 +134,8 @@ def without(text: str, shown: str) -> str:
     return max(after, before, key=len)
 
 
-def _worth(matches: list[_Match], first: int, length: int) -> tuple[int, int]:
-    """Count which words match, and how often, from one match on for so many characters."""
+def _count_matches(matches: list[_Match], first: int, length: int) -> tuple[int, int]:
+    """Count the different matching words and all matches within `length` characters of the match `first`."""
     until = matches[first].start + length
     within = [match.words for match in matches[first:] if match.end <= until]
     return len(frozenset().union(*within)), len(within)
@@ -144,5 +146,5 @@ def _end(text: str, start: int, longest: int) -> int:
     if end >= len(text):
         return len(text)
     blank = text.rfind(" ", start + 1, end + 1)
-    # A text without blanks, in Japanese for one, is cut anywhere.
+    # A text without blanks, for example in Japanese, is cut anywhere.
     return end if blank < start + longest // 2 else blank

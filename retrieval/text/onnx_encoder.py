@@ -1,10 +1,10 @@
-"""The encoder the product serves and ingests with: tokenizers and onnxruntime, nothing else.
+"""The encoder for serving and ingest. It needs only tokenizers and onnxruntime.
 
-The exported graph takes rows of word pieces. A row may hold several texts end to end ("sequence packing"):
-each piece attends only to the pieces of its own text, and each text is pooled on its own. Queries are a few
-pieces long, far too short to fill a matrix product, so queries that wait together travel in one row and
-cost less than one by one, without a single piece of padding. Documents get a row each, sorted by length so
-that a batch's rows are about equally long.
+The exported graph takes rows of word pieces. A row may contain several texts end to end (sequence packing):
+a piece attends only to the pieces of its own text, and each text is pooled separately. A query has only a few
+pieces, too few for an efficient matrix product. Queries that wait together therefore share a row, which costs
+less than one call per query and needs no padding. Documents get one row each, sorted by length, so that the
+rows of a batch are about equally long.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,23 +21,22 @@ from retrieval.text.exported_model import ExportedModel, read_exported_model
 from retrieval.text.vectors import Embeddings
 
 _PIECES_A_BATCH = 1024
-"""How many pieces one batch of documents holds: larger ones fall out of the processor's cache."""
+"""The maximum number of pieces in a batch of documents. Larger batches do not fit into the CPU cache."""
 
 _QUERY_PIECES_A_ROW = 256
-"""How many pieces one packed row of queries holds: attention grows with its square."""
-
+"""The maximum number of pieces in a packed row of queries. Attention takes quadratic time."""
 
 _SLOWER = ["SkipLayerNormFusion"]
-"""Graph optimizations that cost time: this fused kernel is slower than the two it replaces."""
+"""Graph optimizations to skip. This fused kernel is slower than the two kernels it replaces."""
 
 
 class OnnxEncoder:
-    """The exported model, loaded. Its methods may be called from several threads at once."""
+    """Encodes texts with an exported model. Its methods are thread-safe."""
 
     def __init__(self, folder: Path, *, document_threads: int = 1) -> None:
-        """Load the model; documents are embedded on this many threads, queries on the caller's.
+        """Load the model. Documents are embedded on `document_threads` threads, queries on the calling one.
 
-        Raises ModelUnavailableError where the folder holds no whole export.
+        Raises ModelUnavailableError if the folder contains no complete export.
         """
         self.exported: ExportedModel = read_exported_model(folder)
         self._tokenizer = Tokenizer.from_file(str(folder / self.exported.tokenizer.name))
@@ -47,21 +46,21 @@ class OnnxEncoder:
         self._document_threads = document_threads
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-        """Embed queries, packed into as few rows as they fit in."""
-        # One by one: the tokenizer's own threads take longer to wake than a query takes to cut.
-        pieces = [self._cut(self._tokenizer.encode(text).ids) for text in texts]
+        """Embed queries, packed into as few rows as possible."""
+        # Not as a batch: waking the tokenizer's threads takes longer than tokenizing a query.
+        pieces = [self._truncated(self._tokenizer.encode(text).ids) for text in texts]
         out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
         for group in _groups(range(len(texts)), pieces, _QUERY_PIECES_A_ROW, padded=False):
             out[group] = self._embed_packed([pieces[i] for i in group])
         return out
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embed documents, in batches of about equal length."""
-        pieces = [self._cut(encoded.ids) for encoded in self._tokenizer.encode_batch_fast(list(texts))]
+        """Embed documents, in batches of similar lengths."""
+        pieces = [self._truncated(encoded.ids) for encoded in self._tokenizer.encode_batch_fast(list(texts))]
         out = np.empty((len(texts), self.exported.identity.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda i: len(pieces[i]))
         groups = list(_groups(by_length, pieces, _PIECES_A_BATCH, padded=True))
-        # A batch a thread: about a fifth faster than all threads on one batch, which wait for each other.
+        # One batch per thread is about a fifth faster than all threads on one batch.
         with ThreadPoolExecutor(self._document_threads) as pool:
             rows = pool.map(lambda group: self._embed_rows([pieces[i] for i in group]), groups)
             for group, embeddings in zip(groups, rows, strict=True):
@@ -69,16 +68,16 @@ class OnnxEncoder:
         return out
 
     def count_pieces(self, text: str) -> int:
-        """Count the word pieces of a text before any cut, the two marks around it included."""
+        """Count the word pieces of a text before truncation, including the two special tokens."""
         return len(self._tokenizer.encode(text).ids)
 
-    def _cut(self, pieces: list[int]) -> list[int]:
-        """Cut a text's word pieces as sentence-transformers does: the end mark stays."""
+    def _truncated(self, pieces: list[int]) -> list[int]:
+        """Truncate as sentence-transformers does: the end token stays."""
         limit = self.exported.max_pieces
         return pieces if len(pieces) <= limit else [*pieces[: limit - 1], pieces[-1]]
 
     def _embed_packed(self, texts: Sequence[list[int]]) -> Embeddings:
-        """Embed texts that share one row: shape (texts, dimension)."""
+        """Embed texts in one packed row. Returns shape (texts, dimension)."""
         lengths = [len(text) for text in texts]
         ids = np.concatenate([np.asarray(text, np.int64) for text in texts])
         positions = np.concatenate([np.arange(length) for length in lengths])
@@ -88,7 +87,7 @@ class OnnxEncoder:
         return packed
 
     def _embed_rows(self, texts: Sequence[list[int]]) -> Embeddings:
-        """Embed texts with a row each, the shorter ones padded: shape (texts, dimension)."""
+        """Embed texts in one padded row each. Returns shape (texts, dimension)."""
         longest = max(map(len, texts))
         ids = np.zeros((len(texts), longest), np.int64)
         owners = np.zeros_like(ids)
@@ -105,7 +104,7 @@ class OnnxEncoder:
         owners: NDArray[np.int64],
         labels: NDArray[np.int64],
     ) -> Embeddings:
-        """Run the graph: rows of shape (rows, pieces) to embeddings of shape (rows, labels, dimension)."""
+        """Run the graph on inputs of shape (rows, pieces). Returns shape (rows, labels, dimension)."""
         feeds = {"input_ids": ids, "position_ids": positions, "owners": owners, "labels": labels}
         embeddings: Embeddings = self._session.run(None, feeds)[0]
         return embeddings
@@ -113,23 +112,24 @@ class OnnxEncoder:
 
 def _open_session(graph: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    # One call, one thread: several calls run beside each other instead.
+    # One thread per call: several calls run in parallel instead.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(
             str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
         )
-    except Exception as e:  # onnxruntime raises types of its own for every kind of bad graph.
+    except Exception as e:  # onnxruntime has its own exception types for each kind of invalid graph.
         raise ModelUnavailableError(f"The model file {graph} cannot be loaded: {e}") from e
 
 
 def _groups(
     order: Sequence[int], pieces: Sequence[Sequence[int]], budget: int, *, padded: bool
 ) -> Iterator[list[int]]:
-    """Split texts, in this order, into groups of at most `budget` pieces; a text that is longer goes alone.
+    """Split texts, in this order, into groups of at most `budget` pieces. A longer text gets its own group.
 
-    A padded group costs its longest text times its number of texts, a packed one just its pieces.
+    The size of a padded group is its longest text times its number of texts. The size of a packed group is
+    the sum of its texts.
     """
     group: list[int] = []
     longest = total = 0

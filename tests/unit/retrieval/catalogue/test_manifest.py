@@ -25,12 +25,12 @@ MANIFEST = Manifest(
 )
 
 
-def test_an_index_of_the_same_model_is_served() -> None:
+def test_an_index_of_the_same_model_is_servable() -> None:
     check_servable(MANIFEST, MODEL)
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"schema_version": SCHEMA_VERSION + 1}, "schema version"),
         ({"schema_version": SCHEMA_VERSION - 1}, "schema version"),
@@ -40,14 +40,14 @@ def test_an_index_of_the_same_model_is_served() -> None:
         ({"model": msgspec.structs.replace(MODEL, dimension=768)}, "768"),
     ],
 )
-def test_any_other_index_is_refused_and_named(changed: dict[str, object], told: str) -> None:
-    with pytest.raises(IncompatibleIndexError, match=told) as refused:
+def test_another_schema_distance_or_model_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(IncompatibleIndexError, match=message) as refused:
         check_servable(msgspec.structs.replace(MANIFEST, **changed), MODEL)
     assert MANIFEST.index_version in str(refused.value)
     assert isinstance(refused.value, IndexUnavailableError)
 
 
-def test_a_refusal_of_a_model_names_both_and_says_what_to_do() -> None:
+def test_the_refusal_of_a_model_names_both_models_and_a_command() -> None:
     served = msgspec.structs.replace(MODEL, name="served-model", weights_sha256="e" * 64)
     with pytest.raises(
         IncompatibleIndexError, match=r"all-MiniLM-L6-v2.*53aa51172d14.*served-model.*e{12}.*sync"
@@ -55,11 +55,13 @@ def test_a_refusal_of_a_model_names_both_and_says_what_to_do() -> None:
         check_servable(MANIFEST, served)
 
 
-def test_a_manifest_survives_its_file() -> None:
+def test_a_manifest_is_read_as_it_was_written() -> None:
     assert msgspec.json.decode(msgspec.json.encode(MANIFEST), type=Manifest) == MANIFEST
 
 
-@pytest.mark.parametrize(("videos", "told", "share"), [(0, 0, 0.0), (4, 0, 0.0), (4, 1, 0.25), (4, 4, 1.0)])
-def test_transcript_coverage_is_a_share_of_the_videos(videos: int, told: int, share: float) -> None:
-    counts = IndexCounts(videos=videos, passages=videos, videos_with_transcript=told)
+@pytest.mark.parametrize(
+    ("videos", "covered", "share"), [(0, 0, 0.0), (4, 0, 0.0), (4, 1, 0.25), (4, 4, 1.0)]
+)
+def test_transcript_coverage_is_a_share_of_the_videos(videos: int, covered: int, share: float) -> None:
+    counts = IndexCounts(videos=videos, passages=videos, videos_with_transcript=covered)
     assert counts.transcript_coverage == share

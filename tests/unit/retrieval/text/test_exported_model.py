@@ -37,13 +37,13 @@ def folder(tmp_path: Path, exported: ExportedModel) -> Path:
     return tmp_path
 
 
-def test_a_whole_export_says_what_it_is(folder: Path, exported: ExportedModel) -> None:
-    (folder / "graph-0.onnx").write_bytes(b"left by a run that was stopped")
+def test_a_complete_export_is_read(folder: Path, exported: ExportedModel) -> None:
+    (folder / "graph-0.onnx").write_bytes(b"left by an interrupted export")
     assert read_exported_model(folder) == exported
 
 
 @pytest.mark.parametrize("missing", ["", "no/such/folder"])
-def test_without_an_export_the_error_says_how_to_make_one(tmp_path: Path, missing: str) -> None:
+def test_a_missing_export_is_refused_with_the_command_that_makes_one(tmp_path: Path, missing: str) -> None:
     with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
         read_exported_model(tmp_path / missing)
 
@@ -55,13 +55,13 @@ def test_a_damaged_description_is_refused(folder: Path, content: bytes) -> None:
         read_exported_model(folder)
 
 
-def test_a_folder_that_is_a_file_is_refused(folder: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(folder: Path) -> None:
     with pytest.raises(ModelUnavailableError, match=DESCRIPTION_FILE):
         read_exported_model(folder / "graph-1.onnx")
 
 
 @pytest.mark.parametrize("name", ["graph-1.onnx", "tokenizer-1.json"])
-def test_a_file_that_is_missing_truncated_or_changed_is_refused(folder: Path, name: str) -> None:
+def test_a_missing_truncated_or_changed_file_is_refused(folder: Path, name: str) -> None:
     path = folder / name
     whole = path.read_bytes()
     for damaged in (whole[:-1], whole + b" ", b"x" + whole[1:], whole[:-1] + b"x", b""):
@@ -73,7 +73,7 @@ def test_a_file_that_is_missing_truncated_or_changed_is_refused(folder: Path, na
         read_exported_model(folder)
 
 
-def test_hashes_are_those_of_hashlib_also_of_files_larger_than_a_block(tmp_path: Path) -> None:
+def test_a_file_of_several_blocks_has_the_right_sha256(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for size in (0, 1, 1 << 20, (1 << 20) + 1):
         path.write_bytes(b"7" * size)

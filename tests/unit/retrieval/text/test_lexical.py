@@ -7,18 +7,18 @@ from retrieval.text.vectors import SparseVector
 
 
 def weight(words: SparseVector, word: str) -> float:
-    """The weight that a text's words have for one word; 0 where it lacks it."""
+    """Return the weight of one word; 0 if it is absent."""
     (index,) = weigh_query(word).indices
     return dict(zip(words.indices, words.values, strict=True)).get(index, 0.0)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "the", "of the and", "?!", "...", "-"])
-def test_a_query_may_have_no_words_left(text: str) -> None:
+def test_a_query_of_stop_words_has_no_weights(text: str) -> None:
     assert weigh_query(text) == SparseVector((), ())
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("query", "text"),
     [
         ("cat", "two cats"),
         ("CAT", "a cat"),
@@ -29,14 +29,14 @@ def test_a_query_may_have_no_words_left(text: str) -> None:
         ("1999", "in 1999"),
     ],
 )
-def test_a_query_meets_what_is_said_in_another_form(asked: str, said: str) -> None:
-    query = set(weigh_query(asked).indices)
-    assert query
-    assert query <= set(weigh_video("", said).indices)
-    assert query <= set(weigh_passage("", said).indices)
+def test_a_query_matches_other_forms_of_its_words(query: str, text: str) -> None:
+    words = set(weigh_query(query).indices)
+    assert words
+    assert words <= set(weigh_video("", text).indices)
+    assert words <= set(weigh_passage("", text).indices)
 
 
-def test_a_query_meets_the_title_too() -> None:
+def test_the_words_of_the_title_count_too() -> None:
     assert weight(weigh_video("On zebras", None), "zebra") > 0
     assert weight(weigh_video("On zebras", "about lions"), "zebra") > 0
     assert weight(weigh_video("On zebras", "about lions"), "lion") > 0
@@ -48,7 +48,7 @@ def test_a_missing_transcript_adds_no_words() -> None:
     assert set(weigh_video("zebra", None).indices) == set(weigh_query("zebra").indices)
 
 
-def test_a_word_said_more_often_weighs_more_and_a_longer_text_makes_it_weigh_less() -> None:
+def test_a_frequent_word_weighs_more_and_a_word_of_a_longer_text_weighs_less() -> None:
     filler = " ".join(f"word{n}" for n in range(50))
     for weigh in (weigh_video, weigh_passage):
         once = weight(weigh("", f"zebra {filler}"), "zebra")
@@ -56,14 +56,14 @@ def test_a_word_said_more_often_weighs_more_and_a_longer_text_makes_it_weigh_les
         assert weight(weigh("", f"zebra {filler} {filler} more"), "zebra") < once
 
 
-def test_a_text_of_the_usual_length_has_the_plain_weight() -> None:
-    # BM25 with k1 = 1.2: once in a text of average length weighs (k1 + 1) / (1 + k1) = 1.
+def test_a_word_of_a_text_of_average_length_has_weight_one() -> None:
+    # BM25 with k1 = 1.2: one occurrence in a text of average length weighs (k1 + 1) / (1 + k1) = 1.
     for weigh, length in ((weigh_video, VIDEO_LENGTH), (weigh_passage, PASSAGE_LENGTH)):
         text = " ".join(f"word{n}" for n in range(int(length) - 1))
         assert weight(weigh("zebra", text), "zebra") == pytest.approx(1.0, abs=1e-3)
 
 
-def test_the_words_of_a_query_weigh_the_same_however_often_they_are_typed() -> None:
+def test_every_word_of_a_query_has_weight_one() -> None:
     assert set(weigh_query("cat dog").values) == {1.0}
     assert weigh_query("cat cats CAT").indices == weigh_query("cat").indices
 
@@ -76,6 +76,6 @@ def test_no_index_repeats_and_every_weight_is_positive(text: str) -> None:
 
 
 @given(st.text(max_size=80))
-def test_a_text_meets_itself(text: str) -> None:
+def test_a_text_matches_itself(text: str) -> None:
     assert set(weigh_query(text).indices) == set(weigh_video(text, None).indices)
     assert weigh_query(text) == weigh_query(text)

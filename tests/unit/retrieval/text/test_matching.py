@@ -13,7 +13,7 @@ TEXTS = st.text(max_size=400) | st.lists(
 QUERIES = st.sampled_from(["telescope mirror", "the", "", "\u05e9\u05dc\u05d5\u05dd"]) | st.text(max_size=20)
 
 
-def marked(pieces: tuple[Piece, ...]) -> list[str]:
+def highlighted(pieces: tuple[Piece, ...]) -> list[str]:
     return [piece.text for piece in pieces if piece.matches]
 
 
@@ -43,52 +43,52 @@ def joined(pieces: tuple[Piece, ...]) -> str:
         ("x" * 65, "x" * 65, []),
     ],
 )
-def test_marks_what_the_ranking_matches(text: str, query: str, expected: list[str]) -> None:
-    assert marked(split_matches(text, query)) == expected
+def test_matching_words_are_highlighted(text: str, query: str, expected: list[str]) -> None:
+    assert highlighted(split_matches(text, query)) == expected
 
 
 @given(TEXTS, QUERIES)
-def test_the_pieces_are_the_text(text: str, query: str) -> None:
+def test_the_pieces_add_up_to_the_text(text: str, query: str) -> None:
     pieces = split_matches(text, query)
     assert joined(pieces) == text
     assert all(piece.text for piece in pieces)
 
 
 @given(st.text(st.characters(max_codepoint=0x24F), max_size=200))
-def test_words_are_the_tokenizer_s(text: str) -> None:
-    apart = {index for word in _WORD.findall(text) for index in weigh_query(word).indices}
-    assert apart == set(weigh_query(text).indices)
+def test_words_are_split_like_the_tokenizer_splits_them(text: str) -> None:
+    indices = {index for word in _WORD.findall(text) for index in weigh_query(word).indices}
+    assert indices == set(weigh_query(text).indices)
 
 
 @given(TEXTS, QUERIES, st.integers(80, 200))
-def test_a_quote_is_short_and_of_the_text(text: str, query: str, longest: int) -> None:
-    told = joined(quote(text, query, longest=longest))
-    assert len(told) <= longest + 4
-    assert told.removeprefix(f"{ELLIPSIS} ").removesuffix(f" {ELLIPSIS}") in text
+def test_a_quote_is_a_short_part_of_the_text(text: str, query: str, longest: int) -> None:
+    text_of_quote = joined(quote(text, query, longest=longest))
+    assert len(text_of_quote) <= longest + 4
+    assert text_of_quote.removeprefix(f"{ELLIPSIS} ").removesuffix(f" {ELLIPSIS}") in text
 
 
-def test_a_quote_is_where_most_of_the_words_are() -> None:
+def test_a_quote_contains_most_of_the_words() -> None:
     filling = "This says nothing of it at all, and goes on for a while. " * 4
     text = f"{filling}A mirror. {filling}The mirror of the telescope cools. {filling}"
-    told = joined(quote(text, "telescope mirror", longest=160))
-    assert told.startswith(f"{ELLIPSIS} ")
-    assert "The mirror of the telescope cools." in told
-    assert told.endswith(f" {ELLIPSIS}")
+    text_of_quote = joined(quote(text, "telescope mirror", longest=160))
+    assert text_of_quote.startswith(f"{ELLIPSIS} ")
+    assert "The mirror of the telescope cools." in text_of_quote
+    assert text_of_quote.endswith(f" {ELLIPSIS}")
 
 
-def test_a_quote_begins_with_a_sentence_where_one_is_near() -> None:
+def test_a_quote_starts_with_a_sentence_if_one_is_near() -> None:
     text = "Words before it. " * 20 + "Here is the mirror. " + "Words after it. " * 20
     assert joined(quote(text, "mirror", longest=120)).startswith(f"{ELLIPSIS} Words before it. ")
 
 
-def test_without_a_match_it_is_the_beginning() -> None:
-    told = quote("one two three " * 40, "zebra", longest=100)
-    assert joined(told).startswith(f"{ELLIPSIS} one two three")
-    assert told[-1] == Piece(f" {ELLIPSIS}")
-    assert len(joined(told)) <= 104
+def test_a_quote_without_a_match_is_the_start_of_the_text() -> None:
+    text_of_quote = quote("one two three " * 40, "zebra", longest=100)
+    assert joined(text_of_quote).startswith(f"{ELLIPSIS} one two three")
+    assert text_of_quote[-1] == Piece(f" {ELLIPSIS}")
+    assert len(joined(text_of_quote)) <= 104
 
 
-def test_a_passage_that_begins_within_a_sentence_is_quoted_from_the_next_one() -> None:
+def test_the_quote_of_a_passage_that_starts_within_a_sentence_starts_with_the_next_one() -> None:
     text = "and rolls it off. The mirror is next. " + "It takes a while. " * 20
     assert joined(quote(text, "mirror", longest=120)).startswith(f"{ELLIPSIS} The mirror is next.")
     text = "and the mirror goes on without an end " * 10
@@ -106,5 +106,5 @@ def test_a_passage_that_begins_within_a_sentence_is_quoted_from_the_next_one() -
         ("a b", "a b", ""),
     ],
 )
-def test_what_is_not_shown_already(text: str, shown: str, rest: str) -> None:
+def test_without_removes_the_part_that_is_already_shown(text: str, shown: str, rest: str) -> None:
     assert without(text, shown) == rest

@@ -36,7 +36,7 @@ def encoder(model_dir: Path) -> OnnxEncoder:
 
 @pytest.fixture(scope="module")
 def alone(encoder: OnnxEncoder) -> Embeddings:
-    """Each text embedded by itself: no packing, no padding."""
+    """Each text embedded separately, without packing and padding."""
     return np.concatenate([encoder.encode_documents([text]) for text in MIXED])
 
 
@@ -45,12 +45,12 @@ def difference(one: Embeddings, other: Embeddings) -> float:
     return float(np.abs(one - other).max())
 
 
-def test_packed_and_padded_texts_embed_as_they_do_alone(encoder: OnnxEncoder, alone: Embeddings) -> None:
+def test_packing_and_padding_change_no_embedding(encoder: OnnxEncoder, alone: Embeddings) -> None:
     assert difference(encoder.encode_queries(MIXED), alone) <= 1e-5
     assert difference(encoder.encode_documents(MIXED), alone) <= 1e-5
 
 
-def test_embeddings_keep_the_order_of_their_texts(encoder: OnnxEncoder, alone: Embeddings) -> None:
+def test_embeddings_are_in_the_order_of_their_texts(encoder: OnnxEncoder, alone: Embeddings) -> None:
     order = np.random.default_rng(1).permutation(len(MIXED))
     shuffled = [MIXED[i] for i in order]
     assert difference(encoder.encode_queries(shuffled), alone[order]) <= 1e-5
@@ -59,7 +59,7 @@ def test_embeddings_keep_the_order_of_their_texts(encoder: OnnxEncoder, alone: E
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=12))
-def test_any_texts_embed_alike_in_any_company(encoder: OnnxEncoder, texts: list[str]) -> None:
+def test_other_texts_in_the_batch_change_no_embedding(encoder: OnnxEncoder, texts: list[str]) -> None:
     alone = np.concatenate([encoder.encode_queries([text]) for text in texts])
     assert difference(encoder.encode_queries(texts), alone) <= 1e-5
     assert difference(encoder.encode_documents(texts), alone) <= 1e-5
@@ -72,20 +72,20 @@ def test_embeddings_are_finite_and_of_unit_length(encoder: OnnxEncoder, alone: E
     assert np.linalg.norm(alone, axis=1) == pytest.approx(np.ones(len(MIXED)), abs=1e-5)
 
 
-def test_no_texts_have_no_rows(encoder: OnnxEncoder) -> None:
+def test_no_texts_give_no_rows(encoder: OnnxEncoder) -> None:
     assert encoder.encode_queries([]).shape == encoder.encode_documents([]).shape == (0, 384)
 
 
-def test_an_empty_text_has_an_embedding_of_its_own(encoder: OnnxEncoder) -> None:
+def test_an_empty_text_has_an_embedding(encoder: OnnxEncoder) -> None:
     empty, blank, word = encoder.encode_queries(["", "  ", "word"])
     assert np.abs(empty - blank).max() <= 1e-5
     assert np.abs(empty - word).max() > 1e-2
 
 
-def test_what_is_beyond_256_pieces_is_not_read(encoder: OnnxEncoder) -> None:
+def test_a_text_is_truncated_at_256_pieces(encoder: OnnxEncoder) -> None:
     limit = encoder.exported.max_pieces
     assert limit == 256
-    # Two of the pieces are the marks around the text.
+    # Two of the pieces are special tokens.
     full = "cat " * (limit - 2)
     assert encoder.count_pieces(full) == limit
     texts = [full, full + "dog " * 500, "cat " * (limit - 3) + "dog", "cat " * (limit - 3) + "dog dog dog"]
@@ -95,19 +95,19 @@ def test_what_is_beyond_256_pieces_is_not_read(encoder: OnnxEncoder) -> None:
         assert np.abs(rows[0] - rows[2]).max() > 1e-4
 
 
-def test_pieces_are_counted_before_the_cut(encoder: OnnxEncoder) -> None:
+def test_pieces_are_counted_before_truncation(encoder: OnnxEncoder) -> None:
     assert encoder.count_pieces("") == 2
     assert encoder.count_pieces("cat") == 3
     assert encoder.count_pieces("cat " * 1000) == 1002
 
 
-def test_meaning_is_near_and_case_does_not_matter(encoder: OnnxEncoder) -> None:
+def test_similar_texts_are_near_and_case_is_ignored(encoder: OnnxEncoder) -> None:
     cat, upper, kitten, tax = encoder.encode_queries(["a cat", "A CAT", "a kitten", "income tax law"])
     assert np.abs(cat - upper).max() <= 1e-5
     assert np.abs(cat - kitten).sum() < np.abs(cat - tax).sum()
 
 
-def test_several_threads_may_embed_at_once(encoder: OnnxEncoder, alone: Embeddings) -> None:
+def test_the_encoder_is_thread_safe(encoder: OnnxEncoder, alone: Embeddings) -> None:
     with ThreadPoolExecutor(4) as pool:
         rows = list(pool.map(lambda text: encoder.encode_queries([text])[0], MIXED[-24:]))
     assert difference(np.asarray(rows), alone[-24:]) <= 1e-5
@@ -118,9 +118,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         OnnxEncoder(tmp_path)
 
 
-def test_a_graph_that_is_none_is_refused_even_where_its_checksum_fits(
-    model_dir: Path, tmp_path: Path
-) -> None:
+def test_an_invalid_graph_with_the_right_checksum_is_refused(model_dir: Path, tmp_path: Path) -> None:
     exported = read_exported_model(model_dir)
     shutil.copy(model_dir / exported.tokenizer.name, tmp_path)
     graph = tmp_path / "graph.onnx"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class GatedEncoder:
-    """Encodes a number's text as that number, once the gate is open; keeps its batches."""
+    """Encodes the text of a number as that number after the gate is opened. Records its batches."""
 
     def __init__(self, *, gate_open: bool = False) -> None:
         self.batches: list[list[str]] = []
@@ -53,7 +53,7 @@ async def batching(
 
 
 async def ask(batcher: QueryBatcher, text: str) -> float:
-    async with asyncio.timeout(30):  # No measure of speed: a caller that is forgotten must not wait for ever.
+    async with asyncio.timeout(30):  # Not a limit on speed: without it, a lost caller would hang.
         return float((await batcher.encode_query(text))[0])
 
 
@@ -64,7 +64,7 @@ async def occupy(encode: GatedEncoder, batcher: QueryBatcher) -> asyncio.Task[fl
     return busy
 
 
-async def test_without_load_every_query_goes_alone_and_at_once() -> None:
+async def test_without_load_every_query_is_embedded_alone() -> None:
     encode = GatedEncoder(gate_open=True)
     async with batching(encode) as batcher:
         for n in range(5):
@@ -72,7 +72,7 @@ async def test_without_load_every_query_goes_alone_and_at_once() -> None:
     assert encode.batches == [[str(n)] for n in range(5)]
 
 
-async def test_what_waits_together_is_embedded_together_in_the_order_it_came() -> None:
+async def test_waiting_queries_are_embedded_in_batches_in_their_order() -> None:
     encode = GatedEncoder()
     async with batching(encode, batch=8) as batcher:
         busy = await occupy(encode, batcher)
@@ -85,7 +85,7 @@ async def test_what_waits_together_is_embedded_together_in_the_order_it_came() -
     assert encode.batches == [["0"], numbers[:8], numbers[8:16], numbers[16:]]
 
 
-async def test_as_many_calls_run_at_once_as_there_are_threads() -> None:
+async def test_every_thread_runs_one_call() -> None:
     encode = GatedEncoder()
     async with batching(encode, threads=3, batch=2) as batcher:
         asked: list[asyncio.Task[float]] = []
@@ -102,14 +102,14 @@ async def test_as_many_calls_run_at_once_as_there_are_threads() -> None:
     assert sorted(int(text) for batch in encode.batches for text in batch) == list(range(12))
 
 
-async def test_each_of_many_callers_gets_its_own_answer() -> None:
+async def test_every_caller_gets_its_own_embedding() -> None:
     encode = GatedEncoder(gate_open=True)
     async with batching(encode, threads=4, waiting=1000) as batcher:
         for _ in range(3):
             assert await asyncio.gather(*(ask(batcher, str(n)) for n in range(300))) == list(range(300))
 
 
-async def test_an_error_reaches_every_caller_of_its_batch_and_nobody_else() -> None:
+async def test_an_error_reaches_the_callers_of_its_batch_only() -> None:
     encode = GatedEncoder()
     broken = ValueError("cannot be embedded")
     encode.errors["2"] = broken
@@ -125,7 +125,7 @@ async def test_an_error_reaches_every_caller_of_its_batch_and_nobody_else() -> N
         assert await ask(batcher, "9") == 9
 
 
-async def test_a_caller_that_went_away_while_waiting_is_not_embedded() -> None:
+async def test_a_query_that_is_cancelled_in_the_queue_is_not_embedded() -> None:
     encode = GatedEncoder()
     async with batching(encode) as batcher:
         busy = await occupy(encode, batcher)
@@ -139,7 +139,7 @@ async def test_a_caller_that_went_away_while_waiting_is_not_embedded() -> None:
     assert encode.batches == [["0"], ["1", "3"]]
 
 
-async def test_no_call_is_made_where_everybody_went_away() -> None:
+async def test_a_batch_of_cancelled_queries_is_skipped() -> None:
     encode = GatedEncoder()
     async with batching(encode) as batcher:
         busy = await occupy(encode, batcher)
@@ -154,7 +154,7 @@ async def test_no_call_is_made_where_everybody_went_away() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_caller_that_went_away_while_embedded_takes_nobody_along(fails: bool) -> None:  # noqa: FBT001
+async def test_cancelling_one_query_of_a_batch_does_not_affect_the_others(fails: bool) -> None:  # noqa: FBT001
     encode = GatedEncoder()
     if fails:
         encode.errors["3"] = ValueError("cannot be embedded")
@@ -170,7 +170,7 @@ async def test_a_caller_that_went_away_while_embedded_takes_nobody_along(fails: 
         assert await ask(batcher, "9") == 9
 
 
-async def test_the_line_is_bounded_and_the_refusal_immediate() -> None:
+async def test_a_full_queue_raises_overloaded_immediately() -> None:
     encode = GatedEncoder()
     async with batching(encode, waiting=3) as batcher:
         busy = await occupy(encode, batcher)
@@ -186,7 +186,7 @@ async def test_the_line_is_bounded_and_the_refusal_immediate() -> None:
     assert "99" not in [text for batch in encode.batches for text in batch]
 
 
-async def test_closing_finishes_what_is_under_way() -> None:
+async def test_closing_finishes_the_queued_queries() -> None:
     encode = GatedEncoder()
     batcher = QueryBatcher(encode, threads=1, batch=2)
     busy = await occupy(encode, batcher)
@@ -201,7 +201,7 @@ async def test_closing_finishes_what_is_under_way() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("encode")]
 
 
-async def test_the_event_loop_runs_on_while_a_query_is_embedded() -> None:
+async def test_embedding_does_not_block_the_event_loop() -> None:
     encode = GatedEncoder()
     async with batching(encode) as batcher:
         busy = await occupy(encode, batcher)
