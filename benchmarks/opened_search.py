@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.conditions import cores
+from retrieval.edge.driver import EdgeDriver
 from retrieval.edge.generations import Generations
-from retrieval.edge.index import EdgeIndex
 from retrieval.index.reading import VideoIndex
 from retrieval.opening import embedded_index
 from retrieval.search.searcher import Searcher
@@ -54,10 +54,11 @@ async def opened_search(
             )
 
 
-def open_live(index_dir: Path) -> EdgeIndex:
-    """Open the live version alone, to ask its engine directly."""
+def open_live(index_dir: Path) -> VideoIndex:
+    """Open the live version alone, to search it directly."""
     generations = Generations(index_dir)
     pointer = generations.pointer()
     if pointer is None:
         raise FileNotFoundError(index_dir)
-    return EdgeIndex(generations.folder(pointer.live), generations.manifest(pointer.live))
+    driver = EdgeDriver(generations.folder(pointer.live))
+    return VideoIndex(driver, generations.manifest(pointer.live))

@@ -17,8 +17,9 @@ from benchmarks.conditions import Options, cores
 from benchmarks.datasets import every_query
 from benchmarks.figures import Figure, MissingDataError, at_least, milliseconds, skipped
 from benchmarks.opened_search import open_live
-from retrieval.edge import index as edge_index
-from retrieval.index.records import PAIR
+from retrieval.edge import driver as edge_driver
+from retrieval.index.reading import VideoIndex
+from retrieval.index.stored_records import PAIR
 from retrieval.text.vectors import Embeddings
 
 TARGET = 0.97
@@ -45,7 +46,7 @@ def measure(options: Options) -> list[Figure]:
 
 async def _measure_index(name: str, index_dir: Path, embeddings: Embeddings) -> list[Figure]:
     index = open_live(index_dir)
-    shard = index._passages
+    shard = index._driver._passages
     points = index.manifest.counts.passages
     try:
         print(f"  {name}: {points} passages, {len(embeddings)} queries", flush=True)
@@ -53,12 +54,12 @@ async def _measure_index(name: str, index_dir: Path, embeddings: Embeddings) -> 
         exact, taken = _distances(shard, pairs, WANTED, SearchParams(exact=True))
         print(f"    {'exact':>12}: recall@10 1.0000, p50 {milliseconds(taken, 50):6.2f} ms")
         for ef in SWEPT:
-            for limit in (WANTED, edge_index._FIRST_PASSAGES):
+            for limit in (WANTED, edge_driver._FIRST_PASSAGES):
                 found, taken = _distances(shard, pairs, limit, SearchParams(hnsw_ef=ef))
                 recall = _recall(found, exact)
                 times = f"p50 {milliseconds(taken, 50):6.2f} ms, p99 {milliseconds(taken, 99):6.2f} ms"
                 print(f"    ef {ef:3}, limit {limit:3}: recall@10 {recall:.4f}, {times}", flush=True)
-        served, _ = _distances(shard, pairs, edge_index._FIRST_PASSAGES, edge_index._SEARCH)
+        served, _ = _distances(shard, pairs, edge_driver._FIRST_PASSAGES, edge_driver._SEARCH)
         passages = _recall(served, exact)
         videos = await _recall_of_videos(index, embeddings)
     finally:
@@ -81,19 +82,19 @@ async def _measure_index(name: str, index_dir: Path, embeddings: Embeddings) -> 
     ]
 
 
-async def _recall_of_videos(index: edge_index.EdgeIndex, embeddings: Embeddings) -> float:
+async def _recall_of_videos(index: VideoIndex, embeddings: Embeddings) -> float:
     """Compare what a search asks of the index with the same asked of an exact one."""
     found = await _videos(index, embeddings)
-    served = edge_index._SEARCH
+    served = edge_driver._SEARCH
     try:
-        edge_index._SEARCH = SearchParams(exact=True)
+        edge_driver._SEARCH = SearchParams(exact=True)
         exact = await _videos(index, embeddings)
     finally:
-        edge_index._SEARCH = served
+        edge_driver._SEARCH = served
     return _recall(found, exact)
 
 
-async def _videos(index: edge_index.EdgeIndex, embeddings: Embeddings) -> list[list[float]]:
+async def _videos(index: VideoIndex, embeddings: Embeddings) -> list[list[float]]:
     hits = [await index.nearest_by_passage(query, limit=DEPTH) for query in embeddings]
     return [[hit.distance for hit in row] for row in hits]
 

@@ -1,4 +1,4 @@
-"""Opening a searcher: which engine, which model, and that the two belong together."""
+"""The composition root of a search: chooses the engine, loads the model, and checks that the two match."""
 
 import asyncio
 import ctypes
@@ -10,9 +10,9 @@ from pathlib import Path
 from retrieval.catalogue.manifest import ModelIdentity, check_servable
 from retrieval.catalogue.run_log import RunLog
 from retrieval.catalogue.runs import Run, read_runs
+from retrieval.edge.driver import EdgeDriver
 from retrieval.edge.generations import Generations
-from retrieval.edge.index import EdgeIndex
-from retrieval.index.live_index import LiveIndex
+from retrieval.index.live_index import POLL_SECONDS, LiveIndex
 from retrieval.index.reading import VideoIndex
 from retrieval.index.store import IndexStore
 from retrieval.search.searcher import Searcher
@@ -26,11 +26,11 @@ NO_INDEX = "There is no index yet. Build one: python -m ingest sync SOURCE"
 async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
     """Load the model, open the live index if there is one, and close both in reverse.
 
-    Raises ModelUnavailableError without a model, IncompatibleIndexError where the index was built with
-    another one, and IndexUnavailableError where an embedded one cannot be opened. No index at all is not an
-    error, nor is a server that does not answer: what comes later is taken up.
+    Raises ModelUnavailableError without a model, IncompatibleIndexError if the index was built with another
+    model, and IndexUnavailableError if an embedded index cannot be opened. A missing index is no error, nor
+    is a server that does not answer: the index is opened as soon as it is available.
     """
-    # Ingest opens a store without a model; onnxruntime is loaded for a search alone.
+    # Imported here, because ingest opens a store without onnxruntime.
     from retrieval.text.onnx_encoder import OnnxEncoder  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
@@ -51,26 +51,31 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
         yield Searcher(encoder=batcher, source=live, cached_results=settings.cached_results, run_log=run_log)
 
 
-def embedded_index(generations: Generations, model: ModelIdentity) -> LiveIndex:
+def embedded_index(
+    generations: Generations, model: ModelIdentity, *, poll_seconds: float = POLL_SECONDS
+) -> LiveIndex:
     """Follow the live generation on this machine."""
 
+    # Files are read in a thread: a disk that hangs must not block the event loop and the health routes.
     async def current() -> str | None:
-        pointer = generations.pointer()
+        pointer = await asyncio.to_thread(generations.pointer)
         return pointer.live if pointer else None
 
     def open_version(name: str) -> VideoIndex:
         manifest = generations.manifest(name)
         check_servable(manifest, model)
-        return EdgeIndex(generations.folder(name), manifest)
+        return VideoIndex(EdgeDriver(generations.folder(name)), manifest)
 
     async def open_in_thread(name: str) -> VideoIndex:
         return await asyncio.to_thread(open_version, name)
 
-    return LiveIndex(current=current, open_version=open_in_thread, missing=NO_INDEX)
+    return LiveIndex(
+        current=current, open_version=open_in_thread, missing=NO_INDEX, poll_seconds=poll_seconds
+    )
 
 
 def embedded_run_log(index_dir: Path) -> RunLog:
-    """Read the log of runs beside the generations."""
+    """Read the log of runs in the index folder."""
 
     async def read() -> Sequence[Run]:
         return await asyncio.to_thread(read_runs, index_dir)
@@ -83,7 +88,7 @@ async def server_index(
     settings: QdrantSettings, model: ModelIdentity
 ) -> AsyncIterator[tuple[LiveIndex, RunLog]]:
     """Follow the live version on a Qdrant server, and read its log of runs."""
-    # The server's client takes 0.5 s to import and tens of MB, which the embedded engine has no use for.
+    # Imported here, because the server's client takes 0.5 s and tens of MB.
     from retrieval.qdrant.connection import SERVING, connected  # noqa: PLC0415
     from retrieval.qdrant.store import QdrantStore  # noqa: PLC0415
 
@@ -105,10 +110,9 @@ async def server_index(
 
 @asynccontextmanager
 async def open_store(settings: SearchSettings) -> AsyncIterator[IndexStore]:
-    """Open the store that the settings name; nothing is read or asked yet."""
-    # Only one engine's library is loaded: the server's client takes 0.5 s and tens of MB.
+    """Open the store that the settings name; nothing is read or sent yet."""
+    # Only the library of one engine is imported: the server's client takes 0.5 s and tens of MB.
     if settings.qdrant is None:
-        from retrieval.edge.generations import Generations  # noqa: PLC0415
         from retrieval.edge.store import EdgeStore  # noqa: PLC0415
 
         yield EdgeStore(Generations(settings.index_dir))
@@ -121,10 +125,10 @@ async def open_store(settings: SearchSettings) -> AsyncIterator[IndexStore]:
 
 
 def give_back_freed_memory() -> None:
-    """Have the C library keep nothing of what was freed; on another than glibc this does nothing.
+    """Return freed memory to the operating system; with another C library than glibc this does nothing.
 
-    Loading a model takes its size twice for a moment, and glibc would keep that for what may come: a tenth of
-    what a service holds that then allocates little.
+    Loading a model briefly takes twice its size, and glibc would keep the freed half for later allocations: a
+    tenth of the memory of a service that allocates little afterwards.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

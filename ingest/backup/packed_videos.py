@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.catalogue.video import VideoRecord
-from retrieval.index.reading import PairVector
 from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo, StoredVideo
-from retrieval.text.vectors import SparseVector
+from retrieval.text.vectors import PairVector, SparseVector
 
 _FLOAT = np.dtype("<f4")
 _WORD = np.dtype("<u4")

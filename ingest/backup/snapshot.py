@@ -19,7 +19,7 @@ from ingest.errors import IngestError
 from ingest.progress import shown_step
 from retrieval.catalogue.manifest import IndexCounts, Manifest, check_servable
 from retrieval.durable_files import sync_folder
-from retrieval.index.store import HeldVersion, IndexStore
+from retrieval.index.store import IndexStore, VersionExport
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -39,31 +39,31 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
     An embedded index is only read. Beside the file there must be room for a copy of it meanwhile.
     """
     with arriving(path, replace=replace) as (file, scratch):
-        async with store.hold_live(scratch=scratch) as held:
-            if held.manifest.is_partial:
+        async with store.export_live(scratch=scratch) as export:
+            if export.manifest.is_partial:
                 raise IngestError(
                     "The live version is not whole: a run that writes into it has not ended, or left videos "
                     "behind. Run the same sync again, and then take the snapshot. Nothing was written."
                 )
-            check_servable(held.manifest, held.manifest.model)
-            writer = SnapshotWriter(file, snapshot_of(held.manifest, store.file_format))
-            counts = await _write_videos(held, writer, console)
-            if counts != held.manifest.counts:
+            check_servable(export.manifest, export.manifest.model)
+            writer = SnapshotWriter(file, snapshot_of(export.manifest, store.file_format))
+            counts = await _write_videos(export, writer, console)
+            if counts != export.manifest.counts:
                 raise IngestError(
                     f"The live version holds {counts.videos} videos with {counts.passages} passages, and its "
-                    f"manifest says {held.manifest.counts.videos} with {held.manifest.counts.passages}. "
+                    f"manifest says {export.manifest.counts.videos} with {export.manifest.counts.passages}. "
                     "Build the index again: python -m ingest sync SOURCE --prune. Nothing was written."
                 )
-            _write_files(held, writer)
+            _write_files(export, writer)
         writer.finish()
-        return Taken(held.manifest, file.tell())
+        return Taken(export.manifest, file.tell())
 
 
-async def _write_videos(held: HeldVersion, writer: SnapshotWriter, console: Console) -> IndexCounts:
+async def _write_videos(export: VersionExport, writer: SnapshotWriter, console: Console) -> IndexCounts:
     videos = passages = transcribed = size = 0
     batch: list[msgspec.Raw] = []
-    with shown_step(console, "Writing videos", held.manifest.counts.videos) as step:
-        async for video in held.videos():
+    with shown_step(console, "Writing videos", export.manifest.counts.videos) as step:
+        async for video in export.videos():
             batch.append(pack(video))
             size += len(memoryview(batch[-1]))
             videos += 1
@@ -78,10 +78,10 @@ async def _write_videos(held: HeldVersion, writer: SnapshotWriter, console: Cons
     return IndexCounts(videos=videos, passages=passages, videos_with_transcript=transcribed)
 
 
-def _write_files(held: HeldVersion, writer: SnapshotWriter) -> None:
+def _write_files(export: VersionExport, writer: SnapshotWriter) -> None:
     batch: list[msgspec.Raw] = []
     size = 0
-    for part in held.files():
+    for part in export.files():
         batch.append(msgspec.Raw(msgspec.msgpack.encode(part)))
         size += len(memoryview(batch[-1]))
         if size >= MEMBER_BYTES:

@@ -1,4 +1,4 @@
-"""The embedded engine's errors, turned into ours at the engine's door."""
+"""Translates the embedded engine's errors into ours."""
 
 import functools
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,28 +12,28 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def engine_errors(what: str) -> Iterator[None]:
-    """Raise IndexUnavailableError, with `what` could not be done, where the engine fails.
+def engine_errors(failure: str) -> Iterator[None]:
+    """Raise IndexUnavailableError with the text `failure` if the engine fails.
 
-    The engine raises plain `Exception` for everything, and nothing of ours does: a subclass is a mistake in
-    this program and passes through as it is.
+    The engine raises plain `Exception` for everything, and our own code never does: a subclass is a defect of
+    this program and passes through unchanged.
     """
     try:
         yield
     except Exception as e:
         if type(e) is not Exception:
             raise
-        raise IndexUnavailableError(f"{what}: {e}") from e
+        raise IndexUnavailableError(f"{failure}: {e}") from e
 
 
 def with_engine_errors(
     method: Callable[_P, Coroutine[Any, Any, _T]],
 ) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """Put a whole method behind `engine_errors`."""
+    """Translate the engine's errors in a whole method."""
 
     @functools.wraps(method)
-    async def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def translated(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         with engine_errors("The index engine failed"):
             return await method(*args, **kwargs)
 
-    return guarded
+    return translated

@@ -1,12 +1,12 @@
-"""Generations: the versions of an embedded index on disk, and the pointer to the live one.
+"""Generations: the folders that hold the versions of an embedded index, and the pointer to the live one.
 
     INDEX_DIR/
-      CURRENT              which generation is live and which was before it; replaced by a rename
-      generations/NAME/    one version: manifest.json and one folder a collection; never changed once live
-      building/NAME/       a version that is not finished; whoever finds one after a crash may delete it
+      CURRENT              names the live generation and the previous one; replaced by a rename
+      generations/NAME/    one version: manifest.json and a folder per collection; never changed once live
+      building/NAME/       an unfinished version; after a crash, the next run deletes it
 
-A version becomes live in three durable steps: it is complete and synced under `building`, it is renamed
-into `generations`, and CURRENT names it. A crash between any two leaves the old version live.
+A version becomes live in three durable steps: it is completed and synced under `building`, it is renamed
+into `generations`, and CURRENT names it. After a crash between any two steps, the old version is live.
 """
 
 import shutil
@@ -29,25 +29,25 @@ MANIFEST_FILE = "manifest.json"
 
 
 class Pointer(msgspec.Struct, frozen=True):
-    """Which generation is live, and which one was before it."""
+    """The names of the live generation and of the previous one."""
 
     live: str
     previous: str | None = None
 
 
 class Generations:
-    """The versions under one INDEX_DIR. Building is not locked here: one run at a time is ingest's rule."""
+    """The generations under one INDEX_DIR. A caller that builds holds `file_lock`."""
 
     def __init__(self, index_dir: Path) -> None:
-        """Name the folder; nothing is read or made yet."""
+        """Use this folder; nothing is read or created yet."""
         self.index_dir = index_dir
         self._finished = index_dir / "generations"
         self._building = index_dir / "building"
 
     def pointer(self) -> Pointer | None:
-        """Read which generation is live; None before the first publish.
+        """Read the pointer; None before the first publish. This blocks if the disk hangs.
 
-        Raises UnreadableVersionError where the pointer is there and cannot be read.
+        Raises UnreadableVersionError if the pointer exists and cannot be read.
         """
         path = self.index_dir / POINTER_FILE
         try:
@@ -61,11 +61,11 @@ class Generations:
             ) from e
 
     def folder(self, name: str) -> Path:
-        """Say where a finished generation is."""
+        """Return the folder of a finished generation."""
         return self._finished / name
 
     def manifest(self, name: str) -> Manifest:
-        """Read a finished generation's manifest. Raises UnreadableVersionError where it cannot be read."""
+        """Read a finished generation's manifest. Raises UnreadableVersionError if it cannot be read."""
         path = self.folder(name) / MANIFEST_FILE
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
@@ -73,9 +73,9 @@ class Generations:
             raise UnreadableVersionError(f"{path} cannot be read: {e}") from e
 
     def start(self, *, copy_of: str | None = None) -> Path:
-        """Make the folder of a new generation, empty or with the files of a finished one.
+        """Create the folder of a new generation, empty or as a copy of a finished one.
 
-        What an earlier run left unfinished is deleted.
+        Unfinished generations of earlier runs are deleted.
         """
         self.discard_unfinished()
         folder = self._building / new_version_name()
@@ -86,7 +86,7 @@ class Generations:
         return folder
 
     def publish(self, built: Path, manifest: Manifest) -> None:
-        """Make a built generation the live one; its manifest is written here. The one before is kept."""
+        """Write the manifest of a built generation and make it the live one. The previous one is kept."""
         replace_file(built / MANIFEST_FILE, msgspec.json.format(msgspec.json.encode(manifest)))
         sync_tree(built)
         self._finished.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class Generations:
     def roll_back(self) -> Pointer:
         """Make the previous generation live again; the one that was live becomes the previous one.
 
-        Raises IndexUnavailableError where there is no previous generation, or its manifest cannot be read.
+        Raises IndexUnavailableError if there is no previous generation, or its manifest cannot be read.
         """
         pointer = self.pointer()
         if pointer is None or pointer.previous is None or not self.folder(pointer.previous).is_dir():
@@ -106,14 +106,14 @@ class Generations:
         return self._switch(pointer.previous)
 
     def discard_unfinished(self) -> None:
-        """Delete whatever was started and never published."""
+        """Delete the generations that were started and never published."""
         shutil.rmtree(self._building, ignore_errors=True)
 
     def discard_unused(self) -> None:
-        """Delete all that runs left that were killed, while no other run is at work.
+        """Delete everything that killed runs left: call it only while no other run is at work.
 
-        That is what they did not finish, and finished generations that the pointer does not name. Without a
-        pointer that can be read those stay until one is published.
+        These are unfinished generations, and finished ones that the pointer does not name. If the pointer
+        cannot be read, finished generations stay until one is published.
         """
         self.discard_unfinished()
         discard_replacements(self.index_dir / POINTER_FILE)

@@ -1,28 +1,57 @@
-"""The live index: one version at a time, swapped under the requests that use it.
+"""The live index: one version at a time, replaced while requests use it.
 
-A request leases the version that is live when it starts and keeps it to its end, so no answer mixes two. A
-new version is opened beside the old one, takes its place, and the old one closes when its last lease ends.
+A request leases the version that is live when it starts and keeps it to its end, so no response mixes two
+versions. A new version is opened beside the old one and takes its place; the old one closes when its last
+lease ends.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Protocol
 
+from typing_extensions import override
+
+from retrieval.background import background_task
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, VidsearchError
 from retrieval.index.reading import VideoIndex
 
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""How often the pointer is looked at: well inside the 2 s in which a switch must be noticed."""
+"""How often the pointer is read: often enough to notice a switch within 2 s."""
+
+
+class IndexLease(Protocol):
+    """A context manager that keeps one index open."""
+
+    async def __aenter__(self) -> VideoIndex:
+        """Take the index."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+
+
+class IndexSource(Protocol):
+    """Where the API gets the live index."""
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether new versions will be noticed; False means that the service must be restarted."""
+
+    def lease(self) -> IndexLease:
+        """Keep the live index open for the length of one request, through any switch.
+
+        Raises IndexUnavailableError if there is none.
+        """
 
 
 class _Version:
-    """One open index and how many requests use it."""
+    """One open index and the number of requests that use it."""
 
     def __init__(self, index: VideoIndex, closings: set[asyncio.Task[None]]) -> None:
-        # Of the index itself, and not of the pointer that led to it: that may have moved on since.
+        # The id in the manifest, not in the pointer that led to the index: the pointer may have moved since.
         self.name = index.manifest.index_version
         self.index = index
         self.leases = 0
@@ -31,7 +60,7 @@ class _Version:
 
     def close_if_unused(self) -> None:
         if self.retired and not self.leases:
-            # Beside the requests: the one that happened to be its last reads it no more than any other.
+            # In a task, so that the request with the last lease does not wait for it.
             task = asyncio.create_task(self._close())
             self._closings.add(task)
             task.add_done_callback(self._closings.discard)
@@ -43,25 +72,22 @@ class _Version:
             _log.warning("The index version %s did not close cleanly", self.name, exc_info=True)
 
 
-class Lease:
-    """Keeps one version open for the length of an `async with`."""
-
+class _Lease(IndexLease):
     def __init__(self, version: _Version) -> None:
-        """Hold this version from `async with` on."""
         self._version = version
 
+    @override
     async def __aenter__(self) -> VideoIndex:
-        """Take the index."""
         self._version.leases += 1
         return self._version.index
 
+    @override
     async def __aexit__(self, *_: object) -> None:
-        """Give it back; the last one out closes a version that is no longer live."""
         self._version.leases -= 1
         self._version.close_if_unused()
 
 
-class LiveIndex:
+class LiveIndex(IndexSource):
     """An IndexSource that follows a pointer. One event loop owns it."""
 
     def __init__(
@@ -71,11 +97,13 @@ class LiveIndex:
         open_version: Callable[[str], Awaitable[VideoIndex]],
         missing: str,
         may_be_away: bool = False,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Follow `current`, which names the live version or None, and open versions with `open_version`.
+        """Follow `current`, which returns the id of the live version or None.
 
-        `missing` is what to tell callers while there is none. `may_be_away`: whoever knows the live version
-        may not answer yet, which is no reason not to start.
+        Versions are opened with `open_version`.
+        `missing` is the error message while there is no version. With `may_be_away`, the service also starts
+        if `current` fails. `poll_seconds` is the time between two reads of the pointer.
         """
         self._current = current
         self._open_version = open_version
@@ -83,13 +111,15 @@ class LiveIndex:
         self._missing = missing
         self._problem = missing
         self._may_be_away = may_be_away
+        self._poll_seconds = poll_seconds
+        self._following = AsyncExitStack()
         self._follower: asyncio.Task[None] | None = None
         self._closings: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Open the live version if there is one, and follow the pointer from now on.
 
-        Raises VidsearchError where there is one that cannot be served.
+        Raises VidsearchError if there is a version that cannot be served.
         """
         try:
             await self._follow()
@@ -100,46 +130,50 @@ class LiveIndex:
                 raise
             self._problem = str(e)
             _log.warning("Started without an index: %s", e)
-        self._follower = asyncio.create_task(self._keep_following())
+        self._follower = await self._following.enter_async_context(
+            background_task(self._keep_following(), "live index follower")
+        )
 
     async def close(self) -> None:
-        """Stop following and close what is open."""
-        if self._follower:
-            self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+        """Stop following, and close the index once its last lease has ended."""
+        await self._following.aclose()
         self._replace(None)
         await asyncio.gather(*self._closings)
 
-    def lease(self) -> Lease:
-        """Hold the live index for the length of one request. Raises IndexUnavailableError where none is."""
+    @property
+    @override
+    def is_followed(self) -> bool:
+        return self._follower is not None and not self._follower.done()
+
+    @override
+    def lease(self) -> IndexLease:
         if self._version is None:
             raise IndexUnavailableError(self._problem)
-        return Lease(self._version)
+        return _Lease(self._version)
 
     async def _keep_following(self) -> None:
         failed: str | None = None
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
             try:
                 await self._follow()
                 if failed:
-                    _log.info("The live version can be seen again")
+                    _log.info("The live version can be read again")
                 failed = None
-            except Exception as e:  # noqa: BLE001 - whatever it is, it must not end the following.
-                # The version in use goes on serving, whatever is wrong with the new one; the same failure is
-                # reported once.
+            except Exception as e:  # noqa: BLE001 - no error may end the following.
+                # The version in use continues to serve, whatever is wrong with the new one. The same failure
+                # is logged once.
                 if self._version is None:
                     self._problem = str(e)
                 if str(e) != failed:
                     failed = str(e)
                     expected = isinstance(e, VidsearchError)
-                    _log.error("The live version cannot be taken into use: %s", e, exc_info=not expected)
+                    _log.error("The live version cannot be served: %s", e, exc_info=not expected)
 
     async def _follow(self) -> None:
         name = await self._current()
         if name is None:
-            self._problem = self._missing  # Whatever kept it from being seen before.
+            self._problem = self._missing  # Replaces the message of an earlier failure.
             return
         if self._version and self._version.name == name:
             return

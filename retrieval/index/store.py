@@ -1,4 +1,4 @@
-"""The store protocols: where the versions of an index live, for whoever builds them, whatever the engine."""
+"""The store protocols: the versions of an index, as the code that builds them sees them."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,42 +13,41 @@ from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 
 
 class IndexStore(Protocol):
-    """The live version of an index, the one before it, and the way to the next.
+    """The live version of an index, the previous one, and how to build the next.
 
-    Every method raises IndexUnavailableError where the engine refuses or does not answer, and those that read
-    a version raise UnreadableVersionError where what is there is damaged. That keeps nobody from making
-    another version live.
+    Every method raises IndexUnavailableError if the engine refuses or does not answer. Methods that read a
+    version raise UnreadableVersionError if its data is damaged; another version can still be made live.
     """
 
     @property
     def place(self) -> str:
-        """Say where the index is, for a person."""
+        """The location of the index, for messages."""
+
+    @property
+    def file_format(self) -> str | None:
+        """The format of the files that a version consists of; None if the store has no files of its own."""
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
         """Keep every other run away from this index until the block ends.
 
-        Raises RunInProgressError where one is at work.
+        Raises RunInProgressError if another run is at work.
         """
 
     async def live(self) -> Manifest | None:
         """Read the live version's manifest; None before the first publish."""
 
     async def previous(self) -> Manifest | None:
-        """Read the manifest of the version that a roll back would make live; None where there is none."""
+        """Read the manifest of the version that a rollback would make live; None if there is none."""
 
     async def stored_videos(self) -> Mapping[str, StoredVideo]:
-        """Say what the live version holds, by video id; nothing before the first publish."""
+        """Read what the live version stores of each video, by video id; empty before the first publish."""
 
-    @property
-    def file_format(self) -> str | None:
-        """Name the format of the files that a version consists of here; None where it has none of its own."""
+    def export_live(self, *, scratch: Path) -> AbstractAsyncContextManager["VersionExport"]:
+        """Keep the live version unchanged until the block ends, to read all of it.
 
-    def hold_live(self, *, scratch: Path) -> AbstractAsyncContextManager["HeldVersion"]:
-        """Keep the live version as it is until the block ends, to read all of it.
-
-        Where a run would write into it, as on a server, runs are kept away as by `exclusive`. What reading
-        must write goes into the folder `scratch`, made here where it is needed and deleted at the end.
-        Raises IndexUnavailableError where there is none, and OSError.
+        If runs write into the live version, as on a server, they are kept away as by `exclusive`. Temporary
+        files go into the folder `scratch`, which is created if needed and deleted at the end. Raises
+        IndexUnavailableError if there is no live version, and OSError.
         """
 
     def build(
@@ -56,61 +55,57 @@ class IndexStore(Protocol):
     ) -> AbstractAsyncContextManager["IndexBuild"]:
         """Start a version for embeddings of this dimension: empty, or with all that the live one holds.
 
-        `files` are those of a version that a store of the same `file_format` held, which is then all that
-        this one holds. A build that is not published when the block ends is abandoned. Only inside
-        `exclusive`: a build clears what earlier ones left.
+        `files` are those of a version exported from a store of the same `file_format`; the new version then
+        holds exactly that one's videos. A build that is not published when the block ends is abandoned. Call
+        it only inside `exclusive`: a build deletes what earlier ones left.
         """
 
     async def roll_back(self) -> Manifest:
-        """Make the previous version live again, and the live one the previous; return what is live now.
+        """Make the previous version live again, and the live one the previous; return the manifest now live.
 
-        Raises IndexUnavailableError where there is no previous version; what is live then stays.
+        Raises IndexUnavailableError if there is no previous version; the live version then stays.
         """
 
     async def runs(self) -> Sequence[Run]:
-        """Read the log of runs, the last one first; empty where none was noted.
+        """Read the log of runs, the latest first; empty if none was logged.
 
-        Raises UnreadableLogError where it is damaged.
+        Raises UnreadableLogError if it is damaged.
         """
 
     async def write_runs(self, runs: Sequence[Run]) -> None:
-        """Replace the log of runs. Only inside `exclusive`. Raises OSError too, where it is a file."""
+        """Replace the log of runs. Call it only inside `exclusive`.
+
+        Also raises OSError if the log is a file.
+        """
 
 
-class HeldVersion(Protocol):
-    """The live version while nothing can change it or take it away."""
+class VersionExport(Protocol):
+    """The live version, protected from changes while it is read as a whole."""
 
-    @property
-    def manifest(self) -> Manifest:
-        """What it is."""
+    manifest: Manifest
 
     def videos(self) -> AsyncIterator[EmbeddedVideo]:
         """Read every video with all that was written of it, in a fixed order.
 
-        Raises IndexUnavailableError where the engine fails, or the version does not hold together.
+        Raises IndexUnavailableError if the engine fails, or the version is inconsistent.
         """
 
     def files(self) -> Iterator[FilePart]:
-        """Read the files that it consists of; none where the store has no `file_format`. Raises OSError."""
+        """Read the files of the version; none if the store has no `file_format`. Raises OSError."""
 
 
 class IndexBuild(Protocol):
-    """A version on its way to being live."""
+    """A version that is being built and is not live yet.
 
-    @property
-    def version(self) -> str:
-        """Its name."""
+    `if_refused` is a sentence for the user that describes what happens to the version if it is not published.
+    """
 
-    @property
-    def if_refused(self) -> str:
-        """Say, for a person, what becomes of it where it is not published."""
-
-    @property
-    def writer(self) -> IndexWriter:
-        """What it is written through."""
+    version: str
+    if_refused: str
+    writer: IndexWriter
 
     async def open(self, manifest: Manifest) -> VideoIndex:
-        """Open what the writer finished, to verify it; the caller closes it before publishing."""
+        """Open the finished version to verify it; the caller closes it before publishing."""
 
     async def publish(self, manifest: Manifest) -> None:
-        """Make it the live version; the one before is kept where the engine keeps one."""
+        """Make it the live version; the previous one is kept if the engine keeps one."""

@@ -7,10 +7,9 @@ from uuid import UUID
 import msgspec
 
 from retrieval.errors import IndexUnavailableError
-from retrieval.index.reading import PairVector
-from retrieval.index.records import owner_key, passage_point_id, record_of, stored_of
+from retrieval.index.stored_records import owner_key, passage_point_id, record_of, stored_of
 from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo
-from retrieval.text.vectors import SparseVector
+from retrieval.text.vectors import PairVector, SparseVector
 
 
 class StoredPoint(msgspec.Struct, frozen=True):

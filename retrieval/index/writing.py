@@ -1,4 +1,4 @@
-"""Writing an index: what ingest hands over, and the protocol of the writers."""
+"""The write side of an index: the videos that ingest hands over, and the protocol of the writers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -7,17 +7,16 @@ import msgspec
 
 from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
-from retrieval.index.reading import PairVector
-from retrieval.text.vectors import SparseVector
+from retrieval.text.vectors import PairVector, SparseVector
 
 
 class StoredVideo(msgspec.Struct, frozen=True):
-    """What ingest must know of a video that an index already holds, to leave it alone if it can.
+    """The data by which ingest decides whether a video in the index must be written again.
 
-    `content_hash` covers everything that the embeddings and passages were made from, `record_hash`
-    what is only shown. `transcribed`: it has a transcript. The rest is for telling rot from change: hashes of
-    the title and of the transcript's words, empty where there is none or it is not known, and the
-    transcript's length in characters.
+    `content_hash` covers everything from which the embeddings and passages were made, `record_hash` the
+    fields that are only displayed. `transcribed`: it has a transcript. The rest distinguishes damage at the
+    source from edits: hashes of the title and of the transcript's words, empty if there are none or unknown,
+    and the transcript's length in characters.
     """
 
     content_hash: str
@@ -29,12 +28,12 @@ class StoredVideo(msgspec.Struct, frozen=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether a run wrote this video to its end; one that did not leaves no content hash."""
+        """Whether a run wrote this video completely; an interrupted run leaves no content hash."""
         return bool(self.content_hash)
 
 
 class EmbeddedPassage(msgspec.Struct, frozen=True):
-    """A passage ready to be written. `text` is None where the video has no transcript."""
+    """A passage ready to be written. `text` is None if the video has no transcript."""
 
     text: str | None
     start: float | None
@@ -44,7 +43,7 @@ class EmbeddedPassage(msgspec.Struct, frozen=True):
 
 
 class EmbeddedVideo(msgspec.Struct, frozen=True):
-    """A video ready to be written, whole: its record, its own vector, and every passage it has."""
+    """A complete video ready to be written: its record, its own vector, and all its passages."""
 
     record: VideoRecord
     stored: StoredVideo
@@ -56,26 +55,26 @@ class EmbeddedVideo(msgspec.Struct, frozen=True):
 class IndexWriter(Protocol):
     """A version of the catalogue that is being written.
 
-    A writer that is stopped between two calls, or within one, leaves what another run of the same can finish:
-    a video that is not whole yet is not among the stored ones with its content hash.
+    If a writer is stopped between two calls or within one, another run of the same catalogue can complete the
+    version: a video that is incomplete is not listed with its content hash.
 
-    Every method raises IndexUnavailableError where the engine refuses or does not answer.
+    Every method raises IndexUnavailableError if the engine refuses or does not answer.
     """
 
     async def stored_videos(self) -> Mapping[str, StoredVideo]:
-        """Say what the index already holds, by video id."""
+        """Read what the version stores of each video, by video id."""
 
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
-        """Add these videos or replace them; no passage of an earlier version stays."""
+        """Add these videos or replace them, with all their passages."""
 
     async def write_records(self, records: Sequence[tuple[VideoRecord, StoredVideo]]) -> None:
-        """Replace what is shown of videos the index holds; their embeddings and passages stay."""
+        """Replace the records of videos that the index holds; their embeddings and passages stay."""
 
     async def delete(self, video_ids: Sequence[str]) -> None:
         """Remove these videos with all their passages."""
 
     async def counts(self) -> IndexCounts:
-        """Count what the index holds now."""
+        """Count the videos and passages of the version."""
 
     async def finish(self) -> None:
-        """Make what was written durable and quick to search; nothing may be written after it."""
+        """Make the version durable and fast to search; nothing may be written afterwards."""

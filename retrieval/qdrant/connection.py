@@ -1,6 +1,6 @@
-"""The way to a Qdrant server: its client, deadlines, retries, and its errors turned into ours.
+"""The connection to a Qdrant server: its client, timeouts and retries.
 
-gRPC where the server's gRPC port is open, else REST: gRPC moves vectors in a third of the bytes.
+It uses gRPC if the server's gRPC port is open, else REST: gRPC sends vectors in a third of the bytes.
 """
 
 import asyncio
@@ -13,14 +13,13 @@ from math import ceil
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import grpc
 import httpx
 import msgspec
 from qdrant_client import AsyncQdrantClient
-from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential
 
-from retrieval.errors import IndexUnavailableError, VidsearchError
+from retrieval.errors import VidsearchError
+from retrieval.qdrant.errors import ServerError, as_server_error
 from retrieval.settings import QdrantSettings
 
 _log = logging.getLogger(__name__)
@@ -29,85 +28,54 @@ _T = TypeVar("_T")
 REST_PORT = 6333
 
 METADATA_KEY = "vidsearch"
-"""Under this key of a collection's metadata is what is ours: a manifest, a lock's holder, the log of runs."""
+"""The key of our data in a collection's metadata: a manifest, the holder of a lock, or the log of runs."""
 
 _PROBE_SECONDS = 0.3
-_UNAUTHORIZED = frozenset({401, 403, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
-_CONFLICT = frozenset({409, grpc.StatusCode.ALREADY_EXISTS})
-_TOO_MANY_REQUESTS = 429
-_SERVER_ERRORS = 500
-_PASSING = frozenset(
-    {
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.CANCELLED,
-    }
-)
 
 _GRPC_OPTIONS = {
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 500,
     "grpc.keepalive_time_ms": 30_000,
-    # Channels to one address share a connection otherwise, and a new one would get the broken one back.
+    # By default, channels to one address share a connection, and a new channel would get the broken one back.
     "grpc.use_local_subchannel_pool": 1,
 }
 _REST_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=32)
 
 
-class Patience(msgspec.Struct, frozen=True):
-    """How long a call may take, in seconds, and after which pauses it is tried again."""
+class CallPolicy(msgspec.Struct, frozen=True):
+    """The timeout of one attempt in seconds, the number of attempts, and the pauses between them in seconds.
 
-    seconds: float
-    pauses: tuple[float, ...] = ()
-
-
-SERVING = Patience(1.0)
-"""A person waits: a search that cannot be answered at once is better refused."""
-
-BATCH = Patience(60.0, pauses=(0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0, 30.0))
-"""Nobody waits, and every write may be repeated: a server that is moved to another machine, and reads a large
-index there, must not end a run."""
-
-CLEAN_UP = Patience(5.0)
-"""What is not cleaned up now is by the next run, and whoever stops this one waits."""
-
-
-class ServerError(IndexUnavailableError):
-    """What the server, or the way to it, gave instead of an answer.
-
-    `may_pass`: the same call may succeed later. `is_unreachable`: nobody answered at all. `is_conflict`: what
-    was to be created is there already.
+    The pause doubles after each attempt, from `first_pause` up to `longest_pause`.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        may_pass: bool = False,
-        is_unreachable: bool = False,
-        is_conflict: bool = False,
-    ) -> None:
-        """Say it in `message`, for a person to read."""
-        super().__init__(message)
-        self.is_conflict = is_conflict
-        self.may_pass = may_pass
-        self.is_unreachable = is_unreachable
+    seconds: float
+    attempts: int = 1
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+
+
+SERVING = CallPolicy(1.0)
+"""For searches: a person waits, so a search that cannot be answered at once is refused."""
+
+BATCH = CallPolicy(60.0, attempts=12)
+"""For ingest: every write may be repeated. A server that moves to another machine, and loads a large index
+there, must not end a run."""
+
+CLEAN_UP = CallPolicy(5.0)
+"""For deletions that the next run repeats: a user who stops this run waits for them."""
 
 
 class QdrantConnection:
-    """A client that is made when it is needed, and the calls through it. One event loop owns it."""
+    """A client that is created when it is needed, and the calls through it. One event loop owns it."""
 
     def __init__(
-        self, place: str, open_client: Callable[[], Awaitable[AsyncQdrantClient]], patience: Patience
+        self, place: str, open_client: Callable[[], Awaitable[AsyncQdrantClient]], policy: CallPolicy
     ) -> None:
-        """Reach the server at `place`, which is for messages, through the client that `open_client` makes."""
+        """Call the server through clients that `open_client` creates; `place` is its address for messages."""
         self.place = place
         self._open_client = open_client
-        self._patience = patience
+        self._policy = policy
         self._client: AsyncQdrantClient | None = None
         self._opening = asyncio.Lock()
         self._retired: list[AsyncQdrantClient] = []
@@ -115,26 +83,27 @@ class QdrantConnection:
         self._is_closed = False
 
     async def call(
-        self, ask: Callable[[AsyncQdrantClient], Awaitable[_T]], *, patience: Patience | None = None
+        self, request: Callable[[AsyncQdrantClient], Awaitable[_T]], *, policy: CallPolicy | None = None
     ) -> _T:
-        """Ask the server something that may be asked twice, and wait for the answer.
+        """Send an idempotent request and return its result.
 
-        Raises ServerError where there is none in time, after as many tries as the patience allows: the
-        connection's, or that of this call. What `ask` itself raises of ours passes through.
+        `policy` replaces the connection's own for this call. Raises ServerError if no attempt succeeds. Our
+        own errors that `request` raises pass through.
         """
-        patience = patience or self._patience
-        for pause in patience.pauses:
-            try:
-                return await self._try(ask, patience.seconds)
-            except ServerError as e:
-                if not e.may_pass:
-                    raise
-                _log.warning("%s Trying again in %g s.", e, pause)
-                await asyncio.sleep(pause)
-        return await self._try(ask, patience.seconds)
+        policy = policy or self._policy
+        if policy.attempts == 1:
+            return await self._attempt(request, policy.seconds)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_is_transient),
+            stop=stop_after_attempt(policy.attempts),
+            wait=wait_exponential(multiplier=policy.first_pause, max=policy.longest_pause),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        return await retrying(self._attempt, request, policy.seconds)
 
     async def close(self) -> None:
-        """Close every client that was made; no call is answered after it."""
+        """Close every client; later calls fail."""
         self._is_closed = True
         for closing in self._closings:
             closing.cancel()
@@ -143,23 +112,23 @@ class QdrantConnection:
             await _close(client)
         self._retired, self._client = [], None
 
-    async def _try(self, ask: Callable[[AsyncQdrantClient], Awaitable[_T]], seconds: float) -> _T:
+    async def _attempt(self, request: Callable[[AsyncQdrantClient], Awaitable[_T]], seconds: float) -> _T:
         client = None
-        # The client's own limit is one of silence: a server that sends a byte now and then never reaches it.
+        # The client's own timeout measures silence: a server that sends a byte now and then never reaches it.
         try:
             async with asyncio.timeout(seconds):
                 client = await self._opened()
-                return await ask(client)
+                return await request(client)
         except VidsearchError:
             raise
         except TimeoutError as e:
             self._retire(client)
             raise ServerError(
-                f"Qdrant at {self.place} did not answer within {seconds:g} s.", may_pass=True
+                f"Qdrant at {self.place} did not answer within {seconds:g} s.", is_transient=True
             ) from e
         except Exception as e:
-            # The client raises whatever its libraries raise, and none of that may reach a caller as it is.
-            error = _as_server_error(e, self.place)
+            # The client raises the errors of its libraries, and none of them may reach a caller.
+            error = as_server_error(e, self.place)
             if error.is_unreachable:
                 self._retire(client)
             raise error from e
@@ -173,10 +142,10 @@ class QdrantConnection:
             return self._client
 
     def _retire(self, client: AsyncQdrantClient | None) -> None:
-        """Use another client from now on, and close this one once its other calls had their time.
+        """Use a new client from now on, and close this one after its other calls have ended or timed out.
 
-        One over gRPC waits a minute for a server that vanished without a word, and longer and longer between
-        its tries to reach one that is away; a new one tries at once, and chooses its wire anew.
+        A gRPC client waits a minute for a server that vanished silently, and longer and longer between its
+        attempts to reconnect. A new one tries at once, and chooses between gRPC and REST again.
         """
         if client is None or client is not self._client:
             return
@@ -187,14 +156,23 @@ class QdrantConnection:
         closing.add_done_callback(self._closings.discard)
 
     async def _close_later(self, client: AsyncQdrantClient) -> None:
-        await asyncio.sleep(self._patience.seconds)
+        await asyncio.sleep(self._policy.seconds)
         self._retired.remove(client)
         await _close(client)
 
 
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.is_transient
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _log.warning("%s Trying again in %g s.", error, state.upcoming_sleep)
+
+
 @asynccontextmanager
-async def connected(settings: QdrantSettings, patience: Patience) -> AsyncIterator[QdrantConnection]:
-    """Reach the server that the settings name; nothing is sent before the first call."""
+async def connected(settings: QdrantSettings, policy: CallPolicy) -> AsyncIterator[QdrantConnection]:
+    """Connect to the server in the settings; nothing is sent before the first call."""
     parts = urlsplit(settings.url)
     host = parts.hostname or ""
     port = parts.port or REST_PORT
@@ -202,7 +180,7 @@ async def connected(settings: QdrantSettings, patience: Patience) -> AsyncIterat
     async def open_client() -> AsyncQdrantClient:
         use_grpc = await _is_open(host, settings.grpc_port)
         with warnings.catch_warnings():
-            # That a key travels without TLS: between two containers on one network it does.
+            # The client warns about a key without TLS, which is normal between two containers on one network.
             warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
             return AsyncQdrantClient(
                 url=settings.url,
@@ -210,29 +188,26 @@ async def connected(settings: QdrantSettings, patience: Patience) -> AsyncIterat
                 grpc_port=settings.grpc_port,
                 prefer_grpc=use_grpc,
                 api_key=settings.api_key,
-                timeout=ceil(patience.seconds),
+                timeout=ceil(policy.seconds),
                 grpc_options=dict(_GRPC_OPTIONS),
-                check_compatibility=False,  # It would ask over the network, on a thread of its own.
-                # Without TLS there is nothing to verify, and reading the authorities takes 30 ms.
+                check_compatibility=False,  # The check would block on the network in a thread of its own.
+                # Without TLS there is nothing to verify, and loading the certificates takes 30 ms.
                 verify=parts.scheme == "https",
-                # Several channels would each have to find out that a server is away.
+                # With several channels, each would have to detect separately that the server is down.
                 **{"pool_size": 1} if use_grpc else {"limits": _REST_LIMITS},
             )
 
-    connection = QdrantConnection(f"{parts.scheme}://{_shown(host)}:{port}", open_client, patience)
+    address = f"[{host}]" if ":" in host else host
+    connection = QdrantConnection(f"{parts.scheme}://{address}:{port}", open_client, policy)
     try:
         yield connection
     finally:
         await connection.close()
 
 
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 async def _close(client: AsyncQdrantClient) -> None:
     with warnings.catch_warnings():
-        # A connection that broke says so with a warning when it is closed; it is closed all the same.
+        # A broken connection warns when it is closed; it is closed all the same.
         warnings.simplefilter("ignore", UserWarning)
         await client.close()
 
@@ -247,54 +222,3 @@ async def _is_open(host: str, port: int) -> bool:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return True
-
-
-def _as_server_error(error: Exception, place: str) -> ServerError:
-    """Turn what the client raises into ours; nothing that was sent is in the text."""
-    status = _status_of(error)
-    if status in _UNAUTHORIZED:
-        return ServerError(f"Qdrant at {place} refuses the key. Set QDRANT_API_KEY.")
-    cause = error.source if isinstance(error, ResponseHandlingException) else error
-    if isinstance(cause, httpx.TransportError | OSError) or status is grpc.StatusCode.UNAVAILABLE:
-        told = "" if isinstance(cause, httpx.LocalProtocolError) else str(cause).rstrip(".")
-        if isinstance(error, grpc.aio.AioRpcError):
-            told = error.details() or ""
-        return ServerError(
-            f"Qdrant at {place} cannot be reached: {told or type(cause).__name__}.",
-            may_pass=True,
-            is_unreachable=True,
-        )
-    may_pass = (
-        status in _PASSING
-        or status == _TOO_MANY_REQUESTS
-        or (isinstance(status, int) and status >= _SERVER_ERRORS)
-        # An answer cut off, or one of a proxy: no JSON, or not what was asked for.
-        or status is None
-    )
-    return ServerError(
-        f"Qdrant at {place} failed: {_told_by(error)}",
-        may_pass=may_pass,
-        is_conflict=status in _CONFLICT,
-    )
-
-
-def _status_of(error: Exception) -> int | grpc.StatusCode | None:
-    if isinstance(error, UnexpectedResponse):
-        return error.status_code
-    if isinstance(error, QdrantException):
-        return _TOO_MANY_REQUESTS
-    if isinstance(error, grpc.aio.AioRpcError):
-        return error.code()
-    return None
-
-
-def _told_by(error: Exception) -> str:
-    if isinstance(error, UnexpectedResponse):
-        try:
-            reason = error.structured()["status"]["error"]
-        except (ValueError, KeyError, TypeError):
-            reason = error.reason_phrase
-        return f"{error.status_code} {reason}."
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name} {error.details()}."
-    return f"its answer makes no sense ({type(error).__name__})."

@@ -1,8 +1,7 @@
-"""One run at a time on one server: a collection without points, which only one run can create.
+"""The lock of a server's index: a collection without points, which only one run can create.
 
-Its metadata says who holds it and until when. The holder puts that off as long as it is at work, and deletes
-the collection at its end. What a run that was killed leaves ends by itself; a run on the same machine sees at
-once that the holder is gone.
+Its metadata names the holder and the time at which the lock expires. The holder extends that time while it
+works, and deletes the collection at the end. The lock of a killed run expires by itself.
 """
 
 import asyncio
@@ -12,69 +11,57 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from secrets import token_hex
 
 import msgspec
 from qdrant_client import AsyncQdrantClient
 
+from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError, RunInProgressError
-from retrieval.qdrant.connection import CLEAN_UP, METADATA_KEY, QdrantConnection, ServerError
+from retrieval.qdrant.connection import CLEAN_UP, METADATA_KEY, QdrantConnection
+from retrieval.qdrant.errors import ServerError
 
 _log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=10)
-"""How long a lock outlives its holder. Far longer than the longest step that keeps the event loop waiting."""
+LOCK_DURATION = timedelta(minutes=10)
+"""How long a lock outlives a killed holder: far longer than the longest step that blocks the event loop."""
 
 _RENEWAL_SECONDS = 30.0
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock, since when, and until when if it is not put off.
-
-    `pids` says where `pid` means something: in one container, or on one machine, since it was started.
-    """
+    """The run that holds a lock, since when, and when the lock expires unless it is renewed."""
 
     run: str
     host: str
-    pids: str
     pid: int
     since: datetime
     until: datetime
 
-    def is_gone(self, now: datetime) -> bool:
-        """Whether the lock is nobody's any more."""
-        if self.pids == _pids_here() and (self.pid == os.getpid() or not Path(f"/proc/{self.pid}").exists()):
-            return True
-        return self.until < now
-
 
 @asynccontextmanager
 async def server_lock(connection: QdrantConnection, name: str, *, replicas: int) -> AsyncIterator[None]:
-    """Hold the lock of this name, kept on as many nodes as the index is.
+    """Hold the lock of this name, replicated like the index.
 
-    Raises RunInProgressError where another run holds it, or took it over because this one did not put its end
-    off in time.
+    Raises RunInProgressError if another run holds it, or took it over because this one did not renew it in
+    time.
     """
     lock = _Lock(connection, name, replicas)
     await lock.take()
     owner = asyncio.current_task()
-    keeper = asyncio.create_task(lock.keep(owner))
     try:
-        yield
+        async with background_task(lock.keep(owner), "lock renewal"):
+            yield
     except asyncio.CancelledError:
         if not lock.is_lost:
             raise
         raise RunInProgressError(
-            "Another ingest run took this index over, because this one showed no sign of life for "
-            f"{LEASE.total_seconds() / 60:g} minutes. This one has stopped; run it again when the other has "
-            "ended."
+            "Another ingest run took over this index, because this run did not renew its lock for "
+            f"{LOCK_DURATION.total_seconds() / 60:g} minutes. This run has stopped; run it again when the "
+            "other has ended."
         ) from None
     finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
-        with suppress(IndexUnavailableError):  # Then it ends by itself.
+        with suppress(IndexUnavailableError):  # The lock then expires by itself.
             await lock.give_back()
 
 
@@ -87,17 +74,12 @@ class _Lock:
         self._name = name
         self._replicas = replicas
         self._mine = Holder(
-            run=token_hex(8),
-            host=socket.gethostname(),
-            pids=_pids_here(),
-            pid=os.getpid(),
-            since=now,
-            until=now + LEASE,
+            run=token_hex(8), host=socket.gethostname(), pid=os.getpid(), since=now, until=now + LOCK_DURATION
         )
         self.is_lost = False
 
     async def take(self) -> None:
-        """Create the collection, once what is left of a run that is gone is deleted."""
+        """Create the collection, after deleting an expired one."""
         try:
             await self._connection.call(self._create)
         except ServerError as e:
@@ -107,11 +89,11 @@ class _Lock:
             raise RunInProgressError("Another ingest run started at the same moment. Nothing was changed.")
 
     async def keep(self, owner: asyncio.Task[None] | None) -> None:
-        """Put the end off as long as the run is at work, and end the run where the lock is another's."""
+        """Renew the lock while the run is at work, and cancel the run if another one has taken the lock."""
         while True:
             await asyncio.sleep(_RENEWAL_SECONDS)
             try:
-                if await self._connection.call(self._renew):
+                if self.is_lost or await self._connection.call(self._renew):
                     continue
             except IndexUnavailableError as e:
                 _log.warning("The lock %s was not renewed: %s", self._name, e)
@@ -119,21 +101,20 @@ class _Lock:
             self.is_lost = True
             if owner:
                 owner.cancel()
-            return
 
     async def give_back(self) -> None:
-        """Delete the collection, unless it is another run's by now."""
+        """Delete the collection, unless another run holds the lock by now."""
 
         async def delete(client: AsyncQdrantClient) -> None:
             if await self._is_mine(client):
                 await client.delete_collection(self._name)
 
-        await self._connection.call(delete, patience=CLEAN_UP)
+        await self._connection.call(delete, policy=CLEAN_UP)
 
     async def _create(self, client: AsyncQdrantClient) -> None:
         if await client.collection_exists(self._name):
             if await self._is_mine(client):
-                return  # An earlier try succeeded without our hearing of it.
+                return  # An earlier attempt succeeded although its response was lost.
             await self._refuse_if_held(client)
             await client.delete_collection(self._name)
         await client.create_collection(
@@ -145,10 +126,10 @@ class _Lock:
         )
 
     async def _renew(self, client: AsyncQdrantClient) -> bool:
-        """Put the end off, and say whether the lock still is this run's."""
+        """Extend the lock and return whether this run still holds it."""
         if not await self._is_mine(client):
             return False
-        later = msgspec.structs.replace(self._mine, until=datetime.now(UTC) + LEASE)
+        later = msgspec.structs.replace(self._mine, until=datetime.now(UTC) + LOCK_DURATION)
         await client.update_collection(self._name, metadata=_metadata(later))
         return True
 
@@ -157,18 +138,18 @@ class _Lock:
         return holder is not None and holder.run == self._mine.run
 
     async def _refuse_if_held(self, client: AsyncQdrantClient) -> None:
-        """Raise RunInProgressError where another run holds the lock and is not gone."""
+        """Raise RunInProgressError if another run holds the lock and it has not expired."""
         other = await _holder(client, self._name)
-        if other and other.run != self._mine.run and not other.is_gone(datetime.now(UTC)):
+        if other and other.run != self._mine.run and other.until >= datetime.now(UTC):
             raise RunInProgressError(
                 f"Another ingest run is at work on this index: process {other.pid} of {other.host}, since "
-                f"{other.since:%H:%M} UTC. Wait for it to end, or stop it; if it was killed, it counts as "
-                f"ended from {other.until:%H:%M} UTC on. Nothing was changed."
+                f"{other.since:%H:%M} UTC. Wait for it to end, or stop it. If it was killed, its lock "
+                f"expires at {other.until:%H:%M} UTC. Nothing was changed."
             )
 
 
 async def _holder(client: AsyncQdrantClient, name: str) -> Holder | None:
-    """Read who holds a lock; None where nobody does, or where what is there was not left by a run of ours."""
+    """Read the holder of a lock; None if the lock is free or its metadata cannot be read."""
     if not await client.collection_exists(name):
         return None
     info = await client.get_collection(name)
@@ -176,15 +157,6 @@ async def _holder(client: AsyncQdrantClient, name: str) -> Holder | None:
         return msgspec.convert((info.config.metadata or {})[METADATA_KEY], Holder, strict=False)
     except (KeyError, msgspec.ValidationError):
         return None
-
-
-def _pids_here() -> str:
-    """Name the boot and the process namespace; where there is no such thing, what nobody else has."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return token_hex(8)
 
 
 def _metadata(holder: Holder) -> dict[str, object]:

@@ -20,7 +20,7 @@ from qdrant_client import AsyncQdrantClient, models
 from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError
-from retrieval.index.records import (
+from retrieval.index.stored_records import (
     PASSAGES,
     VIDEOS,
     filter_fields,
@@ -31,7 +31,7 @@ from retrieval.index.records import (
 )
 from retrieval.index.writing import EmbeddedVideo, StoredVideo
 from retrieval.qdrant.connection import QdrantConnection
-from retrieval.qdrant.points import (
+from retrieval.qdrant.stored_records import (
     NOT_WHOLE,
     of_video,
     of_videos,

@@ -11,7 +11,8 @@ from retrieval.catalogue.run_log import RunLog
 from retrieval.catalogue.runs import Run
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError, OverloadedError
-from retrieval.index.reading import IndexLease, IndexSource, VideoIndex
+from retrieval.index.live_index import IndexLease, IndexSource
+from retrieval.index.reading import VideoIndex
 from retrieval.search.observer import UNOBSERVED, SearchObserver
 from retrieval.search.result_cache import ResultCache
 from retrieval.search.results import CatalogueLabels, CataloguePage, SearchRequest, SearchResult
@@ -133,6 +134,11 @@ class Searcher:
         async with self._leased() as version:
             return await version.video(video_id)
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether new versions of the index will be noticed; if not, the service must be restarted."""
+        return self._source.is_followed
+
     async def manifest(self) -> Manifest:
         """Return the manifest of the live index."""
         async with self._leased() as version:
@@ -189,6 +195,8 @@ class Searcher:
 
 class _PinnedIndex:
     """An IndexSource of one index, whose lease the caller holds."""
+
+    is_followed = True
 
     def __init__(self, index: VideoIndex) -> None:
         self._index = index

@@ -7,13 +7,13 @@ import numpy as np
 
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
-from retrieval.index.reading import PairVector, VideoIndex
+from retrieval.index.reading import VideoIndex
 from retrieval.search.concurrency import gather_if_remote
 from retrieval.search.observer import SearchObserver
 from retrieval.search.ranking import Query, best_moments, rank_videos
 from retrieval.search.results import CatalogueLabels, FoundVideo, SearchRequest, SearchResult
 from retrieval.text.lexical import weigh_query
-from retrieval.text.vectors import Embedding, QueryEncoder
+from retrieval.text.vectors import Embedding, PairVector, QueryEncoder
 
 _LABELS = 200
 """The maximum number of channels, and of languages, that `labels` returns."""

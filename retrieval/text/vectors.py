@@ -17,6 +17,9 @@ Embeddings = NDArray[np.float32]
 Embedding = NDArray[np.float32]
 """Shape (dimension,), of unit Euclidean length."""
 
+PairVector = NDArray[np.float32]
+"""Shape (2 * dimension,): two embeddings end to end."""
+
 
 class QueryEncoder(Protocol):
     """Embeds queries."""

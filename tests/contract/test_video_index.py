@@ -17,16 +17,8 @@ from hypothesis import strategies as st
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError, IndexUnavailableError
 from retrieval.index.file_parts import FilePart
-from retrieval.index.reading import (
-    NO_FILTER,
-    Label,
-    LabelField,
-    Moment,
-    PassageHit,
-    SearchFilter,
-    VideoHit,
-    VideoIndex,
-)
+from retrieval.index.reading import NO_FILTER, SearchFilter, VideoIndex
+from retrieval.index.results import Label, LabelField, Moment, PassageHit, VideoHit
 from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 from tests.support.embedded_videos import (
     NO_WORDS,
@@ -533,7 +525,13 @@ async def dated(lasting_engine: Engine) -> VideoIndex:
         (SearchFilter(channel="A B"), {"end"}),
         (SearchFilter(channel="B"), set()),
         (SearchFilter(channel=""), set()),
-        (SearchFilter(language="en"), {"at"}),
+        (SearchFilter(language="en"), {"at", "end"}),
+        (SearchFilter(language="EN"), {"at", "end"}),
+        (SearchFilter(language="EN-gb"), {"end"}),
+        (SearchFilter(language="en_GB"), {"end"}),
+        (SearchFilter(language="en-US"), set()),
+        (SearchFilter(language="e"), set()),
+        (SearchFilter(language=""), set()),
         (SearchFilter(channel="A", language="de"), {"within"}),
         (SearchFilter(channel="A", published_before=THIS_YEAR), {"at", "within"}),
     ],
@@ -960,7 +958,7 @@ async def test_all_that_was_written_can_be_read_back(engine: Engine, tmp_path: P
     awkward = [embedded(name, (n, 0, 0, 0), text=f"text {n}") for n, name in enumerate(AWKWARD_IDS)]
     videos = [many, embedded("none", (5, 5, 5, 5), passages=[passage((5, 5, 5, 5), None)]), *awkward]
     await engine.build(videos)
-    async with engine.store.hold_live(scratch=tmp_path / "scratch") as held:
+    async with engine.store.export_live(scratch=tmp_path / "scratch") as held:
         assert_same_videos([video async for video in held.videos()], videos)
         assert held.manifest == await engine.store.live()
         again = [video.record.video_id async for video in held.videos()]
@@ -981,7 +979,7 @@ async def test_a_version_of_another_ones_files_answers_alike(engine: Engine, tmp
     videos = [embedded(f"{n}", row, text=f"words {n % 7}") for n, row in enumerate(rows)]
     first = await engine.build(videos)
     async with (
-        engine.store.hold_live(scratch=tmp_path / "scratch") as held,
+        engine.store.export_live(scratch=tmp_path / "scratch") as held,
         engine.store.build(dimension=2, keep_live=False, files=held.files()) as build,
     ):
         await build.writer.finish()
@@ -996,7 +994,7 @@ async def test_a_version_of_another_ones_files_answers_alike(engine: Engine, tmp
 async def test_a_version_that_is_held_outlives_every_run(engine: Engine, tmp_path: Path) -> None:
     videos = [embedded(f"{n}", (n, 0, 0, 0)) for n in range(2500)]
     await engine.build(videos)
-    async with engine.store.hold_live(scratch=tmp_path / "scratch") as held:
+    async with engine.store.export_live(scratch=tmp_path / "scratch") as held:
         reading = held.videos()
         found = [await anext(reading)]
         for n in range(3):
@@ -1008,7 +1006,7 @@ async def test_a_version_that_is_held_outlives_every_run(engine: Engine, tmp_pat
 
 async def test_without_an_index_there_is_nothing_to_read(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(IndexUnavailableError, match="There is no index"):
-        async with engine.store.hold_live(scratch=tmp_path / "scratch"):
+        async with engine.store.export_live(scratch=tmp_path / "scratch"):
             pass
 
 

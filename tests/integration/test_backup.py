@@ -24,7 +24,7 @@ from retrieval.index.file_parts import FilePart, parts_of
 from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import open_store
 from retrieval.qdrant import connection as qdrant_connection
-from retrieval.qdrant.connection import METADATA_KEY, Patience
+from retrieval.qdrant.connection import METADATA_KEY, CallPolicy
 from retrieval.settings import SearchSettings
 from tests.integration.test_qdrant_sync import CHANGED, HOLD, LONG, ROWS, of_the_index
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
@@ -79,7 +79,7 @@ def place(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, encoder: WordEn
         own = {"MODEL_DIR": str(folder / "model"), "QDRANT_GRPC_PORT": str(server.grpc_port), **OPEN_GATE}
         for name, value in own.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(qdrant_connection, "BATCH", Patience(30.0))
+        monkeypatch.setattr(qdrant_connection, "BATCH", CallPolicy(30.0))
         yield Place(folder, server, monkeypatch)
 
 
@@ -132,7 +132,7 @@ def live(settings: SearchSettings) -> tuple[Manifest, list[EmbeddedVideo]]:
 
     async def read() -> tuple[Manifest, list[EmbeddedVideo]]:
         scratch = settings.index_dir.with_name("scratch")
-        async with open_store(settings) as store, store.hold_live(scratch=scratch) as held:
+        async with open_store(settings) as store, store.export_live(scratch=scratch) as held:
             return held.manifest, [video async for video in held.videos()]
 
     return asyncio.run(read())
@@ -632,7 +632,7 @@ def test_a_version_that_does_not_find_its_videos_is_not_published(
             patch.setattr("ingest.backup.restore.finds", found_nothing)
             said = run("restore", taken, code=4)
         assert "In the new version, 5 of 5 titles no longer find their own videos" in said
-        assert "It was thrown away and the live index is as it was." in said
+        assert "It was deleted and the live index is unchanged." in said
         assert live(settings)[0] == before
         assert f"failed ({taken}): In the new version" in run("status")
 

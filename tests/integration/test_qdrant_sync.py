@@ -18,7 +18,7 @@ from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.catalogue.runs import Run, RunOutcome
 from retrieval.opening import server_index
 from retrieval.qdrant import connection as qdrant_connection
-from retrieval.qdrant.connection import BATCH, Patience
+from retrieval.qdrant.connection import BATCH, CallPolicy
 from retrieval.qdrant.lock import Holder
 from retrieval.settings import SearchSettings
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
@@ -68,13 +68,15 @@ def environment(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
         **OPEN_GATE,
     }.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(qdrant_connection, "BATCH", Patience(30.0, pauses=(0.0,) * len(BATCH.pauses)))
+    monkeypatch.setattr(
+        qdrant_connection, "BATCH", CallPolicy(30.0, attempts=BATCH.attempts, first_pause=0.0)
+    )
     return monkeypatch
 
 
 @pytest.fixture
 def impatient(environment: pytest.MonkeyPatch) -> None:
-    environment.setattr(qdrant_connection, "BATCH", Patience(30.0))
+    environment.setattr(qdrant_connection, "BATCH", CallPolicy(30.0))
 
 
 def sync(rows: list[dict[str, object]], folder: Path, *options: str) -> int:
@@ -423,7 +425,7 @@ def test_the_lock_of_a_run_on_another_machine_expires(
 
     def left(until: datetime) -> None:
         since = datetime(2024, 5, 31, 9, 30, tzinfo=UTC)
-        holder = Holder(run="r", host="elsewhere", pids="its own", pid=1, since=since, until=until)
+        holder = Holder(run="r", host="elsewhere", pid=1, since=since, until=until)
         metadata = {"vidsearch": msgspec.to_builtins(holder)}
         with server.lock:
             if server.client.collection_exists("far-lock"):

@@ -12,8 +12,8 @@ from qdrant_edge import EdgeShard, ScrollRequest
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import RUNS_FILE
 from retrieval.edge.generations import Generations
-from retrieval.index.reading import PairVector
-from retrieval.index.records import PAIR, PASSAGES, VIDEOS
+from retrieval.index.stored_records import PAIR, PASSAGES, VIDEOS
+from retrieval.text.vectors import PairVector
 
 
 class Contents(msgspec.Struct):

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
 from retrieval.catalogue.video import VideoRecord
-from retrieval.index.reading import PairVector
 from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo, StoredVideo
 from retrieval.text.lexical import weigh_query, weigh_video
-from retrieval.text.vectors import Embeddings, SparseVector
+from retrieval.text.vectors import Embeddings, PairVector, SparseVector
 
 NO_WORDS = SparseVector((), ())
 

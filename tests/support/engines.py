@@ -10,19 +10,19 @@ import msgspec
 from qdrant_client import AsyncQdrantClient
 
 from retrieval.catalogue.manifest import Manifest
+from retrieval.edge.driver import EdgeDriver
 from retrieval.edge.generations import Generations
-from retrieval.edge.index import EdgeIndex
 from retrieval.edge.store import EdgeStore
 from retrieval.index.reading import VideoIndex
 from retrieval.index.store import IndexStore
 from retrieval.index.writing import EmbeddedVideo, IndexWriter
-from retrieval.qdrant.connection import Patience, QdrantConnection, connected
+from retrieval.qdrant.connection import CallPolicy, QdrantConnection, connected
 from retrieval.qdrant.store import QdrantStore
 from retrieval.settings import QdrantSettings
 from tests.support.embedded_videos import manifest_of
 from tests.support.qdrant_server import QdrantServer
 
-_UNHURRIED = Patience(60.0)
+_UNHURRIED = CallPolicy(60.0)
 _NO_PORT = 1
 """A port on which nothing listens."""
 
@@ -80,7 +80,8 @@ class EmbeddedEngine(Engine):
     async def _open_generation(self) -> VideoIndex:
         pointer = self._generations.pointer()
         assert pointer is not None
-        return EdgeIndex(self._generations.folder(pointer.live), self._generations.manifest(pointer.live))
+        driver = EdgeDriver(self._generations.folder(pointer.live))
+        return VideoIndex(driver, self._generations.manifest(pointer.live))
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from qdrant_client import QdrantClient
 
-from retrieval.index.records import PAIR, PASSAGES, VIDEOS
+from retrieval.index.stored_records import PAIR, PASSAGES, VIDEOS
 from tests.support.qdrant_server import QdrantServer
 
 _MANY = 10_000

@@ -10,10 +10,9 @@ from ingest.sync.publish import check_counts, publish
 from retrieval.catalogue.manifest import IndexCounts, Manifest, PassageSettings
 from retrieval.catalogue.video import Video
 from retrieval.edge import store as edge_store
+from retrieval.edge.driver import EdgeDriver
 from retrieval.edge.generations import Generations
-from retrieval.edge.index import EdgeIndex
 from retrieval.edge.store import EdgeStore
-from retrieval.index.reading import PairVector, VideoHit
 from retrieval.index.writing import EmbeddedVideo
 from tests.support.documents import DIMENSION, IDENTITY, RenamingEncoder, WordEncoder
 from tests.support.folders import passing_folder
@@ -129,22 +128,17 @@ async def test_a_vector_that_is_no_number_is_refused(generations: Generations, v
     assert live_files(generations) == before
 
 
-@pytest.mark.parametrize("nearest", [[], [VideoHit("another", 0.5)]])
+@pytest.mark.parametrize("nearest", [{}, {"another": 0.5}])
 async def test_an_engine_that_does_not_find_its_own_vectors_is_refused(
-    generations: Generations, nearest: list[VideoHit], monkeypatch: pytest.MonkeyPatch
+    generations: Generations, nearest: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class LostGraph(EdgeIndex):
-        async def nearest_videos(
-            self, vector: PairVector, *, limit: int, max_distance: float | None = None
-        ) -> list[VideoHit]:
-            assert limit
-            assert max_distance is None
-            assert vector.size == 2 * DIMENSION
+    class LostGraph(EdgeDriver):
+        async def search(self, *_: object, **__: object) -> dict[str, float]:
             return nearest
 
     await go_live(generations, embedded(garden()))
     before = live_files(generations)
-    monkeypatch.setattr(edge_store, "EdgeIndex", LostGraph)
+    monkeypatch.setattr(edge_store, "EdgeDriver", LostGraph)
     with pytest.raises(IngestError, match=r"does not find the video \w+ by its own vector.*is as it was"):
         await go_live(generations, embedded(garden()))
     assert live_files(generations) == before

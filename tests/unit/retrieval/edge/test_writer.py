@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from retrieval.catalogue.manifest import IndexCounts
-from retrieval.edge.index import EdgeIndex
+from retrieval.edge.driver import EdgeDriver
 from retrieval.edge.writer import STORED_FILE, EdgeWriter, read_stored
 from retrieval.errors import IndexUnavailableError
+from retrieval.index.reading import VideoIndex
 from retrieval.index.writing import StoredVideo
 from tests.support.embedded_videos import embedded, manifest_of, passage, twice, vector
 
@@ -59,7 +60,7 @@ async def test_what_cannot_be_read_is_an_error_that_names_the_file(index_folder:
 
 async def test_a_copy_continues_and_leaves_the_original_alone_while_that_is_open(index_folder: Path) -> None:
     original = await finished(index_folder / "v1")
-    index = EdgeIndex(original, manifest_of((TOLD, SILENT)))
+    index = VideoIndex(EdgeDriver(original), manifest_of((TOLD, SILENT)))
     shutil.copytree(original, index_folder / "v2")
     writer = EdgeWriter(index_folder / "v2", dimension=2)
     assert await writer.stored_videos() == STORED
@@ -73,15 +74,14 @@ async def test_a_copy_continues_and_leaves_the_original_alone_while_that_is_open
 
 
 async def test_a_version_that_is_missing_or_damaged_cannot_be_opened(index_folder: Path) -> None:
-    manifest = manifest_of(())
     with pytest.raises(IndexUnavailableError, match="absent"):
-        EdgeIndex(index_folder / "absent", manifest)
+        EdgeDriver(index_folder / "absent")
     folder = await finished(index_folder / "v")
     shutil.rmtree(folder / "passages")
     with pytest.raises(IndexUnavailableError, match="passages"):
-        EdgeIndex(folder, manifest)
+        EdgeDriver(folder)
     (folder / "passages").mkdir()
     with pytest.raises(IndexUnavailableError, match="passages"):
-        EdgeIndex(folder, manifest)
+        EdgeDriver(folder)
     with pytest.raises(IndexUnavailableError, match=str(folder)):
         EdgeWriter(folder, dimension=2)

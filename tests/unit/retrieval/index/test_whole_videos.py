@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from retrieval.errors import IndexUnavailableError
-from retrieval.index.records import passage_payload, passage_point_id, video_payload, video_point_id
+from retrieval.index.stored_records import passage_payload, passage_point_id, video_payload, video_point_id
 from retrieval.index.whole_videos import StoredPoint, whole_videos
 from retrieval.index.writing import EmbeddedVideo
 from tests.support.embedded_videos import assert_same_videos, embedded, passage

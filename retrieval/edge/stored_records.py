@@ -1,7 +1,7 @@
-"""What an embedded index stores, in the engine's own types: its shards, points and filters."""
+"""The stored records of the embedded engine: its shards and points, in the engine's own types."""
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,17 +13,12 @@ from qdrant_edge import (
     EdgeShard,
     EdgeSparseVectorParams,
     EdgeVectorParams,
-    FieldCondition,
-    Filter,
     HnswIndexConfig,
-    MatchAny,
-    MatchValue,
     Memory,
     Modifier,
     PayloadSchemaType,
     PayloadSelector,
     Point,
-    RangeDateTime,
     Record,
     ScoredPoint,
     ScrollRequest,
@@ -31,8 +26,7 @@ from qdrant_edge import (
 )
 from qdrant_edge import SparseVector as EdgeSparseVector
 
-from retrieval.index.reading import SearchFilter
-from retrieval.index.records import (
+from retrieval.index.stored_records import (
     FULL_SCAN_KILOBYTES,
     GRAPH_BUILD_WIDTH,
     GRAPH_LINKS,
@@ -40,8 +34,6 @@ from retrieval.index.records import (
     KEYWORD_FIELDS,
     PAIR,
     WORDS,
-    exact_conditions,
-    instant,
     passage_payload,
     passage_point_id,
     video_payload,
@@ -66,16 +58,16 @@ _INDEXED_FIELDS = {
 def create_shard(folder: Path, dimension: int) -> EdgeShard:
     """Create an empty shard for vectors of two embeddings of this dimension each.
 
-    Without a write-ahead log: a version is built where nobody reads it and thrown away if the build stops,
-    so `flush` at its end is all the durability it needs, and several processes may read it once it is live.
+    It has no write-ahead log: a version is built unread and deleted if the build stops, so `flush` at the end
+    is all the durability it needs, and several processes may read it once it is live.
     """
     folder.mkdir(parents=True)
     shard = EdgeShard.create(
         str(folder),
         EdgeConfig(
-            # Cold: read from the page cache as needed. Otherwise loading reads the whole file, and a small
-            # index's file is 32 MB of mostly nothing. Words too: a query reads the lists of its own few
-            # words, and those of 100,000 passages would be 36 MB of private memory.
+            # Cold: read from the page cache as needed. Otherwise loading reads the whole file, and the file
+            # of a small index is 32 MB of mostly zeros. The same for words: a query reads the posting lists
+            # of its few words, and the lists of 100,000 passages would take 36 MB of private memory.
             vectors={
                 PAIR: EdgeVectorParams(size=2 * dimension, distance=Distance.Manhattan, memory=Memory.Cold)
             },
@@ -83,7 +75,7 @@ def create_shard(folder: Path, dimension: int) -> EdgeShard:
             hnsw_config=_GRAPH,
             optimizers=EdgeOptimizersConfig(default_segment_number=1),
             wal_enabled=False,
-            # A search is too short to share out: waking a second thread costs more than it saves.
+            # A search is too short for two threads: waking the second one costs more than it saves.
             max_search_threads=1,
         ),
     )
@@ -93,7 +85,7 @@ def create_shard(folder: Path, dimension: int) -> EdgeShard:
 
 
 def video_point(video: EmbeddedVideo) -> Point:
-    """Make a video's point."""
+    """Build a video's point."""
     return Point(
         id=video_point_id(video.record.video_id),
         vector={PAIR: video.vector.tolist(), WORDS: edge_words(video.words)},
@@ -102,7 +94,7 @@ def video_point(video: EmbeddedVideo) -> Point:
 
 
 def passage_points(video: EmbeddedVideo) -> Iterator[Point]:
-    """Make the points of all a video's passages."""
+    """Build the points of a video's passages."""
     for ordinal, passage in enumerate(video.passages):
         yield Point(
             id=passage_point_id(video.record.video_id, ordinal),
@@ -112,22 +104,22 @@ def passage_points(video: EmbeddedVideo) -> Iterator[Point]:
 
 
 def edge_words(words: SparseVector) -> EdgeSparseVector:
-    """Turn word weights into the engine's own type."""
+    """Convert word weights to the engine's type."""
     return EdgeSparseVector(indices=list(words.indices), values=list(words.values))
 
 
 def payload_of(point: Record | ScoredPoint) -> dict[str, Any]:
-    """Take a point's payload, which every point of ours has."""
+    """Return a point's payload; every point in our shards has one."""
     return point.payload or {}
 
 
 def id_of(point: Record | ScoredPoint) -> uuid.UUID:
-    """Take a point's id, which is a UUID in every shard of ours."""
+    """Return a point's id, which is a UUID in all our shards."""
     return cast("uuid.UUID", point.id)
 
 
 def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> Iterator[Record]:
-    """Read all points of a shard, a page at a time, without their vectors."""
+    """Read all points of a shard, page by page, without vectors."""
     following = None
     while True:
         points, following = shard.scroll(
@@ -139,7 +131,7 @@ def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> It
 
 
 def every_stored_point(shard: EdgeShard) -> Iterator[StoredPoint]:
-    """Read all points of a shard with all that they hold, in the order of their ids, a page at a time."""
+    """Read all points of a shard with payloads and vectors, in the order of their ids, page by page."""
     following = None
     while True:
         points, following = shard.scroll(
@@ -159,27 +151,3 @@ def _stored_point(point: Record) -> StoredPoint:
         np.asarray(vectors[PAIR], np.float32),
         SparseVector(tuple(words.indices), tuple(words.values)),
     )
-
-
-def edge_filter(
-    where: SearchFilter, conditions: Iterable[Any] = (), *, without: Collection[str] = ()
-) -> Filter | None:
-    """Turn a filter into the engine's own type; None where it lets everything through.
-
-    `conditions` must hold besides, and points of the videos `without` do not count.
-    """
-    must = list(conditions)
-    for field, value in exact_conditions(where):
-        must.append(FieldCondition(key=field, match=MatchValue(value)))
-    if where.published_after or where.published_before:
-        must.append(
-            FieldCondition(
-                key="published_at",
-                range=RangeDateTime(
-                    gte=instant(where.published_after) if where.published_after else None,
-                    lt=instant(where.published_before) if where.published_before else None,
-                ),
-            )
-        )
-    must_not: list[Any] = [FieldCondition(key="video_id", match=MatchAny(list(without)))] if without else []
-    return Filter(must=must, must_not=must_not) if must or must_not else None

@@ -1,14 +1,13 @@
 """What an index on a server stores, in the client's own types: its collections, points and filters."""
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
 from qdrant_client import models
 
-from retrieval.index.reading import SearchFilter
-from retrieval.index.records import (
+from retrieval.index.stored_records import (
     COUNT_FIELDS,
     FULL_SCAN_KILOBYTES,
     GRAPH_BUILD_WIDTH,
@@ -17,7 +16,6 @@ from retrieval.index.records import (
     KEYWORD_FIELDS,
     PAIR,
     WORDS,
-    exact_conditions,
     passage_payload,
     passage_point_id,
     video_payload,
@@ -84,24 +82,6 @@ def of_videos(video_ids: Iterable[str]) -> models.FieldCondition:
 def of_video(video_id: str) -> models.FieldCondition:
     """Ask for the points of one video."""
     return models.FieldCondition(key="video_id", match=models.MatchValue(value=video_id))
-
-
-def server_filter(
-    where: SearchFilter, conditions: Iterable[models.FieldCondition] = (), *, without: Collection[str] = ()
-) -> models.Filter | None:
-    """Turn a filter into the client's own type; None where it lets everything through.
-
-    `conditions` must hold besides, and points of the videos `without` do not count.
-    """
-    must: list[Any] = list(conditions)
-    for field, value in exact_conditions(where):
-        must.append(models.FieldCondition(key=field, match=models.MatchValue(value=value)))
-    if where.published_after or where.published_before:
-        after, before = where.published_after, where.published_before
-        period = models.DatetimeRange(gte=after, lt=before)
-        must.append(models.FieldCondition(key="published_at", range=period))
-    must_not: list[Any] = [of_videos(without)] if without else []
-    return models.Filter(must=must, must_not=must_not) if must or must_not else None
 
 
 def payload_of(point: models.Record | models.ScoredPoint) -> dict[str, Any]:
