@@ -1,5 +1,7 @@
-"""The whole way from files on disk to an answer, with versions that are switched under it."""
+"""From the files on disk to a search result, while versions are switched."""
 
+import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +11,10 @@ import pytest
 
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import Run, RunOutcome, write_runs
+from retrieval.durable_files import replace_file
 from retrieval.edge.generations import POINTER_FILE, Generations
 from retrieval.edge.writer import EdgeWriter
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, ModelUnavailableError
-from retrieval.index import live_index
 from retrieval.index.reading import VideoIndex
 from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import embedded_index, open_searcher
@@ -26,11 +28,6 @@ pytestmark = pytest.mark.anyio
 
 ONE, TWO = embedded("one", (1, 0, 0, 0)), embedded("two", (2, 0, 0, 0))
 MODEL = manifest_of(()).model
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_index, "POLL_SECONDS", 0.01)
 
 
 async def publish(
@@ -47,7 +44,7 @@ async def publish(
 
 async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folder: Path) -> None:
     generations = Generations(index_folder)
-    live = embedded_index(generations, MODEL)
+    live = embedded_index(generations, MODEL, poll_seconds=0.01)
     await live.start()
     with pytest.raises(IndexUnavailableError, match="ingest sync"):
         live.lease()
@@ -57,7 +54,7 @@ async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folde
             page, _ = await index.page(limit=10)
             return index.manifest.index_version, {record.video_id for record in page}
 
-    async def taken_up(version: str) -> None:
+    async def served(version: str) -> None:
         def is_live() -> bool:
             try:
                 return live.lease()._version.name == version
@@ -67,18 +64,18 @@ async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folde
         await until(is_live)
 
     first = (await publish(generations, [ONE])).index_version
-    await taken_up(first)
+    await served(first)
     assert await serving() == (first, {"one"})
-    async with live.lease() as held:
+    async with live.lease() as leased:
         second = (await publish(generations, [ONE, TWO])).index_version
         third = (await publish(generations, [TWO])).index_version
-        await taken_up(third)
-        # The version held was deleted from the disk by now, and still answers.
+        await served(third)
+        # The leased version has been deleted from the disk, and still answers.
         assert not generations.folder(first).exists()
-        assert (await held.videos(["one", "two"])).keys() == {"one"}
+        assert (await leased.videos(["one", "two"])).keys() == {"one"}
         assert await serving() == (third, {"two"})
     generations.roll_back()
-    await taken_up(second)
+    await served(second)
     assert await serving() == (second, {"one", "two"})
     await live.close()
 
@@ -94,7 +91,7 @@ async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folde
 async def test_an_index_of_another_kind_is_refused(index_folder: Path, changed: dict[str, object]) -> None:
     generations = Generations(index_folder)
     await publish(generations, [ONE], **changed)
-    live = embedded_index(generations, MODEL)
+    live = embedded_index(generations, MODEL, poll_seconds=0.01)
     with pytest.raises(IncompatibleIndexError):
         await live.start()
     await live.close()
@@ -106,20 +103,20 @@ async def test_a_damaged_index_is_refused(index_folder: Path) -> None:
     config = generations.folder(manifest.index_version) / "videos" / "edge_config.json"
     config.write_bytes(b"{")
     with pytest.raises(IndexUnavailableError):
-        await embedded_index(generations, MODEL).start()
+        await embedded_index(generations, MODEL, poll_seconds=0.01).start()
     (index_folder / POINTER_FILE).write_bytes(b"{")
     with pytest.raises(IndexUnavailableError, match=POINTER_FILE):
-        await embedded_index(generations, MODEL).start()
+        await embedded_index(generations, MODEL, poll_seconds=0.01).start()
 
 
-async def test_no_model_is_an_error_before_anything_else(tmp_path: Path) -> None:
+async def test_a_missing_model_is_the_first_error(tmp_path: Path) -> None:
     settings = SearchSettings(index_dir=tmp_path / "index", model_dir=tmp_path / "model")
     with pytest.raises(ModelUnavailableError, match="export-model"):
         async with open_searcher(settings):
             pass
 
 
-async def test_a_searcher_with_the_real_model_finds_what_was_meant(
+async def test_a_searcher_with_the_real_model_finds_videos_by_meaning(
     model_dir: Path, index_folder: Path
 ) -> None:
     texts = {
@@ -152,13 +149,33 @@ async def test_a_searcher_with_the_real_model_finds_what_was_meant(
         assert found.moments[0].text == texts["music"]
 
 
-async def test_an_index_is_given_back_closed(index_folder: Path) -> None:
+async def test_a_closed_index_cannot_be_leased(index_folder: Path) -> None:
     generations = Generations(index_folder)
     await publish(generations, [ONE])
-    live = embedded_index(generations, MODEL)
+    live = embedded_index(generations, MODEL, poll_seconds=0.01)
     await live.start()
     async with live.lease() as index:
         assert isinstance(index, VideoIndex)
     await live.close()
     with pytest.raises(IndexUnavailableError):
         live.lease()
+
+
+async def test_a_hung_disk_does_not_block_the_event_loop(index_folder: Path) -> None:
+    generations = Generations(index_folder)
+    await publish(generations, [ONE])
+    live = embedded_index(generations, MODEL, poll_seconds=0.01)
+    await live.start()
+    pointer = index_folder / POINTER_FILE
+    content = pointer.read_bytes()
+    pointer.unlink()
+    os.mkfifo(pointer)  # Reading it blocks until a writer opens it.
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        async with live.lease() as index:
+            assert (await index.videos(["one"])).keys() == {"one"}
+    assert live.is_followed
+    with await asyncio.to_thread(pointer.open, "wb") as hung:
+        replace_file(pointer, content)  # From the next read on, the disk is well again.
+        hung.write(content)
+    await live.close()

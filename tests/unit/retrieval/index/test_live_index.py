@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError
-from retrieval.index import live_index
 from retrieval.index.live_index import LiveIndex
 from tests.support.embedded_videos import manifest_of
 from tests.support.waiting import a_while, until
@@ -17,7 +16,7 @@ MISSING = "There is no index yet. Build one."
 
 
 class Version:
-    """Stands in for an open index; knows how often it was closed."""
+    """Stands in for an open index and counts how often it is closed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,11 +28,11 @@ class Version:
 
 
 class Shelf:
-    """A pointer and the versions it can name."""
+    """A pointer and the versions that it can name."""
 
     def __init__(self, current: str | None = None) -> None:
         self.current: str | Exception | None = current
-        self.bad: dict[str, Exception] = {}
+        self.bad: dict[str, BaseException] = {}
         self.opened: list[Version] = []
         self.attempts = 0
         self.looks = 0
@@ -57,19 +56,24 @@ class Shelf:
         return [version.name for version in self.opened if not version.closed]
 
     async def looked_at(self) -> None:
-        """Wait until the pointer as it is now has been looked at and dealt with."""
+        """Wait until the current pointer has been read and handled."""
         seen = self.looks
         await until(lambda: self.looks >= seen + 2)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_index, "POLL_SECONDS", 0.002)
+def live_index(shelf: Shelf, *, may_be_away: bool = False) -> LiveIndex:
+    return LiveIndex(
+        current=shelf.look,
+        open_version=shelf.open,
+        missing=MISSING,
+        may_be_away=may_be_away,
+        poll_seconds=0.002,
+    )
 
 
 @asynccontextmanager
 async def following(shelf: Shelf) -> AsyncIterator[LiveIndex]:
-    live = LiveIndex(current=shelf.look, open_version=shelf.open, missing=MISSING)
+    live = live_index(shelf)
     await live.start()
     try:
         yield live
@@ -93,13 +97,13 @@ async def test_the_live_version_is_open_when_start_returns() -> None:
     assert [version.closed for version in shelf.opened] == [1]
 
 
-async def test_without_an_index_the_caller_is_told_what_to_do() -> None:
+async def test_without_an_index_the_error_says_what_to_do() -> None:
     async with following(Shelf()) as live:
         with pytest.raises(IndexUnavailableError, match=MISSING):
             live.lease()
 
 
-async def test_an_index_that_appears_later_is_taken_up() -> None:
+async def test_an_index_that_is_built_later_is_served() -> None:
     shelf = Shelf()
     async with following(shelf) as live:
         await shelf.looked_at()
@@ -109,7 +113,7 @@ async def test_an_index_that_appears_later_is_taken_up() -> None:
         assert await leased(live) == "one"
 
 
-async def test_a_switch_closes_the_old_version_nobody_uses() -> None:
+async def test_a_switch_closes_the_unused_old_version() -> None:
     shelf = Shelf("one")
     async with following(shelf) as live:
         shelf.current = "two"
@@ -121,7 +125,7 @@ async def test_a_switch_closes_the_old_version_nobody_uses() -> None:
     assert [version.closed for version in shelf.opened] == [1, 1, 1]
 
 
-async def test_a_lease_keeps_its_version_through_a_switch_and_new_ones_get_the_new_one() -> None:
+async def test_a_lease_keeps_its_version_through_a_switch_and_new_leases_get_the_new_version() -> None:
     shelf = Shelf("one")
     async with following(shelf) as live, AsyncExitStack() as first, AsyncExitStack() as second:
         old = await first.enter_async_context(live.lease())
@@ -149,7 +153,7 @@ async def test_a_lease_is_given_back_when_the_request_fails() -> None:
         await until(lambda: shelf.still_open == ["two"])
 
 
-async def test_closing_leaves_a_leased_version_open_until_it_is_given_back() -> None:
+async def test_closing_leaves_a_leased_version_open_until_the_lease_ends() -> None:
     shelf = Shelf("one")
     async with AsyncExitStack() as request:
         async with following(shelf) as live:
@@ -171,11 +175,11 @@ async def test_nothing_is_followed_after_closing() -> None:
     assert shelf.still_open == []
 
 
-async def test_closing_what_was_never_started_is_no_error() -> None:
-    await LiveIndex(current=Shelf().look, open_version=Shelf().open, missing=MISSING).close()
+async def test_closing_an_index_that_was_never_started_is_no_error() -> None:
+    await live_index(Shelf()).close()
 
 
-async def test_a_version_that_cannot_be_served_stops_the_start() -> None:
+async def test_start_fails_if_the_live_version_cannot_be_served() -> None:
     shelf = Shelf("bad")
     shelf.bad["bad"] = IncompatibleIndexError("built with another model")
     with pytest.raises(IncompatibleIndexError, match="another model"):
@@ -187,7 +191,7 @@ async def test_a_version_that_cannot_be_served_stops_the_start() -> None:
             pass
 
 
-async def test_a_bad_new_version_is_reported_once_and_the_old_one_goes_on(
+async def test_a_bad_new_version_is_logged_once_and_the_old_one_stays_live(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     shelf = Shelf("one")
@@ -204,13 +208,13 @@ async def test_a_bad_new_version_is_reported_once_and_the_old_one_goes_on(
             shelf.current = "two"
             await until(lambda: shelf.still_open == ["two"])
             assert await leased(live) == "two"
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2
-    assert "built with another model" in told[0]
-    assert "cannot be opened" in told[1]
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == 2
+    assert "built with another model" in logged[0]
+    assert "cannot be opened" in logged[1]
 
 
-async def test_a_bad_version_that_is_mended_is_taken_up() -> None:
+async def test_a_bad_version_is_served_once_it_is_repaired() -> None:
     shelf = Shelf("one")
     shelf.bad["two"] = IndexUnavailableError("cannot be opened")
     async with following(shelf) as live:
@@ -222,7 +226,7 @@ async def test_a_bad_version_that_is_mended_is_taken_up() -> None:
 
 
 @pytest.mark.parametrize("lost", [None, IndexUnavailableError("damaged pointer")])
-async def test_a_pointer_that_is_gone_or_damaged_takes_nothing_away(lost: Exception | None) -> None:
+async def test_a_missing_or_damaged_pointer_leaves_the_live_version(lost: Exception | None) -> None:
     shelf = Shelf("one")
     async with following(shelf) as live:
         shelf.current = lost
@@ -232,10 +236,10 @@ async def test_a_pointer_that_is_gone_or_damaged_takes_nothing_away(lost: Except
         await until(lambda: shelf.still_open == ["two"])
 
 
-async def test_where_the_answer_may_be_late_the_start_does_not_wait_for_it() -> None:
+async def test_start_does_not_wait_for_a_server_that_may_be_away() -> None:
     shelf = Shelf()
     shelf.current = IndexUnavailableError("the server does not answer")
-    live = LiveIndex(current=shelf.look, open_version=shelf.open, missing=MISSING, may_be_away=True)
+    live = live_index(shelf, may_be_away=True)
     await live.start()
     with pytest.raises(IndexUnavailableError, match="does not answer"):
         live.lease()
@@ -243,7 +247,7 @@ async def test_where_the_answer_may_be_late_the_start_does_not_wait_for_it() -> 
     await shelf.looked_at()
     with pytest.raises(IndexUnavailableError, match="key is refused"):
         live.lease()
-    # It is there, and empty.
+    # The server is back, and has no index.
     shelf.current = None
     await shelf.looked_at()
     with pytest.raises(IndexUnavailableError, match=MISSING):
@@ -255,10 +259,27 @@ async def test_where_the_answer_may_be_late_the_start_does_not_wait_for_it() -> 
     await live.close()
 
 
-async def test_an_index_of_another_model_stops_the_start_wherever_it_is() -> None:
+async def test_start_fails_for_an_index_of_another_model_on_a_server_too() -> None:
     shelf = Shelf("bad")
     shelf.bad["bad"] = IncompatibleIndexError("built with another model")
-    live = LiveIndex(current=shelf.look, open_version=shelf.open, missing=MISSING, may_be_away=True)
+    live = live_index(shelf, may_be_away=True)
     with pytest.raises(IncompatibleIndexError, match="another model"):
         await live.start()
+    await live.close()
+
+
+async def test_a_follower_that_dies_is_visible_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class EnginePanic(BaseException):
+        """Like the panics of a vendor's library, no Exception."""
+
+    shelf = Shelf("one")
+    live = live_index(shelf)
+    assert not live.is_followed
+    await live.start()
+    assert live.is_followed
+    shelf.bad["two"] = EnginePanic()
+    shelf.current = "two"
+    await until(lambda: not live.is_followed)
+    assert await leased(live) == "one"
+    assert "live index follower" in caplog.text
     await live.close()
