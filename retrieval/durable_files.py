@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any moment leaves the old content or the new, never a mixture."""
+"""Writes files so that a crash at any moment leaves the old content or the new, never a mixture."""
 
 import errno
 import fcntl
@@ -15,15 +15,15 @@ _BLOCK = 1 << 20
 def replace_file(
     path: Path, content: bytes, *, mode: int | None = None, owner: tuple[int, int] | None = None
 ) -> None:
-    """Replace a file's content atomically and durably: write beside it, sync, rename, sync the folder.
+    """Replace a file's content atomically and durably: write a temporary file, sync, rename, sync the folder.
 
-    `mode` is the new file's, where it is not to be as the process makes files: 0o600 keeps it to its owner.
-    `owner` is its user and group, -1 for either as it comes.
+    `mode` is the mode of the new file; by default the process's umask decides. `owner` is its user id and
+    group id; -1 leaves either unchanged.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
-            # Before there is anything in it to read.
+        with temporary.open("wb") as file:
+            # Before the content is written, so that no other user can read it.
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             if owner is not None:
@@ -31,24 +31,24 @@ def replace_file(
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def discard_replacements(path: Path) -> None:
-    """Delete what replacing a file has left beside it where that was cut off. None may be under way."""
-    for beside in path.parent.glob(f".{path.name}.*"):
-        beside.unlink(missing_ok=True)
+    """Delete the temporary files of interrupted replacements of this file. None may be in progress."""
+    for temporary in path.parent.glob(f".{path.name}.*"):
+        temporary.unlink(missing_ok=True)
 
 
 def copy_sparse(source: str, target: str) -> str:
-    """Copy a file without its holes, and return the target.
+    """Copy a sparse file without writing its holes, and return the target.
 
-    The engine's files are mostly holes: it lays out tens of megabytes and fills a few. An ordinary copy
-    writes every hole as zeros.
+    The engine's files are mostly holes: it allocates tens of megabytes and fills a few. An ordinary copy
+    would write every hole as zeros.
     """
     with Path(source).open("rb") as old, Path(target).open("wb") as new:
         end = os.fstat(old.fileno()).st_size
@@ -62,13 +62,13 @@ def copy_sparse(source: str, target: str) -> str:
 
 
 def written_parts(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
-    """Find where a file has data: pairs of offsets, the second exclusive."""
+    """Find the parts of a file that contain data: pairs of offsets, the second exclusive."""
     at = 0
     while at < end:
         try:
             start = os.lseek(descriptor, at, os.SEEK_DATA)
         except OSError as e:
-            if e.errno == errno.ENXIO:  # Nothing but a hole up to the end.
+            if e.errno == errno.ENXIO:  # The rest of the file is a hole.
                 return
             raise
         at = os.lseek(descriptor, start, os.SEEK_HOLE)
@@ -76,7 +76,7 @@ def written_parts(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable: a rename is on disk only after this."""
+    """Make the folder's entries durable: a rename is on disk only after this call."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -98,9 +98,9 @@ LOCK_FILE = "lock"
 
 @contextmanager
 def file_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of an index's or a model's folder.
+    """Hold the lock of the folder of an index or a model; the folder is created if needed.
 
-    Raises RunInProgressError where another run holds it.
+    Raises RunInProgressError if another run holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
@@ -109,7 +109,7 @@ def file_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             raise RunInProgressError(
-                f"Another ingest run is at work on {folder}. Wait for it to end, or stop it; nothing was "
+                f"Another ingest run is at work on {folder}. Wait for it to end, or stop it. Nothing was "
                 "changed."
             ) from e
         yield

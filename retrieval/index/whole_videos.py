@@ -1,4 +1,4 @@
-"""Putting a stored version together again: from points in two collections to the videos they were made of."""
+"""Reassembles the videos of a stored version from the points of its two collections."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from retrieval.text.vectors import PairVector, SparseVector
 
 
 class StoredPoint(msgspec.Struct, frozen=True):
-    """A point as an engine gives it back, of either collection."""
+    """A point of either collection, with its payload and vectors."""
 
     point_id: UUID
     payload: dict[str, Any]
@@ -24,10 +24,10 @@ class StoredPoint(msgspec.Struct, frozen=True):
 async def whole_videos(
     videos: AsyncIterator[StoredPoint], passages: AsyncIterator[StoredPoint]
 ) -> AsyncIterator[EmbeddedVideo]:
-    """Give each video with its passages, of which memory holds one video's at a time.
+    """Join each video with its passages, with the passages of one video in memory at a time.
 
-    Both must come in the order of their ids, which is the engines' own: a video's id and those of its
-    passages begin alike. Raises IndexUnavailableError where the two collections do not belong together.
+    Both iterators must be in ascending order of point ids, as the engines return them: the ids of a video and
+    of its passages share their first half. Raises IndexUnavailableError if the collections do not match.
     """
     ahead = await anext(passages, None)
     async for video in videos:
@@ -38,7 +38,7 @@ async def whole_videos(
         yield _whole(video, own)
     if ahead is not None:
         raise IndexUnavailableError(
-            f"The passage {ahead.point_id} is of no video that the index holds. Build the index again: "
+            f"The passage {ahead.point_id} belongs to no video in the index. Build the index again: "
             "python -m ingest sync SOURCE --prune"
         )
 
@@ -56,7 +56,7 @@ def _whole(video: StoredPoint, passages: Sequence[StoredPoint]) -> EmbeddedVideo
         ordered = [found[UUID(passage_point_id(record.video_id, n))] for n in range(len(found))]
     except KeyError as e:
         raise IndexUnavailableError(
-            f"The passages of the video {record.video_id} are not all there. Build the index again: "
+            f"Passages of the video {record.video_id} are missing. Build the index again: "
             "python -m ingest sync SOURCE --prune"
         ) from e
     return EmbeddedVideo(

@@ -1,4 +1,4 @@
-"""What an index on a server stores, in the client's own types: its collections, points and filters."""
+"""The stored records of an index on a server: its collections and points, in the client's types."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -32,12 +32,12 @@ INDEXED_FIELDS = {
     **dict.fromkeys(COUNT_FIELDS, models.PayloadSchemaType.INTEGER),
 }
 
-NOT_WHOLE = {"content_hash": ""}
-"""What marks a video whose passages are being written: no text has this hash, so a run writes it anew."""
+INCOMPLETE = {"content_hash": ""}
+"""Marks a video whose passages are being written: no text has this hash, so the next run writes it again."""
 
 
 def collection_settings(settings: QdrantSettings, dimension: int) -> dict[str, Any]:
-    """Say how to create a collection for vectors of two embeddings of this dimension each."""
+    """Return the settings of a collection for vectors of two embeddings of this dimension each."""
     return {
         "vectors_config": {PAIR: models.VectorParams(size=2 * dimension, distance=models.Distance.MANHATTAN)},
         "sparse_vectors_config": {WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
@@ -51,16 +51,16 @@ def collection_settings(settings: QdrantSettings, dimension: int) -> dict[str, A
 
 
 def video_point(video: EmbeddedVideo) -> models.PointStruct:
-    """Make a video's point, marked as not whole: its passages are written after it."""
+    """Build a video's point, marked as incomplete: its passages are written after it."""
     return models.PointStruct(
         id=video_point_id(video.record.video_id),
         vector={PAIR: video.vector.tolist(), WORDS: sparse(video.words)},
-        payload={**video_payload(video.record, video.stored), **NOT_WHOLE},
+        payload={**video_payload(video.record, video.stored), **INCOMPLETE},
     )
 
 
 def passage_points(video: EmbeddedVideo) -> Iterator[models.PointStruct]:
-    """Make the points of all a video's passages."""
+    """Build the points of a video's passages."""
     for ordinal, passage in enumerate(video.passages):
         yield models.PointStruct(
             id=passage_point_id(video.record.video_id, ordinal),
@@ -70,32 +70,32 @@ def passage_points(video: EmbeddedVideo) -> Iterator[models.PointStruct]:
 
 
 def sparse(words: SparseVector) -> models.SparseVector:
-    """Turn word weights into the client's own type."""
+    """Convert word weights to the client's type."""
     return models.SparseVector(indices=list(words.indices), values=list(words.values))
 
 
 def of_videos(video_ids: Iterable[str]) -> models.FieldCondition:
-    """Ask for the points of these videos."""
+    """Match the points of these videos."""
     return models.FieldCondition(key="video_id", match=models.MatchAny(any=list(video_ids)))
 
 
 def of_video(video_id: str) -> models.FieldCondition:
-    """Ask for the points of one video."""
+    """Match the points of one video."""
     return models.FieldCondition(key="video_id", match=models.MatchValue(value=video_id))
 
 
 def payload_of(point: models.Record | models.ScoredPoint) -> dict[str, Any]:
-    """Take a point's payload, which every point of ours has."""
+    """Return a point's payload; every point in our collections has one."""
     return point.payload or {}
 
 
 def id_of(point: models.Record | models.ScoredPoint) -> uuid.UUID:
-    """Take a point's id, which is a UUID in every collection of ours."""
+    """Return a point's id, which is a UUID in all our collections."""
     return uuid.UUID(str(point.id))
 
 
 def stored_point(point: models.Record) -> StoredPoint:
-    """Take all that a point holds; it must have been asked for."""
+    """Convert a point that was fetched with its payload and vectors."""
     vectors = cast("dict[str, Any]", point.vector)
     words = vectors.get(WORDS)
     return StoredPoint(

@@ -1,10 +1,10 @@
-"""The server engine's writing side, which may write into the version that is being searched.
+"""The write side of the server engine, which may write into the version that is being searched.
 
-A reader never finds a video missing, and a run that is stopped anywhere loses and doubles nothing. So a
-video is written in this order: its own point, marked as not whole; its new passages, over the old ones where
-there were as many; then the old passages that are left over are deleted; and last the mark is taken off. A
-video is removed in the order: mark, passages, its own point. Every write is acknowledged before the next, and
-repeating one changes nothing.
+Readers never miss a video, and an interrupted run loses and duplicates nothing. Therefore a video is written
+in this order: its own point, marked as incomplete; its new passages, which replace old ones with the same
+ordinal; the deletion of the remaining old passages; and last the removal of the mark. A video is deleted in
+the order: mark, passages, its own point. Every write is acknowledged before the next one, and every write is
+idempotent.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 from qdrant_client import AsyncQdrantClient, models
+from typing_extensions import override
 
 from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
@@ -29,10 +30,10 @@ from retrieval.index.stored_records import (
     stored_of,
     video_point_id,
 )
-from retrieval.index.writing import EmbeddedVideo, StoredVideo
+from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 from retrieval.qdrant.connection import QdrantConnection
 from retrieval.qdrant.stored_records import (
-    NOT_WHOLE,
+    INCOMPLETE,
     of_video,
     of_videos,
     passage_points,
@@ -40,58 +41,58 @@ from retrieval.qdrant.stored_records import (
     video_point,
 )
 
-_POINTS_A_CALL = 128
-"""About 1.5 MB as JSON; the server takes 32 MB. A talk of ten hours has more passages than that allows."""
+_POINTS_PER_CALL = 128
+"""About 1.5 MB as JSON; the server accepts 32 MB. The passages of a ten-hour talk exceed that."""
 
-_CHANGES_A_CALL = 100
-_VIDEOS_A_CALL = 500
+_CHANGES_PER_CALL = 100
+_VIDEOS_PER_CALL = 500
 _SCROLL = 1000
 
-_STATUS_SECONDS = 1.0
-_LOOKS_AT_STATUS = 600
+_POLL_SECONDS = 1.0
+_MAX_POLLS = 600
 
 _T = TypeVar("_T")
 
 
-class QdrantWriter:
+class QdrantWriter(IndexWriter):
     """An IndexWriter over the two collections of one generation."""
 
     def __init__(self, connection: QdrantConnection, collections: Mapping[str, str]) -> None:
-        """Write into the collections of these names, by what they hold."""
+        """Write into the collections `videos` and `passages` under their names on the server."""
         self._connection = connection
         self._videos = collections[VIDEOS]
         self._passages = collections[PASSAGES]
 
+    @override
     async def stored_videos(self) -> dict[str, StoredVideo]:
-        """Say what the index already holds, by video id; what is not whole has no content hash."""
         fields = ["video_id", *StoredVideo.__struct_fields__]
         return {payload["video_id"]: stored_of(payload) async for payload in self._payloads(fields)}
 
+    @override
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
-        """Add these videos or replace them; no passage of an earlier version stays."""
-        there_before = await self._points_of(videos)
+        existing = await self._points_of(videos)
         await self._upsert(self._videos, map(video_point, videos))
         await self._upsert(self._passages, (point for video in videos for point in passage_points(video)))
-        replaced = (video for video in videos if video_point_id(video.record.video_id) in there_before)
+        replaced = (video for video in videos if video_point_id(video.record.video_id) in existing)
         await self._change(self._passages, map(_delete_stale_passages, replaced))
-        await self._change(self._videos, map(_mark_as_whole, videos))
+        await self._change(self._videos, map(_mark_as_complete, videos))
 
+    @override
     async def write_records(self, records: Sequence[tuple[VideoRecord, StoredVideo]]) -> None:
-        """Replace what is shown of videos the index holds; their embeddings and passages stay."""
         await self._change(self._passages, (_set_filter_fields(record) for record, _ in records))
         await self._change(self._videos, (_set_record(record, stored) for record, stored in records))
 
+    @override
     async def delete(self, video_ids: Sequence[str]) -> None:
-        """Remove these videos with all their passages."""
-        for some in _chunks(video_ids, _VIDEOS_A_CALL):
+        for some in _chunks(video_ids, _VIDEOS_PER_CALL):
             passages = models.FilterSelector(filter=models.Filter(must=[of_videos(some)]))
             points = models.PointIdsList(points=[video_point_id(video_id) for video_id in some])
-            await self._change(self._videos, [_mark_as_not_whole(some)])
+            await self._change(self._videos, [_mark_as_incomplete(some)])
             await self._delete(self._passages, passages)
             await self._delete(self._videos, points)
 
+    @override
     async def counts(self) -> IndexCounts:
-        """Count what the index holds now."""
         has_passages = models.FieldCondition(key="passages", range=models.Range(gt=0))
         return IndexCounts(
             videos=await self._count(self._videos),
@@ -99,13 +100,14 @@ class QdrantWriter:
             videos_with_transcript=await self._count(self._videos, models.Filter(must=[has_passages])),
         )
 
+    @override
     async def finish(self) -> None:
-        """Wait until the server has built its graphs, a while at most: it goes on by itself after that."""
+        """Wait up to 10 minutes until the server has built its graphs; it continues by itself after that."""
         for collection in (self._videos, self._passages):
-            for _ in range(_LOOKS_AT_STATUS):
+            for _ in range(_MAX_POLLS):
                 if not await self._is_optimizing(collection):
                     break
-                await asyncio.sleep(_STATUS_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def _is_optimizing(self, collection: str) -> bool:
         info = await self._connection.call(lambda client: client.get_collection(collection))
@@ -116,7 +118,7 @@ class QdrantWriter:
         return info.status is models.CollectionStatus.YELLOW
 
     async def _points_of(self, videos: Sequence[EmbeddedVideo]) -> set[str]:
-        """Say which of these videos the index holds, whole or not, by point id."""
+        """Return the point ids of those of these videos that the index holds, complete or not."""
         ids = [video_point_id(video.record.video_id) for video in videos]
         if not ids:
             return set()
@@ -126,11 +128,11 @@ class QdrantWriter:
         return {str(point.id) for point in found}
 
     async def _upsert(self, collection: str, points: Iterable[models.PointStruct]) -> None:
-        for some in _chunks(points, _POINTS_A_CALL):
+        for some in _chunks(points, _POINTS_PER_CALL):
             await self._connection.call(partial(_upsert, collection=collection, points=some))
 
     async def _change(self, collection: str, operations: Iterable[models.UpdateOperation]) -> None:
-        for some in _chunks(operations, _CHANGES_A_CALL):
+        for some in _chunks(operations, _CHANGES_PER_CALL):
             await self._connection.call(partial(_change, collection=collection, operations=some))
 
     async def _delete(self, collection: str, which: models.PointsSelector) -> None:
@@ -168,7 +170,7 @@ async def _scroll(client: AsyncQdrantClient, collection: str, offset: Any, field
 
 
 def _delete_stale_passages(video: EmbeddedVideo) -> models.UpdateOperation:
-    """Delete what is left of a longer version of a video."""
+    """Delete the passages that remain of a longer version of a video."""
     video_id = video.record.video_id
     new: list[int | str | UUID] = [
         passage_point_id(video_id, ordinal) for ordinal in range(len(video.passages))
@@ -177,16 +179,16 @@ def _delete_stale_passages(video: EmbeddedVideo) -> models.UpdateOperation:
     return models.DeleteOperation(delete=models.FilterSelector(filter=stale))
 
 
-def _mark_as_whole(video: EmbeddedVideo) -> models.UpdateOperation:
+def _mark_as_complete(video: EmbeddedVideo) -> models.UpdateOperation:
     hashes = msgspec.to_builtins(video.stored)
     return models.SetPayloadOperation(
         set_payload=models.SetPayload(payload=hashes, points=[video_point_id(video.record.video_id)])
     )
 
 
-def _mark_as_not_whole(video_ids: Iterable[str]) -> models.UpdateOperation:
+def _mark_as_incomplete(video_ids: Iterable[str]) -> models.UpdateOperation:
     these = models.Filter(must=[of_videos(video_ids)])
-    return models.SetPayloadOperation(set_payload=models.SetPayload(payload=NOT_WHOLE, filter=these))
+    return models.SetPayloadOperation(set_payload=models.SetPayload(payload=INCOMPLETE, filter=these))
 
 
 def _set_record(record: VideoRecord, stored: StoredVideo) -> models.UpdateOperation:

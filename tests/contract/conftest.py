@@ -1,14 +1,16 @@
-"""A real Qdrant server for the contract: the one that is named, or one in a container, or none."""
+"""The engines of the contract tests. A real Qdrant server is the one named, one in a container, or none."""
 
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.support.engines import RealServer
+from tests.support.engines import Engine, NewEngine, RealServer, real_server
+from tests.support.index_contract import ENGINES
 from tests.support.processes import REPOSITORY
 
 HOW = (
@@ -18,7 +20,7 @@ HOW = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a server, skip one test that needs one and leave out the rest: one line says how to run it."""
+    """Without a server, skip one of the tests that need it and deselect the others: one line explains how."""
     if os.environ.get("TEST_QDRANT_URL") or _docker_answers():
         return
     needing = [item for item in items if "[server-" in item.name]
@@ -29,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _docker_answers() -> bool:
-    """Ask docker's own program: its library leaves a socket open where nobody answers."""
+    """Run the docker program: the Python library leaves a socket open if Docker does not answer."""
     try:
         asked = subprocess.run(["docker", "version"], check=False, capture_output=True, timeout=10)  # noqa: S607
     except (OSError, subprocess.TimeoutExpired):
@@ -39,7 +41,7 @@ def _docker_answers() -> bool:
 
 @pytest.fixture(scope="session")
 def qdrant_server() -> Iterator[RealServer]:
-    """Say where a server is; skip where there is none, nor a way to run one."""
+    """The address of a server; skip if there is none and none can be started."""
     url = os.environ.get("TEST_QDRANT_URL")
     if url:
         grpc_port = int(os.environ.get("TEST_QDRANT_GRPC_PORT") or 6334)
@@ -48,13 +50,13 @@ def qdrant_server() -> Iterator[RealServer]:
     with ExitStack() as stack:
         try:
             server = _started_container(stack)
-        except Exception as e:  # noqa: BLE001 - without Docker, or the image, it may be anything.
+        except Exception as e:  # noqa: BLE001 - the error depends on what is missing.
             pytest.skip(f"{HOW} ({type(e).__name__})")
         yield server
 
 
 def _started_container(stack: ExitStack) -> RealServer:
-    """Run the server that docker-compose.yml names until the stack is left."""
+    """Run the server image of docker-compose.yml until the stack closes."""
     from testcontainers.community.qdrant import QdrantContainer
 
     compose = (REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8")
@@ -64,3 +66,24 @@ def _started_container(stack: ExitStack) -> RealServer:
     return RealServer(
         f"http://{container.rest_host_address}", int(container.grpc_host_address.rpartition(":")[2])
     )
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def new_engine(request: pytest.FixtureRequest) -> NewEngine:
+    prepared = ENGINES[request.param]
+    if prepared:
+        return prepared
+    server: RealServer = request.getfixturevalue("qdrant_server")
+    return real_server(server, use_grpc=request.param == "server-grpc")
+
+
+@pytest.fixture
+async def engine(new_engine: NewEngine, index_folder: Path) -> AsyncIterator[Engine]:
+    async with new_engine(index_folder) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+async def lasting_engine(new_engine: NewEngine, index_folders: Callable[[], Path]) -> AsyncIterator[Engine]:
+    async with new_engine(index_folders()) as engine:
+        yield engine

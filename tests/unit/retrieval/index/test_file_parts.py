@@ -42,7 +42,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_files_come_back_as_they_were_and_their_holes_stay_holes(source: Path, tmp_path: Path) -> None:
+def test_copied_files_have_the_same_bytes_and_their_holes_stay_holes(source: Path, tmp_path: Path) -> None:
     parts = read(source)
     assert sum(len(part.data) for part in parts) < 10 << 20
     assert max(len(part.data) for part in parts) <= 4 << 20
@@ -56,7 +56,7 @@ def test_files_come_back_as_they_were_and_their_holes_stay_holes(source: Path, t
     "pattern", [(1,), (0,), (0, 1), (1, 0), (0, 1, 1, 0, 0, 1), (0,) * 1024 + (1,) * 1030]
 )
 @pytest.mark.parametrize("rest", [0, 1, 4095])
-def test_pages_of_zeros_are_left_out_however_they_are_kept(
+def test_pages_of_zeros_are_left_out_whether_or_not_they_are_holes(
     tmp_path: Path, pattern: tuple[int, ...], rest: int
 ) -> None:
     content = b"".join(bytes([page]) * 4096 for page in pattern) + b"x" * rest
@@ -74,7 +74,7 @@ def test_pages_of_zeros_are_left_out_however_they_are_kept(
     [
         "../outside",
         "videos/../../outside",
-        "/tmp/outside",  # noqa: S108 - it must not come to be.
+        "/tmp/outside",  # noqa: S108 - it is never created.
         "",
         ".",
         "..",
@@ -93,11 +93,11 @@ def test_pages_of_zeros_are_left_out_however_they_are_kept(
 def test_no_path_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
     folder = tmp_path / "in" / "folder"
     folder.mkdir(parents=True)
-    with pytest.raises(IndexUnavailableError, match="is no file of an index"):
+    with pytest.raises(IndexUnavailableError, match="is not a file of an index"):
         write_parts(folder, [FilePart(path, 1, 0, b"x")])
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
-    # Nor is any sent on its way that would not arrive.
-    with TemporaryFile() as file, pytest.raises(IndexUnavailableError, match="is no file of an index"):
+    # Reading refuses the same paths.
+    with TemporaryFile() as file, pytest.raises(IndexUnavailableError, match="is not a file of an index"):
         list(parts_of({path: file}))
 
 
@@ -116,7 +116,7 @@ def test_parts_must_fit_their_file(tmp_path: Path, parts: list[FilePart]) -> Non
         write_parts(tmp_path, parts)
 
 
-def test_a_file_comes_once(tmp_path: Path) -> None:
+def test_a_file_that_appears_twice_is_refused(tmp_path: Path) -> None:
     parts = [FilePart("a", 1, 0, b"x"), FilePart("b", 1, 0, b"x"), FilePart("a", 1, 0, b"y")]
-    with pytest.raises(IndexUnavailableError, match="'a' comes twice"):
+    with pytest.raises(IndexUnavailableError, match="'a' appears twice"):
         write_parts(tmp_path, parts)

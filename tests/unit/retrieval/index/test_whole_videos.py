@@ -44,21 +44,21 @@ def passage_points(videos: Iterable[EmbeddedVideo]) -> list[StoredPoint]:
     return sorted(points, key=lambda point: point.point_id)
 
 
-async def coming(points: Sequence[StoredPoint]) -> AsyncIterator[StoredPoint]:
+async def iterated(points: Sequence[StoredPoint]) -> AsyncIterator[StoredPoint]:
     for point in points:
         yield point
 
 
 async def joined(videos: Sequence[StoredPoint], passages: Sequence[StoredPoint]) -> list[EmbeddedVideo]:
-    return [video async for video in whole_videos(coming(videos), coming(passages))]
+    return [video async for video in whole_videos(iterated(videos), iterated(passages))]
 
 
-async def test_each_video_gets_its_passages_in_their_order() -> None:
+async def test_each_video_gets_its_passages_in_order() -> None:
     assert_same_videos(await joined(video_points(VIDEOS), passage_points(VIDEOS)), VIDEOS)
     assert await joined([], []) == []
 
 
-async def test_whole_seconds_are_seconds() -> None:
+async def test_integer_times_are_converted_to_floats() -> None:
     points = passage_points(VIDEOS[:1])
     points[0].payload.update(start=3, end=4)
     (video,) = await joined(video_points(VIDEOS[:1]), points)
@@ -67,22 +67,22 @@ async def test_whole_seconds_are_seconds() -> None:
 
 
 @pytest.mark.parametrize("at", range(8))
-async def test_a_passage_without_its_video_is_told(at: int) -> None:
+async def test_a_passage_without_its_video_is_an_error(at: int) -> None:
     videos = video_points(VIDEOS)
     del videos[at]
-    with pytest.raises(IndexUnavailableError, match="is of no video that the index holds"):
+    with pytest.raises(IndexUnavailableError, match="belongs to no video in the index"):
         await joined(videos, passage_points(VIDEOS))
 
 
-async def test_a_record_that_is_none_is_told() -> None:
+async def test_an_unreadable_record_is_an_error() -> None:
     videos = video_points(VIDEOS)
     del videos[3].payload["title"]
     with pytest.raises(IndexUnavailableError, match=f"The video of the point {videos[3].point_id} cannot be"):
         await joined(videos, passage_points(VIDEOS))
 
 
-async def test_a_gap_among_a_videos_passages_is_told() -> None:
+async def test_a_missing_passage_is_an_error() -> None:
     missing = UUID(passage_point_id("video 8", 3))
     passages = [point for point in passage_points(VIDEOS) if point.point_id != missing]
-    with pytest.raises(IndexUnavailableError, match="The passages of the video video 8 are not all there"):
+    with pytest.raises(IndexUnavailableError, match="Passages of the video video 8 are missing"):
         await joined(video_points(VIDEOS), passages)
