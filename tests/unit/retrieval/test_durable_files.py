@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.durable_files import copy_sparse, replace_file, sync_folder, sync_tree
+from retrieval.durable_files import copy_sparse, replace_file, sync_tree
 
 
 class DiskFullError(OSError):
@@ -24,7 +24,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return inodes
 
 
-def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
+def test_a_file_is_created_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "CURRENT"
     for content in (b"first", b"", b"\x00\xff" * 100_000):
         replace_file(path, content)
@@ -32,7 +32,7 @@ def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_content_is_durable_before_the_name_and_the_name_before_the_end(
+def test_the_content_is_durable_before_the_rename_and_the_rename_before_the_return(
     tmp_path: Path, synced: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "CURRENT"
@@ -63,7 +63,7 @@ def test_a_reader_never_sees_a_mixture(tmp_path: Path, monkeypatch: pytest.Monke
     assert path.read_bytes() == b"old"
 
 
-def test_who_had_the_old_file_open_keeps_it(tmp_path: Path) -> None:
+def test_an_open_reader_keeps_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "CURRENT"
     path.write_bytes(b"old")
     with path.open("rb") as reader:
@@ -71,14 +71,14 @@ def test_who_had_the_old_file_open_keeps_it(tmp_path: Path) -> None:
         assert reader.read() == b"old"
 
 
-def test_a_left_over_of_a_crash_does_no_harm(tmp_path: Path) -> None:
+def test_a_temporary_file_left_by_a_crash_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "CURRENT"
     (tmp_path / f".CURRENT.{os.getpid()}").write_bytes(b"half written and longer than the new content")
     replace_file(path, b"new")
     assert path.read_bytes() == b"new"
 
 
-def test_a_tree_is_synced_whole(tmp_path: Path, synced: list[int]) -> None:
+def test_every_file_and_folder_of_a_tree_is_synced(tmp_path: Path, synced: list[int]) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "deep").write_bytes(b"1")
     (tmp_path / "a" / "empty").mkdir()
@@ -88,13 +88,7 @@ def test_a_tree_is_synced_whole(tmp_path: Path, synced: list[int]) -> None:
     assert set(synced) == everything
 
 
-def test_a_folder_is_synced_itself(tmp_path: Path, synced: list[int]) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    sync_folder(tmp_path)
-    assert synced == [tmp_path.stat().st_ino]
-
-
-def test_a_sparse_copy_has_the_same_bytes_and_none_of_the_holes(tmp_path: Path) -> None:
+def test_a_sparse_copy_has_the_same_bytes_without_the_holes(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     with source.open("wb") as file:
         file.write(b"head")
@@ -106,18 +100,7 @@ def test_a_sparse_copy_has_the_same_bytes_and_none_of_the_holes(tmp_path: Path) 
     assert target.stat().st_blocks * 512 < 1 << 20
 
 
-def test_a_sparse_copy_of_nothing_and_of_a_hole(tmp_path: Path) -> None:
-    empty, hole = tmp_path / "empty", tmp_path / "hole"
-    empty.touch()
-    with hole.open("wb") as file:
-        file.truncate(1 << 20)
-    copy_sparse(str(empty), str(tmp_path / "a"))
-    copy_sparse(str(hole), str(tmp_path / "b"))
-    assert (tmp_path / "a").read_bytes() == b""
-    assert (tmp_path / "b").read_bytes() == bytes(1 << 20)
-
-
-def holey(path: Path, parts: dict[int, bytes], size: int) -> bytes:
+def write_sparse(path: Path, parts: dict[int, bytes], size: int) -> bytes:
     """Write a file with data at these offsets and holes between; return its whole content."""
     with path.open("wb") as file:
         for start, data in parts.items():
@@ -139,16 +122,16 @@ def holey(path: Path, parts: dict[int, bytes], size: int) -> bytes:
         ({0: b"7" * ((2 << 20) + 11)}, (3 << 20) + 1),
     ],
 )
-def test_a_copy_has_the_same_content_wherever_its_holes_are(
+def test_a_sparse_copy_has_the_same_content_wherever_the_holes_are(
     tmp_path: Path, parts: dict[int, bytes], size: int
 ) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
-    content = holey(source, parts, size)
+    content = write_sparse(source, parts, size)
     assert copy_sparse(str(source), str(target)) == str(target)
     assert target.read_bytes() == content
 
 
-def test_a_copy_replaces_what_was_there_and_leaves_the_source(tmp_path: Path) -> None:
+def test_a_copy_replaces_the_target_and_leaves_the_source(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     target.write_bytes(b"longer than what comes")
     source.write_bytes(b"short")

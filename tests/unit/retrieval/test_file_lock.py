@@ -43,18 +43,18 @@ def fail_under(index_dir: Path) -> None:
         raise ValueError("a source")
 
 
-def test_a_run_that_fails_lets_go(tmp_path: Path) -> None:
+def test_a_run_that_fails_releases_the_lock(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a source"):
         fail_under(tmp_path)
     try_lock(tmp_path)
 
 
-def test_makes_the_index_folder(tmp_path: Path) -> None:
+def test_the_lock_creates_the_index_folder(tmp_path: Path) -> None:
     with file_lock(tmp_path / "data" / "index"):
         assert (tmp_path / "data" / "index").is_dir()
 
 
-def test_a_killed_run_lets_go(tmp_path: Path) -> None:
+def test_a_killed_run_releases_the_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as holder:
         try:

@@ -13,7 +13,7 @@ from tests.support.embedded_videos import manifest_of
 
 
 class CrashError(BaseException):
-    """The power goes: nothing may catch it."""
+    """A power failure, which no code may catch."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def live_content(versions: Generations) -> str:
     return (versions.folder(pointer.live) / "videos" / "data").read_text()
 
 
-def test_naming_the_folder_makes_nothing(tmp_path: Path) -> None:
+def test_opening_generations_creates_nothing(tmp_path: Path) -> None:
     versions = Generations(tmp_path / "index")
     assert versions.pointer() is None
     assert list(tmp_path.iterdir()) == []
@@ -63,7 +63,7 @@ def test_a_published_generation_is_live(versions: Generations) -> None:
     assert unfinished(versions) == []
 
 
-def test_what_is_only_built_is_not_live(versions: Generations) -> None:
+def test_an_unpublished_generation_is_not_live(versions: Generations) -> None:
     build(versions, "one")
     assert versions.pointer() is None
     name = publish(versions, "one")
@@ -72,7 +72,7 @@ def test_what_is_only_built_is_not_live(versions: Generations) -> None:
     assert live_content(versions) == "one"
 
 
-def test_the_previous_generation_is_kept_and_older_ones_go(versions: Generations) -> None:
+def test_the_previous_generation_is_kept_and_older_ones_are_deleted(versions: Generations) -> None:
     names = [publish(versions, str(n)) for n in range(4)]
     assert len(set(names)) == 4
     assert versions.pointer() == Pointer(live=names[3], previous=names[2])
@@ -134,7 +134,7 @@ def test_a_copy_starts_with_the_files_and_shares_none(versions: Generations) -> 
     assert live_content(versions) == "changed"
 
 
-def test_starting_deletes_what_a_crash_left_unfinished(versions: Generations) -> None:
+def test_starting_deletes_unfinished_generations(versions: Generations) -> None:
     publish(versions, "one")
     left = build(versions, "half")
     folder = versions.start()
@@ -144,7 +144,7 @@ def test_starting_deletes_what_a_crash_left_unfinished(versions: Generations) ->
     assert live_content(versions) == "one"
 
 
-def test_a_finished_folder_that_nothing_points_to_is_not_live_and_goes_with_the_next(
+def test_a_finished_generation_without_a_pointer_is_deleted_by_the_next_publish(
     versions: Generations,
 ) -> None:
     one = publish(versions, "one")
@@ -164,28 +164,28 @@ def crash(function: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.Mo
     return function
 
 
-def go_down(*_: object, **__: object) -> None:
+def fail_power(*_: object, **__: object) -> None:
     raise CrashError
 
 
 @crash
 def before_the_manifest(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generations, "replace_file", go_down)
+    patch.setattr(generations, "replace_file", fail_power)
 
 
 @crash
 def before_the_sync(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generations, "sync_tree", go_down)
+    patch.setattr(generations, "sync_tree", fail_power)
 
 
 @crash
 def before_the_rename(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Path, "rename", go_down)
+    patch.setattr(Path, "rename", fail_power)
 
 
 @crash
 def after_the_rename(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generations, "sync_folder", go_down)
+    patch.setattr(generations, "sync_folder", fail_power)
 
 
 @crash
@@ -203,7 +203,9 @@ def while_the_pointer_is_written(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("moment", CRASHES)
 @pytest.mark.parametrize("first", [True, False])
-def test_a_crash_at_any_moment_leaves_what_was_live(versions: Generations, moment: str, first: bool) -> None:  # noqa: FBT001
+def test_a_crash_at_any_moment_leaves_the_live_generation(
+    versions: Generations, *, moment: str, first: bool
+) -> None:
     before = None if first else Pointer(live=publish(versions, "one"))
     folder = build(versions, "two")
     with pytest.MonkeyPatch.context() as patch:
@@ -220,13 +222,13 @@ def test_a_crash_at_any_moment_leaves_what_was_live(versions: Generations, momen
     assert finished(again) == {three} | ({before.live} if before else set())
 
 
-def test_a_crash_while_older_ones_are_deleted_leaves_the_new_one_live(
+def test_after_a_crash_during_deletion_the_new_generation_is_live(
     versions: Generations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(versions, "one")
     publish(versions, "two")
     folder = build(versions, "three")
-    monkeypatch.setattr(generations.shutil, "rmtree", go_down)
+    monkeypatch.setattr(generations.shutil, "rmtree", fail_power)
     with pytest.raises(CrashError):
         versions.publish(folder, manifest_of((), version=folder.name))
     monkeypatch.undo()
@@ -235,7 +237,7 @@ def test_a_crash_while_older_ones_are_deleted_leaves_the_new_one_live(
     assert len(finished(versions)) == 2
 
 
-def test_the_pointer_is_switched_only_when_everything_is_durable(
+def test_the_pointer_is_switched_only_after_everything_is_durable(
     versions: Generations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[tuple[str, str]] = []
@@ -271,7 +273,7 @@ def test_a_damaged_pointer_is_an_error_that_names_the_file(versions: Generations
         versions.roll_back()
 
 
-def test_a_damaged_pointer_keeps_nothing_from_going_live(versions: Generations) -> None:
+def test_a_generation_can_be_published_over_a_damaged_pointer(versions: Generations) -> None:
     one = publish(versions, "one")
     (versions.index_dir / POINTER_FILE).write_bytes(bytes(40))
     versions.discard_unused()
@@ -280,7 +282,7 @@ def test_a_damaged_pointer_keeps_nothing_from_going_live(versions: Generations) 
     assert versions.pointer() == Pointer(live=two)
 
 
-def test_a_pointer_that_cannot_be_read_is_not_taken_for_no_index(versions: Generations) -> None:
+def test_an_unreadable_pointer_is_an_error_and_not_a_missing_index(versions: Generations) -> None:
     (versions.index_dir / POINTER_FILE).mkdir(parents=True)
     with pytest.raises(IndexUnavailableError, match=POINTER_FILE):
         versions.pointer()
@@ -309,7 +311,7 @@ def test_the_manifest_is_the_one_published(versions: Generations) -> None:
     assert msgspec.json.decode((versions.folder(folder.name) / MANIFEST_FILE).read_bytes())["distance"]
 
 
-def test_discarding_what_is_unfinished_leaves_the_finished(versions: Generations) -> None:
+def test_discarding_unfinished_generations_leaves_the_finished_ones(versions: Generations) -> None:
     one = publish(versions, "one")
     build(versions, "two")
     versions.discard_unfinished()
@@ -318,7 +320,7 @@ def test_discarding_what_is_unfinished_leaves_the_finished(versions: Generations
     assert live_content(versions) == "one"
 
 
-def test_what_killed_runs_left_is_discarded(versions: Generations) -> None:
+def test_remains_of_killed_runs_are_discarded(versions: Generations) -> None:
     one, two = publish(versions, "one"), publish(versions, "two")
     build(versions, "three")
     moved = versions.folder("moved-and-never-live")

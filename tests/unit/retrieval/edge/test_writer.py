@@ -1,4 +1,4 @@
-"""What the contract leaves to the engine: the files of a version."""
+"""The files of a version of the embedded engine."""
 
 import shutil
 from pathlib import Path
@@ -15,38 +15,40 @@ from tests.support.embedded_videos import embedded, manifest_of, passage, twice,
 
 pytestmark = pytest.mark.anyio
 
-TOLD = embedded("told", (1, 0, 0, 0), passages=[passage((n, 0, 0, 0), f"part {n}") for n in range(3)])
+TRANSCRIBED = embedded(
+    "transcribed", (1, 0, 0, 0), passages=[passage((n, 0, 0, 0), f"part {n}") for n in range(3)]
+)
 SILENT = embedded("silent", (2, 0, 0, 0), passages=[passage((2, 0, 0, 0), None)], content_hash="other")
-STORED = {"told": StoredVideo("content", "record"), "silent": StoredVideo("other", "record")}
+STORED = {"transcribed": StoredVideo("content", "record"), "silent": StoredVideo("other", "record")}
 
 
 async def finished(folder: Path) -> Path:
     writer = EdgeWriter(folder, dimension=2)
-    await writer.write([TOLD, SILENT])
+    await writer.write([TRANSCRIBED, SILENT])
     await writer.finish()
     return folder
 
 
-async def test_the_version_is_counted(index_folder: Path) -> None:
+async def test_a_version_counts_its_videos_and_passages(index_folder: Path) -> None:
     writer = EdgeWriter(index_folder, dimension=2)
     assert await writer.counts() == IndexCounts(videos=0, passages=0, videos_with_transcript=0)
-    await writer.write([TOLD, SILENT])
+    await writer.write([TRANSCRIBED, SILENT])
     assert await writer.counts() == IndexCounts(videos=2, passages=4, videos_with_transcript=1)
-    await writer.write_records([(TOLD.record, TOLD.stored), (SILENT.record, SILENT.stored)])
+    await writer.write_records([(TRANSCRIBED.record, TRANSCRIBED.stored), (SILENT.record, SILENT.stored)])
     assert await writer.counts() == IndexCounts(videos=2, passages=4, videos_with_transcript=1)
-    await writer.delete(["told"])
+    await writer.delete(["transcribed"])
     assert await writer.counts() == IndexCounts(videos=1, passages=1, videos_with_transcript=0)
     await writer.close()
 
 
-async def test_what_a_finished_version_holds_is_read_without_opening_it(index_folder: Path) -> None:
+async def test_stored_videos_are_read_without_touching_the_version(index_folder: Path) -> None:
     folder = await finished(index_folder / "v")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert read_stored(folder) == STORED
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-async def test_what_cannot_be_read_is_an_error_that_names_the_file(index_folder: Path) -> None:
+async def test_an_unreadable_file_is_an_error_that_names_it(index_folder: Path) -> None:
     folder = await finished(index_folder / "v")
     path = folder / STORED_FILE
     for content in (b"", b"\x81", path.read_bytes()[:-1], b"\xc0"):
@@ -58,16 +60,16 @@ async def test_what_cannot_be_read_is_an_error_that_names_the_file(index_folder:
         read_stored(folder)
 
 
-async def test_a_copy_continues_and_leaves_the_original_alone_while_that_is_open(index_folder: Path) -> None:
+async def test_a_copy_is_changed_while_the_open_original_stays_unchanged(index_folder: Path) -> None:
     original = await finished(index_folder / "v1")
-    index = VideoIndex(EdgeDriver(original), manifest_of((TOLD, SILENT)))
+    index = VideoIndex(EdgeDriver(original), manifest_of((TRANSCRIBED, SILENT)))
     shutil.copytree(original, index_folder / "v2")
     writer = EdgeWriter(index_folder / "v2", dimension=2)
     assert await writer.stored_videos() == STORED
-    await writer.delete(["told"])
+    await writer.delete(["transcribed"])
     await writer.finish()
     hits = await index.nearest_videos(twice(vector(0, 0)), limit=5)
-    assert [hit.video_id for hit in hits] == ["told", "silent"]
+    assert [hit.video_id for hit in hits] == ["transcribed", "silent"]
     assert read_stored(original) == STORED
     assert set(read_stored(index_folder / "v2")) == {"silent"}
     await index.close()
