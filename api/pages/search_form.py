@@ -9,7 +9,7 @@ import msgspec
 from api.pages.wording import LONGEST_CHANNEL, cut, language_name
 from api.wire.parameters import to_request
 from api.wire.schemas import LONGEST_QUERY, SearchParameters
-from retrieval.index.results import Label
+from retrieval.index.hits import Label
 from retrieval.search.ranking import RANKED_VIDEOS, Mode
 from retrieval.search.results import CatalogueLabels, SearchRequest
 

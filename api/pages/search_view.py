@@ -18,7 +18,7 @@ from retrieval.catalogue.links import Player, moment_url, player_at, watch_url, 
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import VideoRecord
 from retrieval.catalogue.wording import counted, share
-from retrieval.index.results import Moment
+from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchResult
 from retrieval.text.matching import ELLIPSIS, Piece, quote, split_matches, without
 

@@ -17,7 +17,7 @@ from api.wire.schemas import (
 from retrieval.catalogue.links import moment_url, watch_url
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import VideoRecord
-from retrieval.index.results import Moment
+from retrieval.index.hits import Moment
 from retrieval.search.results import CataloguePage, FoundVideo, SearchRequest, SearchResult
 
 DISTANCE_DECIMALS = 4

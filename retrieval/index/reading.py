@@ -20,7 +20,7 @@ from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError
 from retrieval.index.driver import IndexDriver, PointFilter
-from retrieval.index.results import Label, LabelField, Moment, PassageHit, VideoHit
+from retrieval.index.hits import Label, LabelField, Moment, PassageHit, VideoHit
 from retrieval.index.stored_records import MOMENT_FIELDS, PASSAGES, VIDEOS, record_of, video_point_id
 from retrieval.text.vectors import Embedding, PairVector, SparseVector
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from retrieval.index.hits import Moment, PassageHit
 from retrieval.index.reading import SearchFilter, VideoIndex
-from retrieval.index.results import Moment, PassageHit
 from retrieval.search.concurrency import gather_if_remote
 from retrieval.search.fusion import fused_score
 from retrieval.search.observer import UNOBSERVED, SearchObserver, observed

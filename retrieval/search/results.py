@@ -3,8 +3,8 @@
 import msgspec
 
 from retrieval.catalogue.video import VideoRecord
+from retrieval.index.hits import Label, Moment
 from retrieval.index.reading import NO_FILTER, SearchFilter
-from retrieval.index.results import Label, Moment
 from retrieval.search.ranking import Mode
 
 

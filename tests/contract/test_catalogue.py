@@ -10,8 +10,8 @@ import pytest
 
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError
+from retrieval.index.hits import Label, LabelField
 from retrieval.index.reading import VideoIndex
-from retrieval.index.results import Label, LabelField
 from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 from tests.support.embedded_videos import (
     embedded,

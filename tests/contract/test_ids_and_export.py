@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.errors import IndexUnavailableError
 from retrieval.index.file_parts import FilePart
-from retrieval.index.results import VideoHit
+from retrieval.index.hits import VideoHit
 from tests.support.embedded_videos import (
     assert_same_videos,
     embedded,

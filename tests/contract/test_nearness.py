@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.catalogue.video import VideoRecord
+from retrieval.index.hits import VideoHit
 from retrieval.index.reading import SearchFilter, VideoIndex
-from retrieval.index.results import VideoHit
 from retrieval.index.writing import EmbeddedVideo
 from tests.support.embedded_videos import (
     NO_WORDS,

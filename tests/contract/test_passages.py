@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from retrieval.index.hits import Moment, PassageHit
 from retrieval.index.reading import VideoIndex
-from retrieval.index.results import Moment, PassageHit
 from tests.support.embedded_videos import (
     NO_WORDS,
     asking,

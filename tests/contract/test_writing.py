@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from retrieval.catalogue.video import VideoRecord
+from retrieval.index.hits import VideoHit
 from retrieval.index.reading import SearchFilter, VideoIndex
-from retrieval.index.results import VideoHit
 from retrieval.index.writing import IndexWriter, StoredVideo
 from tests.support.embedded_videos import (
     asking,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from retrieval.catalogue.video import VideoRecord
+from retrieval.index.hits import VideoHit
 from retrieval.index.reading import VideoIndex
-from retrieval.index.results import VideoHit
 from tests.support.embedded_videos import NO_WORDS, vector
 from tests.support.engines import NewEngine, client_emulation, embedded_engine, emulation_over_grpc
 

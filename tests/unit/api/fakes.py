@@ -10,7 +10,7 @@ from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, P
 from retrieval.catalogue.runs import Run, RunOutcome
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import CursorError, IndexUnavailableError, VideoNotFoundError
-from retrieval.index.results import Label, Moment
+from retrieval.index.hits import Label, Moment
 from retrieval.search.results import CatalogueLabels, CataloguePage, FoundVideo, SearchRequest, SearchResult
 from retrieval.search.searcher import Searcher
 

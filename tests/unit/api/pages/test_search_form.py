@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, Option, SearchForm, day_after, list_filters
 from api.wire.errors import EmptyQueryError, InvalidParameterError
+from retrieval.index.hits import Label
 from retrieval.index.reading import NO_FILTER
-from retrieval.index.results import Label
 from retrieval.search.ranking import RANKED_VIDEOS
 from retrieval.search.results import CatalogueLabels
 

@@ -19,7 +19,7 @@ from api.pages.search_view import (
 from retrieval.catalogue.links import Player
 from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
-from retrieval.index.results import Moment
+from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchResult
 from retrieval.text.matching import Piece
 from tests.unit.api.fakes import MANIFEST, record

@@ -1,7 +1,7 @@
 from time import perf_counter
 
 from api.wire.answers import shape_search
-from retrieval.index.results import Moment
+from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchRequest, SearchResult
 from tests.unit.api.fakes import VERSION, record
 

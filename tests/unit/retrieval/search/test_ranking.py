@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.index.hits import Moment
 from retrieval.index.reading import NO_FILTER, SearchFilter, VideoIndex
-from retrieval.index.results import Moment
 from retrieval.search.ranking import RANKED_VIDEOS, Mode, Query, RankedVideo, best_moments, rank_videos
 from tests.support.embedded_videos import (
     NO_WORDS,

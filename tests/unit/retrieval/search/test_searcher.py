@@ -15,8 +15,8 @@ from retrieval.errors import (
     OverloadedError,
     VideoNotFoundError,
 )
+from retrieval.index.hits import Label, LabelField, Moment, PassageHit
 from retrieval.index.reading import SearchFilter, VideoIndex
-from retrieval.index.results import Label, LabelField, Moment, PassageHit
 from retrieval.search.results import CatalogueLabels, SearchRequest
 from retrieval.search.searcher import Searcher
 from retrieval.search.version_search import TimeLimits

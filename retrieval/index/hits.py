@@ -1,4 +1,4 @@
-"""The results that an index returns: labels, videos, passages and moments."""
+"""The hits that an index returns: videos, passages and moments, and the labels of its catalogue."""
 
 from typing import Literal, NamedTuple
 from uuid import UUID
