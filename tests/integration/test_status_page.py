@@ -21,6 +21,11 @@ OpenPage = Callable[..., WatchedPage]
 REFRESH_MS = 10_000
 NOW = datetime.now(UTC)
 SMALL_PHONE = {"width": 360, "height": 740}
+MARK_AS_OLD = """() => {
+    const status = document.getElementById("status");
+    status.dataset.old = "";
+    delete status.dataset.stale;
+}"""
 HIDE = """isHidden => {
     Object.defineProperty(document, "hidden", { get: () => isHidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
@@ -44,9 +49,9 @@ def page(look_at: OpenPage, searched: Api) -> WatchedPage:
 
 
 def shown(look_at: OpenPage, api: Api, **options: Any) -> WatchedPage:
-    """Open the status page of a service, in a browser whose clock can be put forward."""
+    """Open the status page of a service, with a paused clock."""
     page = look_at(api.address, **options)
-    page.page.clock.install()
+    page.pause_clock()
     answer = page.open("/status")
     assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
     return page
@@ -59,11 +64,10 @@ def is_refresh(request: Any) -> bool:
 
 
 def refresh(page: WatchedPage) -> None:
-    """Put the clock forward by ten seconds, and wait for the refresh."""
-    with page.page.expect_request_finished(is_refresh):
-        page.page.clock.fast_forward(REFRESH_MS)
-    # The page handles the response before its next animation frame.
-    page.page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
+    """Put the clock forward by ten seconds, and wait until the page has handled the response."""
+    page.page.evaluate(MARK_AS_OLD)
+    page.page.clock.fast_forward(REFRESH_MS)
+    page.until("document.querySelector('#status:not([data-old]), #status[data-stale]')")
 
 
 def fetched_by(page: WatchedPage) -> list[str]:
@@ -126,9 +130,7 @@ def test_the_searches_of_the_last_hour_are_shown(page: WatchedPage) -> None:
 
 def test_a_refresh_keeps_details_open_and_the_focus(page: WatchedPage) -> None:
     page.page.locator("#minutes-summary").click()
-    page.page.evaluate("document.getElementById('status').dataset.old = ''")
     refresh(page)
-    page.page.wait_for_selector("#status:not([data-old])")
     assert page.page.locator("#minutes[open]").count() == 1
     assert page.page.evaluate("document.activeElement.id") == "minutes-summary"
     assert page.page.locator("#refreshed").inner_text().startswith("Refreshed ")
