@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ingest.backup.packed_videos import unpack
 from ingest.backup.snapshot_file import ENGINE, VIDEOS, SnapshotFile
-from ingest.embedding.embedder import are_directions
+from ingest.embedding.embedder import are_unit_vectors
 from ingest.errors import IngestError
 from ingest.planning.gate import Gate
 from ingest.planning.rules import measure_canaries
@@ -37,7 +37,7 @@ def check_snapshot(
         for videos in _videos(snapshot):
             for video in videos:
                 pairs = np.stack([video.vector, *(passage.vector for passage in video.passages)])
-                if not are_directions(pairs.reshape(-1, manifest.model.dimension)):
+                if not are_unit_vectors(pairs.reshape(-1, manifest.model.dimension)):
                     raise snapshot.refused(
                         f"an embedding of the video {video.record.video_id} is not of length 1. Take an "
                         "older snapshot. Nothing was changed."

@@ -149,12 +149,12 @@ async def _publish_and_tell(
     console: Console,
 ) -> None:
     """Do what was planned, and say what is live."""
-    from ingest.embedding.keeping_encoder import keeping  # noqa: PLC0415 - as above.
+    from ingest.embedding.caching_encoder import caching  # noqa: PLC0415 - as above.
     from ingest.sync.pipeline import left_behind, run_sync  # noqa: PLC0415
 
     folder = IngestSettings.from_environment(os.environ).embeddings_dir
-    with keeping(model, folder, console) as keeping_model:
-        manifest = await run_sync(job, store, keeping_model, planned, report, console)
+    with caching(model, folder, console) as caching_model:
+        manifest = await run_sync(job, store, caching_model, planned, report, console)
     run.index_version = manifest.index_version
     report.published(manifest)
     console.print(

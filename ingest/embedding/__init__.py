@@ -1,1 +1,1 @@
-"""Transcripts to passages, and texts to embeddings."""
+"""Passages of transcripts, and embeddings of texts."""

@@ -1,4 +1,4 @@
-"""What of a video is embedded, what is only shown, and the hashes that tell whether either changed. Pure."""
+"""The embedded and the displayed parts of a video, and hashes that detect changes to them (pure)."""
 
 import hashlib
 import re
@@ -13,19 +13,19 @@ from retrieval.index.writing import StoredVideo
 
 _PARTICULAR = re.compile(r"https?://\S+|\d+")
 _SHORT_HASH_BYTES = 8
-"""Enough to tell a million texts apart, and nothing but a warning depends on it."""
+"""Enough to distinguish a million texts; only a warning depends on it."""
 
 CUTTING_VERSION = 1
-"""Raised whenever the same transcript is cut into other passages: every video is then embedded anew."""
+"""Increased when the same transcript is cut into other passages; all videos are then embedded again."""
 
 
 def embedded_transcript(video: Video) -> str:
-    """Say which text the transcript half of a video's vector is the embedding of."""
+    """Return the text whose embedding is the transcript half of a video's vector."""
     return NO_TRANSCRIPT if video.transcript is None else video.transcript
 
 
 def record_of(video: Video) -> VideoRecord:
-    """Say what the index will show of a video."""
+    """Return the displayed fields of a video."""
     return VideoRecord(
         video_id=video.video_id,
         title=clean_for_display(video.title),
@@ -43,10 +43,10 @@ def record_of(video: Video) -> VideoRecord:
 
 
 def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -> StoredVideo:
-    """Hash a video: once over all that its embeddings and passages are made from, once over the rest."""
-    made_from = (CUTTING_VERSION, model, settings, video.title, video.transcript, video.cues)
+    """Return a hash of everything that the embeddings and passages depend on, and one of the other fields."""
+    inputs = (CUTTING_VERSION, model, settings, video.title, video.transcript, video.cues)
     return StoredVideo(
-        content_hash=_hash(made_from),
+        content_hash=_hash(inputs),
         record_hash=_hash(record_of(video)),
         transcribed=video.transcript is not None,
         title_hash=_short_hash(video.title),
@@ -56,7 +56,7 @@ def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -
 
 
 def _words_alone(video: Video) -> str:
-    """Give the transcript without what makes one message to many differ: ids, addresses and numbers."""
+    """Return the transcript without ids, addresses and numbers, in which copies of one message differ."""
     text = (video.transcript or "").replace(video.video_id, " ")
     words = _PARTICULAR.sub(" ", text)
     return words if words.strip() else text

@@ -1,4 +1,4 @@
-"""From checked videos to points ready to be written: passages cut, texts embedded, words weighed."""
+"""Conversion of checked videos to points: passages, embeddings and term weights."""
 
 import functools
 from collections.abc import Iterable, Iterator
@@ -15,9 +15,9 @@ from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo
 from retrieval.text.lexical import weigh_passage, weigh_video
 from retrieval.text.vectors import DocumentEncoder, Embedding, Embeddings
 
-_TEXTS_A_BATCH = 512
-"""How many texts are sorted by length and embedded together: enough to fill rows evenly, few enough that
-progress moves every few seconds and memory stays small."""
+_TEXTS_PER_BATCH = 512
+"""Texts that are sorted by length and embedded together: enough for evenly filled rows, few enough for little
+memory and progress every few seconds."""
 
 
 _UNIT_TOLERANCE = 1e-3
@@ -26,27 +26,27 @@ _COUNTED_WORDS = 1 << 17
 
 
 class CutVideo(msgspec.Struct, frozen=True):
-    """A video and its passages, not embedded yet."""
+    """A video and its passages, before embedding."""
 
     video: Video
     passages: tuple[Passage, ...]
 
     @property
     def texts(self) -> list[str]:
-        """The texts to embed: title, transcript, then each passage."""
+        """The texts to embed: the title, the transcript, then each passage."""
         video = self.video
         return [video.title, embedded_transcript(video), *(passage.text for passage in self.passages)]
 
 
 class Embedder:
-    """Turns videos into points, with one model and one way of cutting."""
+    """Converts videos to points, with one model and one setting of passages."""
 
     def __init__(
         self, encoder: DocumentEncoder, *, model: ModelIdentity, settings: PassageSettings, max_pieces: int
     ) -> None:
-        """Embed with `encoder`, which is `model` and reads `max_pieces` word pieces of a text."""
+        """Embed with `encoder`, whose identity is `model`; it reads `max_pieces` word pieces of a text."""
         self._encoder = encoder
-        # The same words come back in every video; counting is most of what cutting costs.
+        # The same words occur in many videos; counting takes most of the time of cutting.
         self._count_pieces = functools.lru_cache(_COUNTED_WORDS)(encoder.count_pieces)
         self._model = model
         self._settings = settings
@@ -60,7 +60,7 @@ class Embedder:
         return CutVideo(video, tuple(passages))
 
     def embed(self, videos: Iterable[CutVideo]) -> Iterator[list[EmbeddedVideo]]:
-        """Embed videos, yielding them in batches, in their order."""
+        """Embed videos and yield them in batches, in their order."""
         for batch in _batches(videos):
             embeddings = iter(
                 self._encoder.encode_documents([text for video in batch for text in video.texts])
@@ -92,23 +92,23 @@ class Embedder:
 
 
 def _checked(cut: CutVideo, embeddings: list[Embedding]) -> list[Embedding]:
-    """Raise IngestError unless every embedding is a direction: what else goes in is found by no query."""
-    if not are_directions(np.stack(embeddings)):
+    """Raise IngestError unless each embedding has length 1; no query would find others."""
+    if not are_unit_vectors(np.stack(embeddings)):
         raise IngestError(
-            f"bad-vectors: the model gave an embedding that is not of length 1 for a text of the video "
+            f"bad-vectors: the model returned an embedding whose length is not 1 for a text of the video "
             f"{cut.video.video_id}. Export the model again: python -m ingest export-model"
         )
     return embeddings
 
 
-def are_directions(embeddings: Embeddings) -> bool:
-    """Whether every row is of length 1, as those of a model are."""
+def are_unit_vectors(embeddings: Embeddings) -> bool:
+    """Whether every row has length 1, as the embeddings of a model have."""
     lengths = np.linalg.norm(embeddings, axis=1)
-    return bool(np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE))  # Not so for NaN either.
+    return bool(np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE))  # False for NaN too.
 
 
 def _title_alone(video: Video, title: Embedding) -> EmbeddedPassage:
-    """Stand in for the passages of a video without a transcript: it is found by its title, at no moment."""
+    """Return the only passage of a video without a transcript: its title, without a moment."""
     return EmbeddedPassage(
         text=None,
         start=None,
@@ -124,7 +124,7 @@ def _batches(videos: Iterable[CutVideo]) -> Iterator[list[CutVideo]]:
     for video in videos:
         batch.append(video)
         texts += len(video.texts)
-        if texts >= _TEXTS_A_BATCH:
+        if texts >= _TEXTS_PER_BATCH:
             yield batch
             batch, texts = [], 0
     if batch:

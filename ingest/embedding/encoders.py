@@ -1,4 +1,4 @@
-"""Which encoder a run embeds documents with: the exported graph on a CPU, sentence-transformers on a GPU."""
+"""The encoder of documents: the exported graph on a CPU, sentence-transformers on a GPU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,33 +16,33 @@ from retrieval.text.vectors import DocumentEncoder, Embeddings
 
 
 class Model(msgspec.Struct, frozen=True):
-    """An encoder, the identity it must match, and how many word pieces of a text it reads.
+    """An encoder, its identity, and the number of word pieces that it reads of a text.
 
-    `variant` names what else decides an embedding: the exported files, the device. `keeping` is the same
-    encoder where what it embeds is kept from run to run.
+    `variant` names the other parameters of an embedding: the exported files and the device. `caching` is the
+    same encoder with a cache, if there is one.
     """
 
     encoder: DocumentEncoder
     identity: ModelIdentity
     max_pieces: int
     variant: tuple[str, ...] = ()
-    keeping: DocumentEncoder | None = None
+    caching: DocumentEncoder | None = None
 
     @property
     def catalogue_encoder(self) -> DocumentEncoder:
-        """What embeds a catalogue's texts. What a new version is verified with is `encoder`: nothing kept."""
-        return self.keeping or self.encoder
+        """The encoder of a catalogue's texts. New versions are verified with `encoder`, without the cache."""
+        return self.caching or self.encoder
 
 
 MAX_GPU_DIFFERENCE = 5e-3
-"""The largest absolute difference of any coordinate that a GPU's bf16 arithmetic may make."""
+"""The largest allowed absolute difference of a coordinate, due to bf16 arithmetic on a GPU."""
 
 
 def load_model(model_dir: Path, *, device: str) -> Model:
-    """Load the model that documents are embedded with on this device ("cpu" or "cuda").
+    """Load the model for a device ("cpu" or "cuda").
 
-    Raises ModelUnavailableError without a whole export, IngestError where the device cannot be used or does
-    not give the export's embeddings.
+    Raises ModelUnavailableError if the export is incomplete, IngestError if the device cannot be used or its
+    embeddings differ from the export's.
     """
     exported = OnnxEncoder(model_dir, document_threads=usable_cores())
     identity, max_pieces = exported.exported.identity, exported.exported.max_pieces
@@ -51,7 +51,7 @@ def load_model(model_dir: Path, *, device: str) -> Model:
         return Model(exported, identity, max_pieces, variant=(tokenizer, graph, device))
     if identity.name != PINNED_MODEL:
         raise IngestError(
-            f"--device {device} embeds with {PINNED_MODEL}, and the exported model is {identity.name}."
+            f"--device {device} supports only {PINNED_MODEL}, but the exported model is {identity.name}."
         )
     encoder = TorchEncoder(exported, device=device)
     check_agreement(encoder, exported, proof_texts())
@@ -62,12 +62,12 @@ class TorchEncoder:
     """A DocumentEncoder on sentence-transformers, in bf16 on a GPU."""
 
     def __init__(self, exported: OnnxEncoder, *, device: str) -> None:
-        """Load the pinned weights onto the device. Raises IngestError where it cannot be used."""
-        import torch  # noqa: PLC0415 - seconds and hundreds of megabytes that a CPU run does not need.
+        """Load the pinned weights onto the device. Raises IngestError if it cannot be used."""
+        import torch  # noqa: PLC0415 - a CPU run does without this slow import.
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415
 
         if device == "cuda" and not torch.cuda.is_available():
-            raise IngestError("--device cuda: torch sees no GPU. Run without it to embed on the CPU.")
+            raise IngestError("--device cuda: torch finds no GPU. Run without --device to embed on the CPU.")
         precision = torch.bfloat16 if device == "cuda" else torch.float32
         self._exported = exported
         self._model = SentenceTransformer(
@@ -75,25 +75,25 @@ class TorchEncoder:
         )
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts, one row a text, in their order."""
+        """Embed texts, one row for each, in their order."""
         rows = self._model.encode(list(texts), batch_size=256, show_progress_bar=False)
         embeddings = np.asarray(rows, np.float32)
-        # bf16 rounds the length of a vector as it rounds everything; distances assume exactly one.
+        # bf16 also rounds the length of a vector, but distances assume that it is one.
         unit: Embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
         return unit
 
     def count_pieces(self, text: str) -> int:
-        """Count the word pieces of a text before any cut, the two marks around it included."""
+        """Return the number of word pieces of a text before truncation, with the two marks around it."""
         return self._exported.count_pieces(text)
 
 
 def check_agreement(encoder: TorchEncoder, exported: OnnxEncoder, texts: Sequence[str]) -> float:
-    """Return the largest difference between two encoders. Raises IngestError where it is too large."""
+    """Return the largest difference between two encoders. Raises IngestError if it is too large."""
     difference = float(np.abs(encoder.encode_documents(texts) - exported.encode_documents(texts)).max())
-    # Not a number fails the comparison too.
+    # The comparison is also false for NaN.
     if not difference <= MAX_GPU_DIFFERENCE:
         raise IngestError(
-            f"The GPU's embeddings differ from the exported model's by up to {difference:.1e}, and "
-            f"{MAX_GPU_DIFFERENCE:.0e} is allowed. Nothing was changed; run without --device cuda."
+            f"The GPU's embeddings differ from the exported model's by up to {difference:.1e}; at most "
+            f"{MAX_GPU_DIFFERENCE:.0e} is allowed. The index was not changed; run without --device cuda."
         )
     return difference

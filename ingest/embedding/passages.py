@@ -1,7 +1,7 @@
-"""Transcripts cut into passages: short enough to be embedded whole and shown as moments.
+"""Division of transcripts into passages, which are short enough to be embedded whole and shown as moments.
 
-A word here is what stands between blanks. Scripts that put no blanks between words have no such thing,
-so in those a word is one character with the marks and punctuation that belong to it.
+Words are separated by whitespace. In scripts without whitespace between words, a word is one character with
+its marks and punctuation.
 """
 
 import re
@@ -16,7 +16,7 @@ from retrieval.catalogue.manifest import PassageSettings
 from retrieval.catalogue.video import NO_TRANSCRIPT, Cue, Passage, Video
 
 LONG_CUE = 10.0
-"""Seconds. In a cue that lasts longer, a word's time follows from its position among the cue's words."""
+"""Seconds. In a longer cue, the time of a word is derived from its position among the cue's words."""
 
 _SENTENCE_ENDS = tuple(
     ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u104b\u17d4\u17d5\u0f0d\u0f0e"
@@ -42,22 +42,22 @@ _CLOSING = (
     "\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\uff61\uff64"
 )
 
-# What follows a character is bounded, so that a word stays far below the limit of word pieces.
+# The number of marks is bounded, so that a word stays far below the limit of word pieces.
 _CHARACTER = (
     f"[{_OPENING}]{{0,4}}[{_LEADING_VOWELS}]?[{_SPACELESS}]"
     f"(?:[{_MARKS}]|{_STACKED}){{0,16}}[{_CLOSING}]{{0,8}}"
 )
 _CHARACTER_OR_RUN = re.compile(f"{_CHARACTER}|[^{_SPACELESS}]+?(?=[{_OPENING}]{{0,4}}[{_SPACELESS}]|\\Z)")
 _ANY_SPACELESS = re.compile(f"[{_SPACELESS}]")
-# Chinese and Japanese have no blank where a caption happens to break a sentence.
+# Chinese and Japanese have no space between words at the end of a cue.
 _BROKEN_BY_CUES = re.compile(f"[{_HAN_AND_KANA}\u3000-\u303f\uff01-\uff65]{{2}}")
 
 
 class _Words(msgspec.Struct):
-    """The words of a transcript in order, and where they come from.
+    """The words of a transcript in order, and their cues.
 
-    `glued` holds the indices of words that no blank separates from the word before. `cues` are the cues
-    that have words, `firsts` the index of each one's first word; both are empty for a plain transcript.
+    `glued` holds the indices of words without a space before them. `cues` are the cues that have words,
+    `firsts` the index of each cue's first word; both are empty for a plain transcript.
     """
 
     texts: list[str] = []
@@ -69,28 +69,28 @@ class _Words(msgspec.Struct):
 def cut_passages(
     video: Video, settings: PassageSettings, *, count_pieces: Callable[[str], int], max_pieces: int = 256
 ) -> list[Passage]:
-    """Cut the transcript of a video into overlapping passages, in order.
+    """Divide the transcript of a video into overlapping passages, in order.
 
     Every word of the transcript, cleaned for display, is in at least one passage. A passage has
-    `settings.size` words or up to a quarter less, so as to end with a sentence, or else with a cue; the
-    last may have up to a quarter more, so as to leave no scrap behind. It shares `settings.overlap` words
-    with the next one. Where that would be over `max_pieces` word pieces both are cut down in proportion;
-    only a single word that is over it by itself is left so, in a passage that is marked `truncated`.
+    `settings.size` words or up to a quarter less, so that it ends with a sentence, or else with a cue. The
+    last one may have up to a quarter more, so that no short passage remains. A passage shares
+    `settings.overlap` words with the next one. If it would have more than `max_pieces` word pieces, size and
+    overlap are reduced in proportion. A single word with more pieces is a passage marked `truncated`.
 
-    Passages of cues have times, in seconds; the words then come from the cues, even where the video has
-    a transcript too. A video without any words, or with "n/a" for them, has no passages.
+    Passages of cues have times, in seconds; their words come from the cues, even if the video also has a
+    transcript. A video without words, or with the transcript "n/a", has no passages.
 
     Args:
         video: The video; its text may be uncleaned and its cues empty, unordered or reversed in time.
         settings: Lengths in words.
-        count_pieces: The number of word pieces the model reads for a text, its marks at both ends
-            included. A text must not have more pieces than its words have one by one, which holds for
-            WordPiece. Each distinct word of the video is counted once; give a function that remembers
-            (functools.lru_cache) to count it once for a whole catalogue.
-        max_pieces: The most word pieces that the model reads, marks included.
+        count_pieces: Returns the number of word pieces of a text, including the marks at both ends. A text
+            must not have more pieces than its words separately, which is true for WordPiece. It is called
+            once for each distinct word of the video; use functools.lru_cache to share the counts between
+            videos.
+        max_pieces: The maximum number of word pieces that the model reads, including the marks.
 
     Raises:
-        ValueError: The overlap is negative or not less than the size.
+        ValueError: The overlap is negative, or not less than the size.
     """
     if not 0 <= settings.overlap < settings.size:
         raise ValueError(
@@ -113,7 +113,7 @@ def cut_passages(
 
 
 def count_words(text: str) -> int:
-    """Count the words of a text as passages do, but for what cleaning it for display would change."""
+    """Count the words of a text as `cut_passages` does, without cleaning the text for display."""
     if not _ANY_SPACELESS.search(text):
         return len(text.split())
     return sum(len(_CHARACTER_OR_RUN.findall(spaced)) for spaced in text.split())
@@ -136,7 +136,7 @@ def _words_of(video: Video) -> _Words:
 
 
 def _add_words(words: _Words, text: str, *, glued: bool) -> None:
-    """Add the words of cleaned text; `glued` says that its first one has no blank before it."""
+    """Add the words of cleaned text; `glued`: there is no space before the first one."""
     if glued:
         words.glued.add(len(words.texts))
     if not _ANY_SPACELESS.search(text):
@@ -151,16 +151,15 @@ def _add_words(words: _Words, text: str, *, glued: bool) -> None:
 def _windows(
     words: _Words, settings: PassageSettings, total_pieces: list[int], most: int
 ) -> Iterator[tuple[int, int]]:
-    """Give the first word of each passage and the word after its last; both only ever grow.
+    """Yield the index of the first word of each passage and of the word after its last; both increase.
 
-    `total_pieces[i]` is the number of word pieces before word i; a window of several words has at `most`
-    so many.
+    `total_pieces[i]` is the number of word pieces before word i; `most` is the limit for several words.
     """
     size, count = settings.size, len(words.texts)
     most_shared = most * settings.overlap // size
     start = end = 0
     while end < count:
-        # The window reaches past `end`, since `start` was chosen so that one word more would fit.
+        # The window extends past `end`, since `start` was chosen so that one more word fits.
         fitting = bisect_right(total_pieces, total_pieces[start] + most) - 1
         reach = min(max(fitting, start + 1), start + size, count)
         quarter, overlap = (reach - start) // 4, (reach - start) * settings.overlap // size
@@ -168,7 +167,7 @@ def _windows(
             end = count
         else:
             earliest = max(end + 1, reach - quarter)
-            # The last passage is to have something new to say too.
+            # The last passage must contain new words too.
             end = _end_of_passage(words, earliest, max(earliest, min(reach, count - quarter)))
         yield start, end
         if end < count:
@@ -178,7 +177,7 @@ def _windows(
 
 
 def _end_of_passage(words: _Words, earliest: int, latest: int) -> int:
-    """Choose where a passage is to end: with a sentence, else with a cue, else with a word, else anywhere."""
+    """Choose the end of a passage: a sentence, else a cue, else a word, else any character."""
     for end in range(latest, earliest - 1, -1):
         if words.texts[end - 1].rstrip(_QUOTES_AND_BRACKETS).endswith(_SENTENCE_ENDS):
             return end
@@ -199,7 +198,7 @@ def _text(words: _Words, start: int, end: int) -> str:
 
 
 def _times(words: _Words, start: int, end: int) -> tuple[float, float] | tuple[None, None]:
-    """Give when the first of these words begins and when the last ends, in seconds."""
+    """Return the start of the first of these words and the end of the last, in seconds."""
     if not words.cues:
         return None, None
     since, _ = _spoken(words, start)
@@ -208,13 +207,13 @@ def _times(words: _Words, start: int, end: int) -> tuple[float, float] | tuple[N
 
 
 def _spoken(words: _Words, index: int) -> tuple[float, float]:
-    """Give the time of a word: its cue's, or its share of it if the cue is long."""
+    """Return the times of a word: those of its cue, or its share of them if the cue is long."""
     place = bisect_right(words.firsts, index) - 1
     start, end = words.cues[place].start, max(words.cues[place].start, words.cues[place].end)
     after = len(words.texts)
     if place + 1 < len(words.cues):
         after = words.firsts[place + 1]
-        # A cue may stay on the screen while the next is spoken already.
+        # A cue may remain on the screen while the next one is spoken.
         following = words.cues[place + 1].start
         if start < following < end:
             end = following

@@ -1,1 +1,1 @@
-"""The export of a model to the form that is served."""
+"""The export of embedding models."""

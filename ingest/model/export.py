@@ -1,9 +1,8 @@
 """`ingest export-model`: from a sentence-transformers model to the graph that the product serves.
 
-The graph is fp32 and holds everything from word pieces to unit-length embeddings, mean pooling included. It
-takes packed rows (see retrieval.text.onnx_encoder). It is written beside the export in use, proved against
-`SentenceTransformer.encode`, and only then named by `model.json`: a failure at any point leaves what was
-there.
+The graph is fp32 and covers all steps from word pieces to unit-length embeddings, including mean pooling. Its
+input is packed rows (see retrieval.text.onnx_encoder). It is written next to the current export and compared
+with `SentenceTransformer.encode` before `model.json` refers to it. A failure leaves the old one in use.
 """
 
 import contextlib
@@ -34,17 +33,17 @@ from retrieval.text.exported_model import DESCRIPTION_FILE, ExportedFile, Export
 from retrieval.text.onnx_encoder import OnnxEncoder
 
 MAX_DIFFERENCE = 1e-5
-"""The largest absolute difference of any coordinate that the proof allows."""
+"""The largest absolute difference of a coordinate that the proof allows."""
 
 _OPSET = 20
-"""The first opset with GELU as one operator; older ones spell it out and onnxruntime misses the fusion."""
+"""The first opset with GELU as one operator; onnxruntime does not fuse the operators of older ones."""
 
 
 def export_model(target: Path, model: str | None = None) -> ExportedModel:
     """Export a model into `target` and return its description.
 
-    `model` is the folder or hub name of a sentence-transformers model; None means the pinned package, whose
-    checksum is verified. Raises ExportError, and then `target` serves what it served before.
+    `model` is the folder or hub name of a sentence-transformers model; None is the pinned package, whose
+    checksum is verified. Raises ExportError; the previous export in `target` then stays in use.
     """
     with file_lock(target), tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as scratch:
         folder, name = _locate(model, Path(scratch))
@@ -58,28 +57,26 @@ def export_model(target: Path, model: str | None = None) -> ExportedModel:
 
 
 def _locate(model: str | None, scratch: Path) -> tuple[Path, str]:
-    """Find the folder of the weights and the name that the manifest will give the model."""
+    """Return the folder of the weights and the name of the model in the manifest."""
     if model is None:
         return pinned_weights(), PINNED_MODEL
     if Path(model).is_dir():
         return Path(model), Path(model).resolve().name
     try:
         SentenceTransformer(model, device="cpu").save(str(scratch / "hub"))
-    except Exception as e:  # The hub client raises types of its own for each way of failing.
-        raise ExportError(
-            f"{model!r} is neither a folder nor a model that could be fetched from the hub: {e}"
-        ) from e
+    except Exception as e:  # The hub client raises many types of exceptions.
+        raise ExportError(f"{model!r} is not a folder, and could not be downloaded from the hub: {e}") from e
     return scratch / "hub", model
 
 
 def _load(folder: Path) -> SentenceTransformer:
-    """Load the reference, and refuse a model whose shape the graph does not reproduce."""
+    """Load the reference, and refuse a model whose structure the graph does not reproduce."""
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         reference = SentenceTransformer(
             str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"}, local_files_only=True
         )
-    except Exception as e:  # Truncated weights, missing files and wrong JSON each raise another type.
+    except Exception as e:  # Truncated weights, missing files and invalid JSON raise different types.
         raise ExportError(f"The model in {folder} cannot be loaded: {e}. Nothing was exported.") from e
     kinds = [type(module).__name__ for module in reference]
     bert = getattr(reference[0], "auto_model", None)
@@ -90,14 +87,14 @@ def _load(folder: Path) -> SentenceTransformer:
         or type(bert).__name__ != "BertModel"
     ):
         raise ExportError(
-            f"The model in {folder} is made of {', '.join(kinds)} over {type(bert).__name__}. Only BERT with "
-            "mean pooling and normalisation can be exported."
+            f"The model in {folder} consists of {', '.join(kinds)} over {type(bert).__name__}. Only BERT "
+            "with mean pooling and normalisation can be exported."
         )
     return reference.eval()
 
 
 class _PackedEncoder(torch.nn.Module):
-    """The reference's modules, reading packed rows."""
+    """The reference's modules with packed rows as input."""
 
     def __init__(self, bert: torch.nn.Module) -> None:
         super().__init__()
@@ -106,7 +103,7 @@ class _PackedEncoder(torch.nn.Module):
     def forward(
         self, input_ids: torch.Tensor, position_ids: torch.Tensor, owners: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
-        """Embed rows of pieces; `owners` says whose each piece is, `labels` which owners to pool."""
+        """Embed rows of pieces; `owners` holds the text of each piece, `labels` the texts to pool."""
         same_text = owners.unsqueeze(2) == owners.unsqueeze(1)
         bias = torch.where(same_text, 0.0, torch.finfo(torch.float32).min).unsqueeze(1)
         hidden = self.bert.embeddings(  # type: ignore[operator]
@@ -126,7 +123,7 @@ def _write(reference: SentenceTransformer, folder: Path, name: str, scratch: Pat
     (scratch / "tokenizer" / "tokenizer.json").replace(tokenizer)
     dimension, max_pieces = reference.get_embedding_dimension(), reference.max_seq_length
     if dimension is None or max_pieces is None:
-        raise ExportError(f"The model in {folder} does not say how long its texts and its embeddings are.")
+        raise ExportError(f"The model in {folder} does not state the lengths of its texts and embeddings.")
     exported = ExportedModel(
         identity=ModelIdentity(name=name, weights_sha256=weights_checksum(folder), dimension=dimension),
         max_pieces=max_pieces,
@@ -143,8 +140,10 @@ def _trace(encoder: _PackedEncoder, graph: Path) -> None:
     owners = torch.tensor([[1, 1, 1, 2, 2, 2, 2, 0, 0], [1, 1, 1, 1, 2, 2, 3, 3, 3]])
     rows = {0: torch.export.Dim("rows"), 1: torch.export.Dim("pieces")}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # The exporter warns of its own deprecated internals.
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It misses torchvision, which nothing needs.
+        warnings.simplefilter("ignore")  # The exporter warns about its own deprecated code.
+        logging.getLogger("torch.onnx").setLevel(
+            logging.ERROR
+        )  # It reports that torchvision is missing, which is not needed.
         torch.onnx.export(
             encoder,
             (ids, torch.arange(9).repeat(2, 1), owners, torch.arange(1, 4)),
@@ -160,7 +159,7 @@ def _trace(encoder: _PackedEncoder, graph: Path) -> None:
 
 
 def _prove(reference: SentenceTransformer, scratch: Path, texts: Sequence[str]) -> float:
-    """Compare both of the encoder's ways with the reference; return the largest difference found."""
+    """Compare the encoder's queries and documents with the reference; return the largest difference."""
     expected = reference.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
     try:
         encoder = OnnxEncoder(scratch, document_threads=usable_cores())
@@ -168,17 +167,17 @@ def _prove(reference: SentenceTransformer, scratch: Path, texts: Sequence[str]) 
         raise ExportError(f"The exported graph cannot be used: {e}") from e
     ways = (encoder.encode_queries(texts), encoder.encode_documents(texts))
     difference = float(np.abs(np.stack(ways) - expected).max())
-    # Not a number fails the comparison too.
+    # The comparison is also false for NaN.
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
-            f"The exported graph is not the model: over {len(texts)} texts its embeddings differ by up to "
-            f"{difference:.1e}, and {MAX_DIFFERENCE:.0e} is allowed. The export in use was left in place."
+            f"The exported graph differs from the model: over {len(texts)} texts its embeddings differ by up "
+            f"to {difference:.1e}; at most {MAX_DIFFERENCE:.0e} is allowed. The previous export stays in use."
         )
     return difference
 
 
 def _put_in_place(exported: ExportedModel, scratch: Path, target: Path) -> ExportedModel:
-    """Move the files beside the export in use, then switch to them by one rename, then tidy up."""
+    """Move the files next to the current export, switch to them with one rename, then delete old files."""
     graph = ExportedFile(f"graph-{exported.graph.sha256[:12]}.onnx", exported.graph.sha256)
     tokenizer = ExportedFile(f"tokenizer-{exported.tokenizer.sha256[:12]}.json", exported.tokenizer.sha256)
     sync_tree(scratch)
@@ -190,6 +189,6 @@ def _put_in_place(exported: ExportedModel, scratch: Path, target: Path) -> Expor
     kept = {DESCRIPTION_FILE, graph.name, tokenizer.name, scratch.name, LOCK_FILE}
     for left_over in target.iterdir():
         if left_over.name not in kept:
-            # An older export, or what a run that was killed left behind.
+            # An older export, or a file of a killed run.
             shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     return description

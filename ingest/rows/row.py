@@ -1,4 +1,4 @@
-"""One catalogue row, checked: a video to index, or the reasons why there is none."""
+"""The check of one catalogue row: the result is a video to index, or the reasons for its rejection."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +11,6 @@ from ingest.rows.fields import (
     FieldError,
     Warn,
     is_absent,
-    is_placeholder,
     read_address,
     read_caption_kind,
     read_cues,
@@ -23,13 +22,14 @@ from ingest.rows.fields import (
     read_title,
     read_transcript,
 )
-from retrieval.catalogue.video import Video
+from ingest.rows.placeholders import is_placeholder
+from retrieval.catalogue.video import Cue, Video
 
 REQUIRED_COLUMNS: Final = ("video_id", "title")
 
 _OPTIONAL: Final[tuple[tuple[str, str, Callable[[Any, Warn], Any]], ...]] = (
     # The field of the video, the column it is read from, its reader. A later column of the same field is
-    # looked at only where the earlier ones are empty: `datetime` is the tutorial's name.
+    # read only if the earlier ones are empty. `datetime` is the tutorial's name.
     ("published_at", "published_at", read_moment),
     ("published_at", "datetime", read_moment),
     ("url", "url", read_address),
@@ -44,21 +44,21 @@ _OPTIONAL: Final[tuple[tuple[str, str, Callable[[Any, Warn], Any]], ...]] = (
 )
 
 COLUMNS: Final = (*REQUIRED_COLUMNS, *(column for _, column, _ in _OPTIONAL))
-"""Every column that is read; a source need not hand over others."""
+"""All columns that are read; a source may leave out others."""
 
 DUPLICATE_ID: Final = "duplicate-id"
 PLACEHOLDER_TRANSCRIPT: Final = "placeholder-transcript"
 
 FETCH_FAILED: Final = "fetch-failed"
-"""The reason of a row that its source could not give this time: the index keeps what it holds of it."""
+"""The reason code of a row whose source failed this time: the index keeps its current copy of the video."""
 
 Severity = Literal["rejected", "warning", "note"]
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a row stands: its file, and its number from 1 (the file's line in jsonl and csv).
+    """The place of a row: its file, and its number from 1 (in jsonl and csv: the line of the file).
 
-    `row` is None where the whole file is the row, as a caption file is.
+    `row` is None if the whole file is one row, as a caption file is.
     """
 
     file: str
@@ -66,21 +66,21 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     unit: Literal["row", "line"] = "row"
 
     def __str__(self) -> str:
-        """Return the place as a message names it."""
+        """Return the place as messages show it."""
         return self.file if self.row is None else f"{self.file}, {self.unit} {self.row}"
 
 
 def file_name(path: Path) -> str:
-    """Return a path as text that can be printed and stored, whatever bytes its name has."""
+    """Return a path as text that can be printed and stored; bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(path).decode(errors="replace")
 
 
 class RowProblem(msgspec.Struct, frozen=True):
-    """Something to tell about one row; `str()` of it is the whole sentence.
+    """A problem of one row; `str()` gives the complete sentence.
 
-    `rejected`: the row gives no video. `warning`: the video is kept, without what is wrong or with it
-    repaired. `note`: nothing is wrong, but it is worth counting (a video without a transcript).
-    `reason_code` is stable, for counting; `message` says what is wrong and what to do.
+    `rejected`: the row gives no video. `warning`: the video is indexed, and the wrong value was left out or
+    repaired. `note`: nothing is wrong, but the case is counted (a video without a transcript).
+    `reason_code` is stable, for counting; `message` states what is wrong and what to do.
     """
 
     place: Place
@@ -91,23 +91,27 @@ class RowProblem(msgspec.Struct, frozen=True):
     severity: Severity = "rejected"
 
     def __str__(self) -> str:
-        """Return where it is, in which field, and what."""
+        """Return the place, the field and the message."""
         where = f"{self.place}, field {self.field}" if self.field else str(self.place)
         return f"{where}: {self.message}"
 
 
 class RawRow(msgspec.Struct, frozen=True):
-    """A row as its source gave it; `values` is None where one of `problems` says why it is no row."""
+    """A row as its source gave it. `values` is None if the row is rejected, for a reason in `problems`.
+
+    `cues` are those of a caption file or of YouTube, valid and typed; they replace a column `cues`.
+    """
 
     place: Place
     values: Mapping[str, Any] | None
     problems: tuple[RowProblem, ...] = ()
+    cues: tuple[Cue, ...] = ()
 
 
 class CheckedRow(msgspec.Struct, frozen=True):
-    """The outcome of one row. `video` is None exactly where one of `problems` is `rejected`.
+    """The result of checking one row. `video` is None if and only if one of `problems` is `rejected`.
 
-    `raw` is what a rejected row held, as far as it could be read.
+    `raw` holds the values of a rejected row, as far as they could be read.
     """
 
     place: Place
@@ -116,18 +120,25 @@ class CheckedRow(msgspec.Struct, frozen=True):
     raw: Mapping[str, Any] | None = None
 
 
-def check_row(raw: Mapping[str, Any], *, place: Place) -> CheckedRow:
-    """Turn a raw row into a video; never raises, whatever the values are.
+def rejected_row(
+    place: Place, code: str, message: str, *, video_id: str | None = None, field: str | None = None
+) -> RawRow:
+    """Return a row that is rejected by its source."""
+    return RawRow(place, None, (RowProblem(place, video_id, field, code, message),))
 
-    Without a usable `video_id` and `title` the row is rejected. Anything else that is wrong costs the
-    video that field only, and is a warning. Columns that are not the catalogue's are ignored.
+
+def check_row(raw: Mapping[str, Any], *, place: Place, cues: tuple[Cue, ...] = ()) -> CheckedRow:
+    """Convert a raw row to a video. Never raises, for any values.
+
+    Without a usable `video_id` and `title` the row is rejected. Any other invalid value is left out, with a
+    warning. Unknown columns are ignored. `cues` are typed ones, which are used instead of the column.
     """
     cells = _Cells(raw, place)
     cells.video_id = cells.read("video_id", read_id, required=True)
     title = cells.read("title", read_title, required=True)
     if cells.video_id is None or title is None:
         return CheckedRow(place, None, tuple(cells.problems))
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"cues": cues} if cues else {}
     for field, column, reader in _OPTIONAL:
         if field not in fields and (value := cells.read(column, reader)) is not None:
             fields[field] = value
@@ -138,12 +149,12 @@ def check_row(raw: Mapping[str, Any], *, place: Place) -> CheckedRow:
     if not spoken:
         fields["cues"] = ()
         code = PLACEHOLDER_TRANSCRIPT if given else "no-transcript"
-        cells.tell("transcript", code, "there is none; its title alone finds the video", "note")
+        cells.add("transcript", code, "is missing; searches find this video by its title only", "note")
     return CheckedRow(place, Video(video_id=cells.video_id, title=title, **fields), tuple(cells.problems))
 
 
 class _Cells:
-    """One raw row while it is read, and what there is to tell about it so far."""
+    """The cells of one raw row, and the problems found in them so far."""
 
     def __init__(self, raw: Mapping[str, Any], place: Place) -> None:
         self._raw = raw
@@ -151,27 +162,30 @@ class _Cells:
         self.video_id: str | None = None
         self.problems: list[RowProblem] = []
 
-    def tell(self, column: str, code: str, message: str, severity: Severity) -> None:
+    def add(self, column: str, code: str, message: str, severity: Severity) -> None:
         self.problems.append(RowProblem(self._place, self.video_id, column, code, message, severity))
 
     def read(self, column: str, reader: Callable[[Any, Warn], Any], *, required: bool = False) -> Any:
-        """Return the column's value, or None where absent or bad; if required, the row is then rejected."""
+        """Return the column's value, or None if it is absent or invalid; `required` then rejects the row."""
         value = self._raw.get(column)
         if is_absent(value):
             if required:
-                self.tell(column, "missing", f"is empty; give every video a {column}", "rejected")
+                self.add(column, "missing", f"is empty; give every video a {column}", "rejected")
             return None
         try:
-            return reader(value, lambda code, message: self.tell(column, code, message, "warning"))
+            return reader(value, lambda code, message: self.add(column, code, message, "warning"))
         except FieldError as error:
-            self.tell(column, error.code, str(error), "rejected" if required else "warning")
+            self.add(column, error.code, str(error), "rejected" if required else "warning")
             return None
 
 
 def check_source_row(raw: RawRow) -> CheckedRow:
-    """Check what a source handed over, keeping the problems it already found."""
+    """Check a row of a source, and keep the problems that the source found."""
     if raw.values is None:
         return CheckedRow(raw.place, None, raw.problems)
-    checked = check_row(raw.values, place=raw.place)
-    rejected = raw.values if checked.video is None else None
-    return CheckedRow(checked.place, checked.video, raw.problems + checked.problems, rejected)
+    checked = check_row(raw.values, place=raw.place, cues=raw.cues)
+    problems = raw.problems + checked.problems
+    if checked.video is not None:
+        return CheckedRow(checked.place, checked.video, problems)
+    cues = {"cues": msgspec.to_builtins(raw.cues)} if raw.cues else {}
+    return CheckedRow(checked.place, None, problems, {**raw.values, **cues})

@@ -1,1 +1,1 @@
-"""Readers: one module a kind of source, all giving the same rows."""
+"""Sources of videos: one package for each kind."""

@@ -1,4 +1,4 @@
-"""The whole catalogue: every source in turn, each row checked, each id once."""
+"""The whole catalogue: the checked rows of all sources, without duplicate ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -18,15 +18,14 @@ def read_catalogue(
     languages: Sequence[str] = DEFAULT_LANGUAGES,
     youtube: YouTube | None = None,
 ) -> Iterator[CheckedRow]:
-    """Open every source now, and return the rows, which are read as they are asked for.
+    """Open all sources, and return an iterator over their rows in the order of the paths.
 
-    Opening looks at each source's shape only, so a typo in the last path is told before the first row.
-    The rows of one path follow those of the one before; memory holds a few hundred at a time. `languages`
-    are the captions to read where a video has several, the most wanted first. Channels are opened with
-    `youtube`, which a run keeps open over all its readings.
+    Opening reads only the columns of each source, so that a typo in the last path is reported before the
+    first row. Memory holds a few hundred rows at a time. `languages` are the preferred languages of captions,
+    the most preferred first. Channels are opened with `youtube`, which stays open for all readings of a run.
 
-    Raises SourceError: at once for a source that cannot be opened; while the rows are read for one that
-    turns out to be damaged further in.
+    Raises SourceError: at once for a source that cannot be opened; during the iteration for one that is
+    damaged further on.
     """
     sources = [open_source(path, languages=languages, youtube=youtube) for path in paths]
     rows = chain.from_iterable(source.rows() for source in sources)
@@ -34,12 +33,11 @@ def read_catalogue(
 
 
 def reject_duplicates(rows: Iterable[CheckedRow]) -> Iterator[CheckedRow]:
-    """Pass rows on, turning each video whose id an earlier row had into a rejected row.
+    """Yield the rows, with each video whose id an earlier row had replaced by a rejected row.
 
-    Even an identical row is rejected: which of two rows is the right one is the user's to say, and a
-    catalogue that names a video twice is worth a look. What else there was to tell about the row is
-    dropped, so that counts of warnings and notes are counts of kept videos. Keeps each id and its place in
-    memory.
+    Identical rows are rejected too: the user decides which of two rows is right. The other problems of such a
+    row are dropped, so that warnings and notes are counted for indexed videos only. All ids and their places
+    are kept in memory.
     """
     first_seen: dict[str, Place] = {}
     for row in rows:
@@ -55,6 +53,6 @@ def reject_duplicates(rows: Iterable[CheckedRow]) -> Iterator[CheckedRow]:
             video_id=row.video.video_id,
             field="video_id",
             reason_code=DUPLICATE_ID,
-            message=f"duplicate id, first seen at {first}; remove one of the two",
+            message=f"duplicate id, first used at {first}; remove one of the two",
         )
         yield CheckedRow(row.place, None, (problem,), msgspec.to_builtins(row.video))

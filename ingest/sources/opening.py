@@ -1,4 +1,4 @@
-"""Chooses how a source is read by what its path is."""
+"""Selection of the reader of a source by its path."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,23 +19,22 @@ _KINDS: Final = (
     "or a folder of caption files"
 )
 _OTHER_KINDS: Final = {
-    INFO_ENDING: "is what yt-dlp wrote about one video; give the folder that it is in",
-    ".parquet.gz": "is gzipped parquet; unpack it, parquet is packed inside already",
-    ".gz": "is gzipped; unpack it: of gzipped files "
-    f"{', '.join(ending for ending in TABLES if ending.endswith('.gz'))} are read",
-    ".tsv": "cannot tell what kind of file this is; a table with tabs between its cells is read where its "
-    "name ends in .csv",
+    INFO_ENDING: "is an info file of yt-dlp about one video; give the folder that contains it",
+    ".parquet.gz": "is gzipped parquet; unpack it, because parquet is compressed already",
+    ".gz": "is gzipped; unpack it: the gzipped files that can be read are "
+    f"{', '.join(ending for ending in TABLES if ending.endswith('.gz'))}",
+    ".tsv": "is not a known kind of file; rename a table with tabs between its cells to .csv",
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet; save it as csv"),
 }
 
 
 class Source(Protocol):
-    """Somewhere that rows come from, opened and found to be of the right shape."""
+    """An opened source, whose columns were checked."""
 
     def rows(self) -> Iterator[RawRow]:
-        """Read the rows in the source's order, a few hundred in memory at a time.
+        """Yield the rows in the source's order, with a few hundred in memory at a time.
 
-        May be called again, and then starts anew. Raises SourceError where the source is damaged.
+        Each call starts at the first row. Raises SourceError if the source is damaged.
         """
         ...
 
@@ -43,14 +42,15 @@ class Source(Protocol):
 def open_source(
     path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES, youtube: YouTube | None = None
 ) -> Source:
-    """Open a table, a caption file, a folder of them as yt-dlp leaves it or bare, or `youtube:CHANNEL_ID`.
+    """Open a table, a caption file, a folder of caption files (with or without yt-dlp's), or a channel.
 
-    Where a video has captions in several languages, those in the first of `languages` that there is are
-    read; a channel's are chosen by `youtube`.
+    A channel is `youtube:CHANNEL_ID` or `youtube:@handle` and is opened with `youtube`, which has its own
+    languages. Elsewhere, if a video has captions in several languages, the first available one of `languages`
+    is read.
 
-    Raises SourceError for a path that is none of these, cannot be read, or lacks a required column.
+    Raises SourceError for any other path, one that cannot be read, or a table without a required column.
     """
-    # A file of such a name is still there under its absolute path.
+    # A file with such a name can be given by its absolute path.
     if str(path).startswith(PREFIX):
         if youtube is None:
             raise SourceError(f"{path}: set YT_API_KEY to a key for the YouTube Data API v3")
@@ -70,9 +70,9 @@ def _open_file(path: Path) -> Source:
     for ending, table in TABLES.items():
         if name.endswith(ending):
             return table(path)
-    for ending, what in _OTHER_KINDS.items():
+    for ending, problem in _OTHER_KINDS.items():
         if name.endswith(ending):
-            raise SourceError(f"{path}: {what}")
+            raise SourceError(f"{path}: {problem}")
     if name.endswith(CAPTION_SUFFIXES):
         return CaptionFile(path)
-    raise SourceError(f"{path}: cannot tell what kind of file this is; {_KINDS}")
+    raise SourceError(f"{path}: is not a known kind of file; {_KINDS}")

@@ -204,7 +204,7 @@ def test_the_report_has_a_row_for_every_row_and_a_page(ingest: Ingest, catalogue
     assert untitled == [f"{catalogue}, line 6, field title: is empty; give every video a title"]
     (problem,) = twice
     first = f"{catalogue}, line 1"
-    assert problem.startswith(f"{catalogue}, line 7, field video_id: duplicate id, first seen at {first}")
+    assert problem.startswith(f"{catalogue}, line 7, field video_id: duplicate id, first used at {first}")
     (note,) = rows[3]["problems"]
     assert note.startswith(f"{catalogue}, line 4, field transcript: there is none")
     assert (summary["outcome"], summary["rejected"], summary["actions"]["keep"]) == ("unchanged", 2, 5)
@@ -242,7 +242,7 @@ def test_only_the_good_rows_go_in(empty: Ingest, folder: Path) -> None:
     assert finished.returncode == 1
     for line in (
         f"rejected: {catalogue}, line 2, field title: is empty; give every video a title",
-        f"rejected: {catalogue}, line 4, field video_id: duplicate id, first seen at {catalogue}, line 1",
+        f"rejected: {catalogue}, line 4, field video_id: duplicate id, first used at {catalogue}, line 1",
         f"rejected: {catalogue}, line 5, field video_id: is empty; give every video a video_id",
         f"rejected: {catalogue}, line 6: is not JSON",
     ):

@@ -1,4 +1,4 @@
-"""A channel through the whole batch job: what could not be fetched is listed, and costs the index nothing."""
+"""A channel through the whole batch job: failed videos are reported, and the index keeps them."""
 
 import asyncio
 import json
@@ -10,9 +10,10 @@ import pytest
 
 from ingest.__main__ import main
 from ingest.commands import sync as sync_command
-from ingest.sources.youtube.captions import CaptionLine, Captions, CaptionsFailedError
+from ingest.sources.youtube.captions import Captions, CaptionsFailedError
 from ingest.sources.youtube.channel import YouTube
-from ingest.sources.youtube.retries import Patience
+from ingest.sources.youtube.retries import RetryPolicy
+from retrieval.catalogue.video import Cue
 from retrieval.index.writing import StoredVideo
 from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
@@ -29,7 +30,7 @@ from tests.support.youtube_server import (
 
 
 class Spoken:
-    """A CaptionFetcher of one line a video; asked about those in `failing` it fails."""
+    """A CaptionFetcher with one line for each video; it fails for those in `failing`."""
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
@@ -39,7 +40,7 @@ class Spoken:
         self.asked.append(video_id)
         if video_id in self.failing:
             raise CaptionsFailedError("YouTube answered with 503")
-        return Captions("en", "manual", [CaptionLine(0.0, 2.0, f"words of {video_id}")])
+        return Captions("en", "manual", (Cue(0.0, 2.0, f"words of {video_id}"),))
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
 
 
 class Runs:
-    """Runs one after the other into one index."""
+    """Consecutive runs into one index."""
 
     def __init__(self, server: YouTubeServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.spoken = Spoken()
@@ -67,12 +68,12 @@ class Runs:
             monkeypatch.setenv(name, value)
 
     def sync(self, *options: str) -> int:
-        # The command line's own, but for where it asks and for how long.
+        # As the command line builds it, apart from the server and the retries.
         on_loopback = partial(
             YouTube,
             fetcher=self.spoken,
             data_api_url=self._server.data_api_url,
-            patience=Patience(tries=2, sleep=lambda _: None),
+            retries=RetryPolicy(attempts=2, sleep=lambda _: None),
         )
 
         def without_folder(key: str | None, *, languages: Sequence[str], folder: Path) -> YouTube:
@@ -104,7 +105,7 @@ def runs(
     return Runs(server, index_folder, monkeypatch)
 
 
-def test_a_failed_fetch_costs_the_index_nothing(
+def test_a_failed_fetch_keeps_the_video_in_the_index(
     server: YouTubeServer, runs: Runs, encoder: WordEncoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.videos = [OnYouTube(video_id) for video_id in ("kept", "failing", "leaving")]
@@ -116,7 +117,7 @@ def test_a_failed_fetch_costs_the_index_nothing(
     runs.spoken.failing = {"failing"}
     encoder.calls.clear()
     assert runs.sync("--prune") == 1
-    # What failed is spared, and what is gone goes: the one says nothing of the other.
+    # The failed video is kept although --prune removes the deleted one.
     assert runs.outcomes() == {"new": "add", "kept": "keep", "failing": "rejected", "leaving": "remove"}
     assert "rejected: fetch-failed: 1" in capsys.readouterr().out
     after = runs.stored()

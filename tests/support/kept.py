@@ -1,14 +1,14 @@
-"""What the file of kept embeddings holds, read past the product."""
+"""The content of the embedding cache, read with SQLite directly."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ingest.embedding.kept_embeddings import FILE
+from ingest.embedding.embedding_cache import FILE
 
 
 def kept(embeddings_dir: Path) -> dict[bytes, tuple[int, bytes]]:
-    """Number and entry by key; a kill may have left a journal, which reading plays back."""
+    """Return number and entry by key. If a killed run left a journal, SQLite plays it back."""
     if not (embeddings_dir / FILE).exists():
         return {}
     with closing(sqlite3.connect(embeddings_dir / FILE, timeout=10)) as database:

@@ -142,7 +142,7 @@ def mutated_files(name: str, count: int, *, seed: int) -> Iterator[bytes]:
     seeds = _seeds(name)
     for _ in range(count):
         content = random.choice(seeds)
-        # Bytes at random seldom leave JSON that anything is read from, so half of those keep its form.
+        # Random bytes rarely leave valid JSON, so half of the JSON files only get other values.
         if "json" in name and random.random() < 0.5:
             content = _change_values(content, random, seeds)
             damages = random.choice((0, 0, 0, 1))

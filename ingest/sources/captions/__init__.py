@@ -1,1 +1,1 @@
-"""Caption files of every format, read as cues."""
+"""Caption files of all formats, parsed to cues."""

@@ -1,69 +1,67 @@
-"""One caption file: read as what its name says it is, else as what it turns out to be, and made into rows."""
+"""Rows from one caption file, which is parsed by its suffix or else by its content."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.rows.fields import clean_text, is_absent
-from ingest.rows.row import Place, RawRow, RowProblem, Severity, file_name
+from ingest.rows.fields import REVERSED_CUE, clean_text, first_of, is_absent
+from ingest.rows.row import Place, RawRow, RowProblem, file_name
 from ingest.sources.captions import decoding
 from ingest.sources.captions.choice import CaptionTrack
-from ingest.sources.captions.decoding import CaptionFileError, Telling, read_caption_text
+from ingest.sources.captions.decoding import CaptionFileError, FileProblem, read_caption_text
 from ingest.sources.captions.json_dumps import is_large_dump, read_dump
 from ingest.sources.captions.json_transcripts import parse_json_transcripts
 from ingest.sources.captions.names import id_and_title
 from ingest.sources.captions.subtitles import Transcript, parse_subtitles
 from ingest.sources.captions.ttml import looks_like_ttml, parse_ttml
+from retrieval.catalogue.video import Cue
 
 _TTML_SUFFIXES: Final = frozenset({".ttml", ".dfxp"})
-_NO_CUES: Final = "has no line with times that a text follows; check the file"
+_NO_CUES: Final = "contains no line with times and text; check the file"
 _NUMBERED: Final = (
-    "has neither an id nor a title of its own, so its place in the file is its id, and moves when others are "
-    "added before it; give each a video_id"
+    "is missing, and so is a title, so the position in the file is used as the id, which changes if entries "
+    "are added before it; give each entry a video_id"
 )
 
 
-def read_transcripts(path: Path) -> tuple[list[Transcript], tuple[Telling, ...]]:
-    """Return the transcripts in a file, and what there is to tell about the file as a whole.
+def read_transcripts(path: Path) -> tuple[list[Transcript], tuple[FileProblem, ...]]:
+    """Return the transcripts in a file, and the problems of the file as a whole.
 
-    Raises CaptionFileError for a file that holds none.
+    Raises CaptionFileError for a file without a transcript.
     """
-    text, telling = read_caption_text(path)
+    text, problems = read_caption_text(path)
     suffix = path.suffix.lower()
     if suffix.startswith(".json") or text.lstrip("\ufeff \t\r\n").startswith(("{", "[{")):
         try:
-            return parse_json_transcripts(text), telling
+            return parse_json_transcripts(text), problems
         except CaptionFileError:
-            # A caption may begin with a bracket, so a subtitle file is only tried as JSON.
+            # The text of a subtitle file may begin with a bracket.
             if suffix.startswith(".json"):
                 raise
     if suffix in _TTML_SUFFIXES or looks_like_ttml(text):
         transcript = parse_ttml(text)
+    else:
+        transcript = parse_subtitles(text, commas=suffix == ".sbv")
         if not transcript.cues:
-            raise CaptionFileError("no-cues", _NO_CUES)
-        return [transcript], telling
-    transcript = parse_subtitles(text, commas=suffix == ".sbv")
-    if not transcript.cues:
-        transcript = parse_subtitles(text, commas=suffix != ".sbv")
+            transcript = parse_subtitles(text, commas=suffix != ".sbv")
     if not transcript.cues:
         raise CaptionFileError("no-cues", _NO_CUES)
-    return [transcript], telling
+    return [transcript], problems
 
 
-def tell(place: Place, video_id: str | None, telling: Telling) -> RowProblem:
-    """Return something about a video's captions as a problem of its row."""
-    code, message, severity = telling
-    return RowProblem(place, clean_text(video_id) if video_id else None, "cues", code, message, severity)
+def cues_problem(place: Place, video_id: str | None, problem: FileProblem) -> RowProblem:
+    """Return a problem of a video's captions as a problem of its row."""
+    return RowProblem(place, clean_text(video_id) if video_id else None, "cues", *problem)
 
 
 def rows_of_file(track: CaptionTrack, stem: str) -> Iterator[RawRow]:
-    """Read a caption file that nothing else tells of: id and title are its name's, unless it has its own.
+    """Read a caption file that no list or info file describes; id and title come from the file or its name.
 
-    A dump gives a row for each of its transcripts. One without an id of its own gets it from its title, so
-    that it stays when others are added or taken out; one without a title either is numbered.
+    A dump gives a row for each of its transcripts. The id of an entry without one is derived from its title,
+    so that it stays the same when other entries are added or removed. Entries without a title are numbered.
     """
     place = Place(file_name(track.path))
     video_id, title = id_and_title(stem)
@@ -71,24 +69,25 @@ def rows_of_file(track: CaptionTrack, stem: str) -> Iterator[RawRow]:
         if dump := _large_dump(track.path):
             yield from _rows_of_dump(track, stem, dump, None)
             return
-        transcripts, telling = read_transcripts(track.path)
+        transcripts, problems = read_transcripts(track.path)
         if len(transcripts) > 1:
-            yield from _rows_of_dump(track, stem, transcripts, telling)
+            yield from _rows_of_dump(track, stem, transcripts, problems)
             return
     except OSError as error:
-        told: Telling = ("unreadable", f"cannot be read ({error.strerror}); check the file", "rejected")
-        yield RawRow(place, None, (tell(place, video_id, told),))
+        problem = FileProblem("unreadable", f"cannot be read ({error.strerror}); check the file", "rejected")
+        yield RawRow(place, None, (cues_problem(place, video_id, problem),))
     except CaptionFileError as error:
-        yield RawRow(place, None, (tell(place, video_id, (error.code, str(error), "rejected")),))
+        problem = FileProblem(error.code, str(error), "rejected")
+        yield RawRow(place, None, (cues_problem(place, video_id, problem),))
     else:
         values = {"video_id": video_id, "title": title} | transcripts[0].details
-        yield _row_of(place, values, track, transcripts[0], telling)
+        yield _row_of(place, values, track, transcripts[0], problems)
 
 
 def _large_dump(path: Path) -> Iterator[Transcript] | None:
-    """Open a file that is large and a dump; None for another, which can be read whole.
+    """Open a file that is a large dump; None for any other file, which can be read at once.
 
-    Raises CaptionFileError for one too large for that, OSError where it cannot be read.
+    Raises CaptionFileError if the file is too large to be read at once, OSError if it cannot be read.
     """
     if not is_large_dump(path):
         return None
@@ -106,9 +105,9 @@ def _rows_of_dump(
     track: CaptionTrack,
     stem: str,
     transcripts: Iterable[Transcript],
-    telling: tuple[Telling, ...] | None,
+    problems: tuple[FileProblem, ...] | None,
 ) -> Iterator[RawRow]:
-    """Make a row of each transcript; `telling` is None where the file was not looked at as a whole."""
+    """Yield a row for each transcript; `problems` is None if the file was not read as a whole."""
     name, title = id_and_title(stem)
     titles: Counter[str] = Counter()
     for number, transcript in enumerate(transcripts, 1):
@@ -116,25 +115,23 @@ def _rows_of_dump(
         values = {"video_id": f"{name}-{number}", "title": f"{title} {number}"} | transcript.details
         numbered: tuple[RowProblem, ...] = ()
         if "video_id" not in transcript.details and "title" in transcript.details:
-            mark = blake2b(clean_text(values["title"]).encode(), digest_size=4).hexdigest()
-            titles[mark] += 1
-            again = f"-{titles[mark]}" if titles[mark] > 1 else ""
-            values["video_id"] = f"{name}-{mark}{again}"
+            digest = blake2b(clean_text(values["title"]).encode(), digest_size=4).hexdigest()
+            titles[digest] += 1
+            suffix = f"-{titles[digest]}" if titles[digest] > 1 else ""
+            values["video_id"] = f"{name}-{digest}{suffix}"
         elif "video_id" not in transcript.details:
-            numbered = (
-                RowProblem(
-                    place, clean_text(values["video_id"]), "video_id", "numbered-id", _NUMBERED, "note"
-                ),
-            )
-        told = _damage_of(transcript) if telling is None else telling
-        row = _row_of(place, values, track, transcript, told)
-        yield row if row.values is None else RawRow(place, row.values, (*numbered, *row.problems))
+            video_id = clean_text(values["video_id"])
+            numbered = (RowProblem(place, video_id, "video_id", "numbered-id", _NUMBERED, "note"),)
+        own = _damage_of(transcript) if problems is None else problems
+        row = _row_of(place, values, track, transcript, own)
+        yield row if row.values is None else RawRow(place, row.values, (*numbered, *row.problems), row.cues)
 
 
-def _damage_of(transcript: Transcript) -> tuple[Telling, ...]:
-    if not any("\N{REPLACEMENT CHARACTER}" in cue["text"] for cue in transcript.cues):
+def _damage_of(transcript: Transcript) -> tuple[FileProblem, ...]:
+    if not any("\N{REPLACEMENT CHARACTER}" in cue.text for cue in transcript.cues):
         return ()
-    return (("damaged-text", "has damaged characters, shown as U+FFFD; save the file as UTF-8", "warning"),)
+    message = "contains invalid characters, replaced by U+FFFD; save the file as UTF-8"
+    return (FileProblem("damaged-text", message, "warning"),)
 
 
 def _row_of(
@@ -142,32 +139,32 @@ def _row_of(
     values: Mapping[str, Any],
     track: CaptionTrack,
     transcript: Transcript,
-    telling: tuple[Telling, ...],
+    problems: tuple[FileProblem, ...],
 ) -> RawRow:
     if not transcript.cues and (transcript.skipped or "title" not in transcript.details):
-        problem: Telling = ("no-cues", _why_no_cues(transcript), "rejected")
-        return RawRow(place, None, (tell(place, values["video_id"], problem),))
-    return captioned_row(place, values, track, transcript, telling)
+        problem = FileProblem("no-cues", _why_no_cues(transcript), "rejected")
+        return RawRow(place, None, (cues_problem(place, values["video_id"], problem),))
+    return captioned_row(place, values, track, transcript, problems)
 
 
 def _why_no_cues(transcript: Transcript) -> str:
     if transcript.skipped:
-        return f"none of its {len(transcript.skipped):,} items has a text and its times; check the file"
-    return "has no item with a text and its times; check the file"
+        return f"none of its {len(transcript.skipped):,} items has text and times; check the file"
+    return "contains no item with text and times; check the file"
 
 
-def read_track(track: CaptionTrack) -> tuple[Transcript, tuple[Telling, ...]]:
-    """Read a file that is to hold the captions of one video.
+def read_track(track: CaptionTrack) -> tuple[Transcript, tuple[FileProblem, ...]]:
+    """Read the captions of one video from a file, and the file's problems.
 
-    Raises CaptionFileError where it does not.
+    Raises CaptionFileError if the file does not contain exactly one transcript with cues.
     """
-    transcripts, telling = read_transcripts(track.path)
+    transcripts, problems = read_transcripts(track.path)
     if len(transcripts) > 1:
-        what = f"holds {len(transcripts):,} transcripts; one video's is needed, give each a file of its own"
-        raise CaptionFileError("several-transcripts", what)
+        message = f"contains {len(transcripts):,} transcripts instead of one; write each to its own file"
+        raise CaptionFileError("several-transcripts", message)
     if not transcripts[0].cues:
         raise CaptionFileError("no-cues", _why_no_cues(transcripts[0]))
-    return transcripts[0], telling
+    return transcripts[0], problems
 
 
 def captioned_row(
@@ -175,29 +172,41 @@ def captioned_row(
     values: Mapping[str, Any],
     track: CaptionTrack,
     transcript: Transcript,
-    telling: tuple[Telling, ...],
+    problems: tuple[FileProblem, ...],
 ) -> RawRow:
-    """Put what a file says beside what is known of its video; `language` is then that of the captions."""
-    cues = Place(file_name(track.path))
-    problems = [tell(cues, values["video_id"], one) for one in (*telling, *_about(transcript, track.path))]
-    said = {
+    """Combine the captions of a file with what is known of its video; `language` is that of the captions."""
+    cues, reversed_ = _forward(transcript.cues)
+    all_problems = (*problems, *_problems_of(transcript, track.path, reversed_))
+    file = Place(file_name(track.path))
+    found = {
         "language": track.language or transcript.details.get("language") or values.get("language"),
         "caption_kind": track.kind or transcript.details.get("caption_kind"),
     }
-    if transcript.cues:
-        said["cues"] = transcript.cues
     known = {column: value for column, value in values.items() if not is_absent(value)}
-    return RawRow(place, known | {key: value for key, value in said.items() if value}, tuple(problems))
+    return RawRow(
+        place,
+        known | {column: value for column, value in found.items() if value},
+        tuple(cues_problem(file, values["video_id"], problem) for problem in all_problems),
+        cues,
+    )
 
 
-def _about(transcript: Transcript, path: Path) -> Iterator[Telling]:
+def _forward(cues: Sequence[Cue]) -> tuple[tuple[Cue, ...], list[int]]:
+    """Return the cues, none of which ends before it starts, and the numbers of those that were changed."""
+    reversed_ = [number for number, cue in enumerate(cues, 1) if cue.end < cue.start]
+    return tuple(Cue(cue.start, max(cue.start, cue.end), cue.text) for cue in cues), reversed_
+
+
+def _problems_of(transcript: Transcript, path: Path, reversed_: list[int]) -> Iterator[FileProblem]:
     if transcript.skipped:
         unit = "item" if path.suffix.lower().startswith(".json") else "line"
-        more = f" (and {len(transcript.skipped) - 1:,} more)" if len(transcript.skipped) > 1 else ""
-        where = f"{unit} {transcript.skipped[0]:,}{more}"
-        severity: Severity = "warning"
+        where = f"{unit} {first_of(transcript.skipped)}"
         message = f"left out the text at {where}: it has no readable times; correct them"
-        yield "captions-skipped", message, severity
+        yield FileProblem("captions-skipped", message, "warning")
     if transcript.shift:
-        message = f"its X-TIMESTAMP-MAP counts from {transcript.shift:,.3f} s, which was taken off its times"
-        yield "times-shifted", message, "note"
+        message = (
+            f"its X-TIMESTAMP-MAP starts at {transcript.shift:,.3f} s, which was subtracted from its times"
+        )
+        yield FileProblem("times-shifted", message, "note")
+    if reversed_:
+        yield FileProblem("cue-times", f"cue {first_of(reversed_)}: {REVERSED_CUE}", "warning")

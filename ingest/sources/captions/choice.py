@@ -1,10 +1,11 @@
-"""Which of a video's caption files is read (pure)."""
+"""The order in which the caption files of a video are tried (pure)."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ingest.sources.captions.names import CAPTION_SUFFIXES
+from retrieval.catalogue.languages import is_same_language, language_rank
 from retrieval.catalogue.video import CaptionKind
 
 DEFAULT_LANGUAGES: Final = ("en",)
@@ -14,7 +15,7 @@ _FORMAT_ORDER: Final = (".json3", *(suffix for suffix in CAPTION_SUFFIXES if suf
 
 
 class CaptionTrack(NamedTuple):
-    """A caption file of a video; `kind` and `language` are None where nothing says them."""
+    """A caption file of a video. `kind` and `language` are None if they are unknown."""
 
     path: Path
     language: str | None = None
@@ -25,11 +26,12 @@ class CaptionTrack(NamedTuple):
 def order_tracks(
     tracks: Iterable[CaptionTrack], languages: Sequence[str], spoken: str | None = None
 ) -> list[CaptionTrack]:
-    """Sort tracks, the one to read first: the asked languages in order, then what is spoken, then others.
+    """Sort caption files by preference, the first one to read at the front.
 
-    Within a language those that people made come before automatic ones, the very code that was asked
-    ("en") before a variant ("en-GB"), an automatic track before translations of it, and the format that
-    loses least. `spoken` is the language of the video; a track that says none is taken to be in it.
+    The order is: language (see `language_rank`), captions by a person before automatic ones, exactly a
+    wanted language ("en") before a variant ("en-GB"), an automatic track before translations of it, and the
+    format that loses least. `spoken` is the language of the video; a track without a language counts as
+    being in it.
     """
 
     def rank(track: CaptionTrack) -> tuple[object, ...]:
@@ -37,26 +39,10 @@ def order_tracks(
         return (
             language_rank(track.language, languages, spoken),
             _KIND_ORDER.index(track.kind),
-            not any(language == wanted for wanted in languages),
+            not any(is_same_language(language or "", wanted) for wanted in languages),
             not track.is_original,
             _FORMAT_ORDER.index(track.path.suffix.lower()),
             track.path.name,
         )
 
     return sorted(tracks, key=rank)
-
-
-def language_rank(language: str | None, languages: Sequence[str], spoken: str | None) -> int:
-    """Return the place of a language among those asked for; then comes the spoken one, then every other."""
-    language = language or spoken
-    asked = [number for number, wanted in enumerate(languages) if _is_in(language, wanted)]
-    is_main = language is None or _is_in(language, spoken)
-    return asked[0] if asked else len(languages) + (not is_main)
-
-
-def _is_in(language: str | None, wanted: str | None) -> bool:
-    """Say whether one of two languages is the other or a variant of it."""
-    if language is None or wanted is None:
-        return False
-    code, asked = language.lower().replace("_", "-"), wanted.lower().replace("_", "-")
-    return f"{code}-".startswith(f"{asked}-") or f"{asked}-".startswith(f"{code}-")

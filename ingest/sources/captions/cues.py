@@ -1,21 +1,24 @@
-"""What a screen showed, made into what was said: each word once, at its time (pure).
+"""Conversion of what a screen showed to what was said: each word once, at its time (pure).
 
-Automatic captions roll: a new line appears below the one before, which moves up and is written again in the
-next cue, often with a cue of 10 ms between that shows nothing new. Read as they stand, they say everything
+Automatic captions roll up: a new line appears below the previous one, which moves up and is repeated in the
+next cue, often with a cue of 10 ms in between that shows nothing new. Read literally, they contain every word
 two or three times.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+import msgspec
 
 from retrieval.catalogue.display_text import clean_for_display
+from retrieval.catalogue.video import Cue
 
 TOUCHING: Final = 0.1
-"""Seconds. A line that rolls up does so at once; one that is back after longer was said again."""
+"""Seconds. A line that rolls up is repeated at once; a line that is repeated later was said again."""
 BRIEF: Final = 0.05
-"""Seconds. Nobody reads a cue that is shown so shortly: it is there for the player's scrolling."""
+"""Seconds. A cue this short cannot be read: it only makes the player scroll."""
 
 _SCREEN_LINES: Final = 8
 
@@ -25,14 +28,14 @@ _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 
 
 class ShownLine(NamedTuple):
-    """A line of a cue, cleaned. One that has times for its words is new, not one that rolled up."""
+    """A cleaned line of a cue. A line with times for its words is new; it did not roll up."""
 
     text: str
     has_word_times: bool = False
 
 
 class ShownCue(NamedTuple):
-    """What a file shows from `start` to `end`, in seconds; its lines have text in them."""
+    """The lines that a file shows from `start` to `end`, in seconds. No line is empty."""
 
     start: float
     end: float
@@ -40,7 +43,7 @@ class ShownCue(NamedTuple):
 
 
 def shown_cue(start: float, end: float, lines: Iterable[str]) -> ShownCue:
-    """Clean the lines of a cue: without tags for looks, voices and word times, nor the lines left empty."""
+    """Remove tags for style, voices and word times from the lines of a cue, and lines that are then empty."""
     cleaned = (
         ShownLine(_without_tags(line), _WORD_TIME.search(line) is not None) for line in lines if line.strip()
     )
@@ -52,11 +55,11 @@ def _without_tags(line: str) -> str:
 
 
 def are_rolling(cues: Sequence[ShownCue]) -> bool:
-    """Say whether these are captions that roll up.
+    """Whether these are captions that roll up.
 
-    They are where at least half of the cues which have several lines and follow at once begin with lines of
-    the cue before. People do say things twice, so it takes two signs: two such cues, or one and a brief cue
-    that only repeats; or else one sign in a file that has times for single words, as songs have too.
+    They are if at least half of the cues that have several lines and follow at once begin with lines of the
+    cue before. People do say things twice, so two signs are needed: two such cues, or one and a brief cue
+    that only repeats. One sign is enough in a file that has times for single words, as songs have too.
     """
     has_word_times = any(line.has_word_times for cue in cues for line in cue.lines)
     several = carrying = repeating = 0
@@ -70,46 +73,45 @@ def are_rolling(cues: Sequence[ShownCue]) -> bool:
     return carrying > 0 and 2 * carrying >= several and carrying + repeating > 1
 
 
-def merge_cues(cues: Sequence[ShownCue]) -> list[dict[str, Any]]:
-    """Return what was said, in the order given, as `{start, end, text}`: no line twice for being shown twice.
+def merge_cues(cues: Sequence[ShownCue]) -> list[Cue]:
+    """Return what was said, in the given order, without lines that are only shown again.
 
-    Of captions that roll, a cue keeps the lines that are new in it. Of any, a cue that repeats the one
-    before it in time and text is left out, as files have it that draw a shadow. Cues without text are left
-    out. Times are the cue's own.
+    If the captions roll up, a cue keeps only its new lines. In all captions, a cue that repeats the previous
+    one in time and text is left out; files that draw a shadow contain such cues. Cues without text are left
+    out.
     """
     rolling = are_rolling(cues)
-    said: list[dict[str, Any]] = []
+    said: list[Cue] = []
     before: ShownCue | None = None
     for cue in cues:
         if not cue.lines:
             continue
         carried = _carried_lines(before, cue) if rolling and before else 0
-        text = " ".join(line.text for line in cue.lines[carried:])
-        new = {"start": cue.start, "end": cue.end, "text": text}
-        if text and said[-1:] != [new]:
+        new = Cue(cue.start, cue.end, " ".join(line.text for line in cue.lines[carried:]))
+        if new.text and said[-1:] != [new]:
             said.append(new)
         before = cue
     return said
 
 
-def end_where_next_starts(cues: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cut cues short that stay on the screen while the next is spoken, if most of them do.
+def end_where_next_starts(cues: Sequence[Cue]) -> list[Cue]:
+    """End each cue when the next one starts, if most cues overlap the next one.
 
-    Lists made from automatic captions give the time until a line has rolled out of sight. Where only few
-    overlap, people do speak at once.
+    Lists made from automatic captions give the time until a line has rolled out of sight. If only few cues
+    overlap, people speak at the same time.
     """
-    overlaps = [cue["start"] < after["start"] < cue["end"] for cue, after in pairwise(cues)]
+    overlaps = [cue.start < after.start < cue.end for cue, after in pairwise(cues)]
     if 2 * sum(overlaps) <= len(overlaps):
         return list(cues)
     cut = [
-        cue | {"end": after["start"]} if overlapping else cue
+        msgspec.structs.replace(cue, end=after.start) if overlapping else cue
         for (cue, after), overlapping in zip(pairwise(cues), overlaps, strict=True)
     ]
     return [*cut, cues[-1]]
 
 
 def _carried_lines(before: ShownCue, cue: ShownCue) -> int:
-    """Count the lines at the cue's beginning which are those at the end of the cue before."""
+    """Count the first lines of a cue that repeat the last lines of the cue before."""
     if not _touch(before, cue):
         return 0
     counts = [
@@ -120,8 +122,8 @@ def _carried_lines(before: ShownCue, cue: ShownCue) -> int:
     ]
     if not counts:
         return 0
-    # "yeah, yeah" after "yeah, yeah" is one more "yeah" that pushed the first one out, unless it is gone
-    # again at once.
+    # "yeah, yeah" after "yeah, yeah" is one more "yeah" that pushed the first one out, unless the cue is
+    # brief.
     said_again = len(counts) > 1 and counts[0] == len(cue.lines) and not _is_brief(cue)
     return counts[1] if said_again else counts[0]
 

@@ -1,11 +1,12 @@
-"""Transcripts as programs write them in JSON, told apart by the keys they have (pure).
+"""Transcripts in JSON, in the formats of several programs, which are recognised by their keys (pure).
 
-youtube-transcript-api gives `[{text, start, duration}]`; dumps of it end each list in `{"title": ...}` or
-keep the lists by video id. Whisper and its kin give `segments`, whisper.cpp `transcription` with
-milliseconds, YouTube's own player json3 with `events`.
+youtube-transcript-api writes `[{text, start, duration}]`. Dumps of several videos end each list with
+`{"title": ...}`, or are objects with the lists by video id. Whisper writes `segments`, whisper.cpp
+`transcription` with milliseconds, YouTube's player json3 with `events`.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from json import JSONDecodeError
@@ -16,7 +17,7 @@ from ingest.sources.captions.cues import ShownCue, end_where_next_starts, merge_
 from ingest.sources.captions.decoding import CaptionFileError
 from ingest.sources.captions.subtitles import Transcript
 
-_SHAPES: Final = (
+_FORMATS: Final = (
     "youtube-transcript-api's list of {text, start, duration}, Whisper's segments or YouTube's json3"
 )
 _DETAILS: Final = {
@@ -27,24 +28,27 @@ _DETAILS: Final = {
     "published_at": ("published_at", "datetime", "upload_date"),
     "language": ("language_code", "language", "lang"),
 }
-"""Columns, and the keys that their values go by in the objects that say whose a transcript is."""
+"""Columns, and the keys of their values in objects that describe a transcript's video."""
 
 _MILLISECOND: Final = 0.001
 _DUMP_DEPTH: Final = 2
 
 
 class _Item(NamedTuple):
-    """One piece of a transcript; a `start` of None says that it cannot be used."""
+    """One piece of a transcript; `start` is None if the piece cannot be used."""
 
     start: float | None
     end: float | None
     text: str
 
 
-def parse_json_transcripts(text: str) -> list[Transcript]:
-    """Return the transcripts in a file, of which dumps have many.
+_UNUSABLE: Final = _Item(None, None, "")
 
-    Raises CaptionFileError for what is not JSON, or has none of the shapes above.
+
+def parse_json_transcripts(text: str) -> list[Transcript]:
+    """Return the transcripts in a file; dumps have several.
+
+    Raises CaptionFileError if the text is not JSON or has none of the formats above.
     """
     try:
         document = json.loads(text)
@@ -57,19 +61,19 @@ def parse_json_transcripts(text: str) -> list[Transcript]:
     if all(transcript is None for transcript in found):
         raise CaptionFileError(
             "not-a-transcript",
-            f"is JSON but no transcript that is known ({_SHAPES}); a catalogue is a .jsonl with one object a "
-            "line",
+            f"is JSON but not a transcript in a known format ({_FORMATS}); a catalogue must be a .jsonl file "
+            "with one object per line",
         )
-    # An entry of a dump that is no transcript is one without cues: it has its place in the count.
+    # An entry of a dump that is no transcript becomes one without cues, so that numbers stay right.
     return [transcript or Transcript(cues=[]) for transcript in found]
 
 
 def _transcripts(document: object, details: dict[str, Any], *, depth: int) -> list[Transcript | None]:
-    """Return the transcripts in a document, None where it is none of them."""
+    """Return the transcripts in a document, with None for a part that is no transcript."""
     if isinstance(document, Mapping):
-        shape = next((key for key in _READERS if isinstance(document.get(key), list)), None)
-        if shape is not None:
-            return [_READERS[shape](document[shape], _details_of(document) | details)]
+        key = next((key for key in _READERS if isinstance(document.get(key), list)), None)
+        if key is not None:
+            return [_READERS[key](document[key], _details_of(document) | details)]
         by_id = document.values() and all(isinstance(one, list | Mapping) for one in document.values())
         if by_id and depth < _DUMP_DEPTH:
             return [
@@ -86,22 +90,22 @@ def _transcripts(document: object, details: dict[str, Any], *, depth: int) -> li
 
 
 def transcripts_of_entry(key: str | None, entry: object) -> list[Transcript | None]:
-    """Return the transcripts in an entry of a dump, `key` being its video's id; None where it is none."""
+    """Return the transcripts in an entry of a dump, whose `key` is the video id; None for no transcript."""
     return _transcripts(entry, {} if key is None else {"video_id": key}, depth=1)
 
 
 def holds_pieces(key: str | None, entry: object) -> bool:
-    """Say whether what stands under a key is the whole of a transcript, as `segments` is of Whisper's."""
+    """Whether the value of a key is a whole transcript, as `segments` is in Whisper's format."""
     return key in _READERS and isinstance(entry, list)
 
 
 def is_piece(entry: object) -> bool:
-    """Say whether something is a piece of a transcript, not a whole one nor the title after the last."""
+    """Whether an entry is a piece of a transcript, not a whole one and not the title after the last piece."""
     return isinstance(entry, Mapping) and not _holds_one(entry) and "text" in entry
 
 
 def _is_list_of_pieces(document: list[Any]) -> bool:
-    """Say whether a list is one transcript, as an empty one may be, and not several."""
+    """Whether a list is one transcript (possibly an empty one) and not several."""
     if any(isinstance(entry, Mapping) and _holds_one(entry) for entry in document):
         return False
     return not document or any(
@@ -116,7 +120,7 @@ def _holds_one(entry: Mapping[str, Any]) -> bool:
 def _details_of(holder: Mapping[str, Any]) -> dict[str, Any]:
     details = {}
     for column, keys in _DETAILS.items():
-        # An id that is a number counts Whisper's segments or a table's rows more often than videos.
+        # A numeric id usually counts Whisper's segments or a table's rows, not videos.
         found = next(
             (holder[key] for key in keys if isinstance(holder.get(key), str) and holder[key].strip()), None
         )
@@ -136,7 +140,7 @@ def _from_pieces(
         if isinstance(piece, Mapping) and "text" not in piece and "title" in piece:
             details = _details_of(piece) | details
             continue
-        item = read(piece) if isinstance(piece, Mapping) else _Item(None, None, "")
+        item = read(piece) if isinstance(piece, Mapping) else _UNUSABLE
         if item.start is None:
             skipped.append(number)
         else:
@@ -148,7 +152,7 @@ def _shown(items: list[_Item]) -> list[ShownCue]:
     shown = []
     for item, after in zip_longest(items, items[1:]):
         start = item.start or 0.0
-        # A piece that does not say how long it lasts does so until the next.
+        # A piece without an end lasts until the next one starts.
         end = item.end if item.end is not None else max(start, (after and after.start) or start)
         shown.append(shown_cue(start, end, item.text.splitlines()))
     return shown
@@ -163,18 +167,20 @@ def _seconds(value: object) -> float | None:
         return None
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+def _item(start: float, end: float | None, text: str) -> _Item:
+    if end is not None and not math.isfinite(end):
+        return _UNUSABLE
+    return _Item(round(start, 3), None if end is None else round(end, 3), text)
 
 
 def _of_piece(piece: Mapping[str, Any]) -> _Item:
     text, start, end = piece.get("text"), _seconds(piece.get("start")), _seconds(piece.get("end"))
     if not isinstance(text, str) or start is None:
-        return _Item(None, None, "")
+        return _UNUSABLE
     duration = _seconds(piece.get("duration", piece.get("dur")))
     if end is None and duration is not None:
         end = start + duration
-    return _Item(_rounded(start), _rounded(end), text)
+    return _item(start, end, text)
 
 
 def _of_whisper_cpp(piece: Mapping[str, Any]) -> _Item:
@@ -183,7 +189,7 @@ def _of_whisper_cpp(piece: Mapping[str, Any]) -> _Item:
     start, end, text = _seconds(times.get("from")), _seconds(times.get("to")), piece.get("text")
     if start is None or not isinstance(text, str):
         return _of_piece(piece)
-    return _Item(_rounded(start * _MILLISECOND), None if end is None else _rounded(end * _MILLISECOND), text)
+    return _item(start * _MILLISECOND, None if end is None else end * _MILLISECOND, text)
 
 
 def _from_json3(events: Sequence[Any], details: dict[str, Any]) -> Transcript:
@@ -191,7 +197,7 @@ def _from_json3(events: Sequence[Any], details: dict[str, Any]) -> Transcript:
     skipped: list[int] = []
     automatic = False
     for number, event in enumerate(events, 1):
-        # An event without `segs` sets up a window; one that appends breaks the line below the words.
+        # Events without `segs` set up a window; events that append contain only a line break.
         if not isinstance(event, Mapping):
             skipped.append(number)
             continue
@@ -207,8 +213,12 @@ def _from_json3(events: Sequence[Any], details: dict[str, Any]) -> Transcript:
             skipped.append(number)
             continue
         automatic = automatic or any("tOffsetMs" in piece or "acAsrConf" in piece for piece in pieces)
-        end = None if lasts is None else _rounded((start + lasts) * _MILLISECOND)
-        items.append(_Item(_rounded(start * _MILLISECOND), end, text))
+        end = None if lasts is None else (start + lasts) * _MILLISECOND
+        item = _item(start * _MILLISECOND, end, text)
+        if item.start is None:
+            skipped.append(number)
+        else:
+            items.append(item)
     if automatic:
         details = {"caption_kind": "automatic"} | details
     return Transcript(cues=end_where_next_starts(merge_cues(_shown(items))), skipped=skipped, details=details)
@@ -225,4 +235,4 @@ _READERS: Final[dict[str, Callable[[list[Any], dict[str, Any]], Transcript]]] = 
     "transcription": _reader(_of_whisper_cpp),
     "transcript": _reader(_of_piece),
 }
-"""How a document is read that has a list under one of these keys."""
+"""The readers of documents by the key of their list of pieces."""

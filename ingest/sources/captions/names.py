@@ -1,4 +1,4 @@
-"""What the name of a caption file says: which video, in which language, of which kind (pure).
+"""The parts of a caption file's name: the video, the language and the kind of captions (pure).
 
 `Talk.en.vtt`, `Talk.en-orig.vtt`, `Talk [dQw4w9WgXcQ].pt-BR.srt`, `Talk.en.sdh.srt`.
 """
@@ -7,13 +7,13 @@ import re
 from typing import Final, NamedTuple
 
 CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".ttml", ".dfxp", ".json3", ".json")
-"""The endings of files that are read as captions. json3 has exact times, so among equals it comes first."""
+"""The suffixes of files that are read as captions."""
 
 LIVE_CHAT: Final = "live_chat"
-"""Where a language stands, yt-dlp writes this for a file that holds what viewers wrote."""
+"""yt-dlp writes this in place of the language of a file that holds the comments of viewers."""
 
-# ISO 639-1, the older codes that YouTube still writes, and the longer ones it has. Only these: a name such
-# as "talk.final.vtt" ends in no language.
+# ISO 639-1, the older codes that YouTube still writes, and its longer codes. No others, because the last part
+# of a name such as "talk.final.vtt" is no language.
 _CODES: Final = """
 aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de
 dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id
@@ -26,16 +26,16 @@ _LANGUAGES: Final = frozenset(_CODES.split())
 _LANGUAGE: Final = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9_]{1,12}){0,4})")
 _REGION_OR_SCRIPT: Final = re.compile(r"[A-Z]{2}|[A-Z][a-z]{3}|[0-9]{3}")
 _AUTOMATIC: Final = frozenset({"auto", "asr", "automatic"})
-_ABOUT_THE_TEXT: Final = _AUTOMATIC | {"sdh", "cc", "forced", "default"}
+_KINDS: Final = _AUTOMATIC | {"sdh", "cc", "forced", "default"}
 _BRACKETED_ID: Final = re.compile(r"(.+?)\s*\[([^\[\]\s]{6,64})\]", re.DOTALL)
 _PICTURE_SIZE: Final = re.compile(r"\d{3,4}p\d{0,3}|\d{3,4}x\d{3,4}")
 
 
 class CaptionName(NamedTuple):
-    """The parts of a name: `stem` is what is left without language and suffix.
+    """The parts of a name; `stem` is the rest without language and suffix.
 
-    `is_automatic` says that the name says so; `is_original` that yt-dlp marked the track as the one that
-    the others were translated from.
+    `is_automatic`: the name marks the captions as automatic. `is_original`: yt-dlp marked them as the track
+    that the others were translated from.
     """
 
     stem: str
@@ -45,13 +45,13 @@ class CaptionName(NamedTuple):
 
 
 def without_suffix(name: str) -> str:
-    """Return a caption file's name without the ending that says its format."""
+    """Return a caption file's name without its suffix."""
     lowered = name.lower()
     return next((name[: -len(suffix)] for suffix in CAPTION_SUFFIXES if lowered.endswith(suffix)), name)
 
 
 def parse_caption_name(name: str, *, stem: str | None = None) -> CaptionName:
-    """Take a file's name apart; with `stem`, where the video's name is known, what follows it is language."""
+    """Split a file's name into its parts. If `stem`, the video's name, is given, the rest is the language."""
     rest = without_suffix(name)
     if stem is not None:
         parts = rest[len(stem) :].removeprefix(".").split(".")
@@ -61,7 +61,7 @@ def parse_caption_name(name: str, *, stem: str | None = None) -> CaptionName:
     automatic = original = False
     language = None
     for part in parts:
-        if part.lower() in _ABOUT_THE_TEXT:
+        if part.lower() in _KINDS:
             automatic = automatic or part.lower() in _AUTOMATIC
         elif found := _LANGUAGE.fullmatch(part):
             language = _plain_language(*found.groups())
@@ -70,19 +70,19 @@ def parse_caption_name(name: str, *, stem: str | None = None) -> CaptionName:
 
 
 def caption_language(tag: str) -> str | None:
-    """Return the language that a downloader's name for a track says: `en-orig` is `en`."""
+    """Return the language in a downloader's name for a track: `en-orig` is `en`."""
     found = _LANGUAGE.fullmatch(tag)
     return _plain_language(*found.groups()) if found else None
 
 
 def _split_end(name: str) -> list[str]:
-    """Split off what a name says about its text, from the end, so long as something is left."""
+    """Split off the language and the kind of captions from the end of a name, which must not become empty."""
     ends: list[str] = []
     while True:
         rest, dot, part = name.rpartition(".")
         language = _LANGUAGE.fullmatch(part)
         is_language = language is not None and language[1].lower() in _LANGUAGES
-        if not dot or not rest.strip() or not (is_language or part.lower() in _ABOUT_THE_TEXT):
+        if not dot or not rest.strip() or not (is_language or part.lower() in _KINDS):
             return [name, *ends]
         name = rest
         ends.insert(0, part)
@@ -91,13 +91,13 @@ def _split_end(name: str) -> list[str]:
 
 
 def _plain_language(code: str, subtags: str) -> str:
-    """Return the code with its region and script; a track's own mark and what it was made from go."""
+    """Return the code with its region and script, without a track's mark and its source language."""
     kept = [tag for tag in re.split("[-_]", subtags) if _REGION_OR_SCRIPT.fullmatch(tag)]
     return "-".join([code.lower(), *kept])
 
 
 def id_and_title(stem: str) -> tuple[str, str]:
-    """Return the id and the title that a stem gives: `Title [ID]` has both, another is its own id."""
+    """Return the id and the title in a stem. `Title [ID]` has both; any other stem is its own id."""
     found = _BRACKETED_ID.fullmatch(stem)
     if found and _looks_like_id(found[2]):
         return found[2], found[1]
@@ -105,6 +105,6 @@ def id_and_title(stem: str) -> tuple[str, str]:
 
 
 def _looks_like_id(text: str) -> bool:
-    # "[Official]" and "[1080p]" are there to be read; an id mixes what no word does.
+    # "[Official]" and "[1080p]" are words for people; an id mixes letter case and digits as no word does.
     mixed = text[1:] != text[1:].lower() and text != text.upper()
     return not _PICTURE_SIZE.fullmatch(text) and (mixed or not text.isalpha())

@@ -1,4 +1,4 @@
-"""Subtitle files: WebVTT, SubRip and YouTube's sbv, told apart by how they write times (pure)."""
+"""The parser of subtitle files: WebVTT, SubRip and YouTube's sbv, recognised by their time formats (pure)."""
 
 import re
 from collections.abc import Iterator
@@ -8,15 +8,16 @@ import msgspec
 
 from ingest.sources.captions.cues import are_rolling, merge_cues, shown_cue
 from retrieval.catalogue.display_text import clean_for_display
+from retrieval.catalogue.video import Cue
 
-# Hours may be missing or four digits, zeros too; a comma, a point or a colon may begin the fraction, and
-# programs that add up floats write another fraction after it. Blanks come from reading them off a screen.
+# Hours may be missing or have four digits; leading zeros may be missing. A comma, point or colon may begin
+# the fraction, and programs that add floats write another fraction after it. Text recognition adds spaces.
 _TIME: Final = r"(?:(\d{1,9}+) ?: ?)?(\d{1,3}) ?: ?(\d{1,2})(?: ?[.,:] ?(\d{1,9}+)\d*+(?:[.,]\d*+)?)?"
 _ARROW: Final = r"(?:-{1,3}>|[\u2013\u2014]>|\u2192)"
-# Times may be followed by settings: how a cue is aligned, where it stands.
+# Settings of alignment and position may follow the times.
 _ARROW_TIMING: Final = re.compile(rf"\s*{_TIME}\s*{_ARROW}\s*{_TIME}(?:\s(.*))?", re.ASCII)
 _COMMA_TIMING: Final = re.compile(rf"\s*{_TIME}\s*,\s*{_TIME}(\s*)", re.ASCII)
-# Meant as a timing line, right or not. An arrow further on in a line is somebody's words.
+# Meant as a timing line, valid or not. An arrow further on in a line is part of the text.
 _LIKE_TIMING: Final = re.compile(rf"\s*-?(?=\d)(?=[^\s>]{{0,30}}:)\S{{1,40}}?\s*{_ARROW}", re.ASCII)
 _COMMENT: Final = re.compile(r"\ufeff?(?:WEBVTT|NOTE|STYLE|REGION)\b")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -26,14 +27,15 @@ _MAX_NUMBER_DIGITS: Final = 9
 
 
 class Transcript(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file says, and says about itself.
+    """The content of one caption file.
 
-    `cues` are `{start, end, text}`, `skipped` the numbers of the lines, or of a list's items, whose text had
-    to be left out. `details` are columns of a row (language, caption_kind, title, ...) as far as the file
-    tells them. `shift` are the seconds taken off the times, because the file says that they count from there.
+    `skipped` are the numbers of the lines, or of the items of a list, whose text was left out because it has
+    no valid times. `details` are columns of a row (language, caption_kind, title, ...) that the file states.
+    `shift` is the start of the file's clock in seconds, which was subtracted from its times. The end of a cue
+    may be before its start, as written in the file.
     """
 
-    cues: list[dict[str, Any]]
+    cues: list[Cue]
     skipped: list[int] = []
     details: dict[str, Any] = {}
     shift: float = 0.0
@@ -46,7 +48,7 @@ class _Timing(NamedTuple):
 
 
 class _Cue:
-    """A cue as its block is read, its lines still to come."""
+    """A cue while its lines are read."""
 
     def __init__(self, timing: _Timing, lines: list[str]) -> None:
         self.timing = timing
@@ -54,12 +56,12 @@ class _Cue:
 
 
 def parse_subtitles(text: str, *, commas: bool = False) -> Transcript:
-    """Return the cues that have a text, and what could not be used; never raises.
+    """Return the cues that have text, and the lines that were left out. Never raises.
 
-    `commas` says that the times of a cue are divided by a comma, as in sbv, else by an arrow. More lenient
-    than WebVTT: a header is not needed, nor are hours, leading zeros or fractions; blank lines between the
-    times and their text are passed over. Text that has no times is left out and told by its line: times
-    made up would lead to the wrong moment. Takes linear time, whatever the text.
+    `commas`: the two times of a cue are separated by a comma, as in sbv, instead of an arrow. The parser is
+    more lenient than WebVTT: the header, hours, leading zeros and fractions are optional, and blank lines
+    between the times and the text are skipped. Text without times is left out and its line is reported,
+    because invented times would lead to the wrong moment. The time is linear in the size of the text.
     """
     reading = _Reading(_COMMA_TIMING if commas else _ARROW_TIMING)
     for first, block in _blocks(text):
@@ -73,24 +75,24 @@ def parse_subtitles(text: str, *, commas: bool = False) -> Transcript:
     return Transcript(cues=cues, skipped=reading.skipped, details=details, shift=shift if cues else 0.0)
 
 
-def _rounded(cue: dict[str, Any]) -> dict[str, Any]:
-    return cue | {"start": round(cue["start"], 3), "end": round(cue["end"], 3)}
+def _rounded(cue: Cue) -> Cue:
+    return Cue(round(cue.start, 3), round(cue.end, 3), cue.text)
 
 
 class _Reading:
-    """A subtitle file while its blocks are read."""
+    """The state of the parser."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._signs = (">", "\u2192") if pattern is _ARROW_TIMING else (">", ",")
-        self._waiting: _Cue | None = None  # A cue whose text has yet to come, after a blank line.
+        self._markers = (">", "\u2192") if pattern is _ARROW_TIMING else (">", ",")
+        self._waiting: _Cue | None = None  # A cue without text yet; its text may follow a blank line.
         self.cues: list[_Cue] = []
         self.skipped: list[int] = []
         self.details: dict[str, Any] = {}
         self.shift = 0.0
 
     def take(self, first: int, block: list[str]) -> None:
-        """Read a run of lines without a blank one between; `first` is the number of its first line."""
+        """Read lines without a blank one between them; `first` is the number of the first."""
         heads = list(self._heads(block))
         if _COMMENT.match(block[0]):
             self._read_header(block)
@@ -116,16 +118,16 @@ class _Reading:
                 self._waiting = self.cues[-1]
 
     def _heads(self, block: list[str]) -> Iterator[tuple[int, _Timing | None]]:
-        """Yield the indices of timing lines and their times, None for one that is unreadable."""
+        """Yield the indices of timing lines and their times; None if the times cannot be read."""
         before = None
         for index, line in enumerate(block):
-            if not any(sign in line for sign in self._signs):
+            if not any(marker in line for marker in self._markers):
                 continue
             plain = line if line.isascii() else clean_for_display(line)
             timing = _timing(plain, self._pattern)
             if timing is None and not _LIKE_TIMING.match(plain):
                 continue
-            # Below the text of a cue only what can be nothing else begins another.
+            # Below the text of a cue, only an unambiguous timing line begins another cue.
             if before is not None and index > before + 1 and timing and not _is_strict(plain, timing):
                 continue
             before = index
@@ -140,7 +142,7 @@ class _Reading:
 
 
 def _goes_on_counting(number: str, lines: list[str]) -> bool:
-    """Say whether a cue's last line is the number of the next, without the blank line between them."""
+    """Whether a cue's last line is the number of the next cue, with no blank line between them."""
     this, following = _small_number(number), _small_number(lines[-1] if lines else "")
     return this is not None and following == this + 1
 
@@ -169,7 +171,7 @@ def _small_number(line: str) -> int | None:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each run of lines that are not blank, with the number of its first line."""
+    """Yield each block of lines that are not blank, with the number of its first line."""
     block: list[str] = []
     for number, line in enumerate([*_LINE_END.split(text), ""], 1):
         if line.strip():

@@ -1,8 +1,8 @@
-"""Timed Text Markup (TTML, formerly DFXP), as broadcasters and yt-dlp's `--sub-format ttml` write it (pure).
+"""The parser of Timed Text Markup (TTML, formerly DFXP), used by broadcasters and YouTube (pure).
 
-Only what says which words are shown when is read: layout and styles are passed over. Expat does the XML. A
-file that declares a document type is refused, so no entity is ever defined, and none can be made to grow;
-what is nested costs a stack of our own.
+Only words and their times are read; layout and styles are ignored. Expat parses the XML. A file that declares
+a document type is refused, so that no entities can be defined and expanded. Nested elements use our own
+stack, not recursion.
 """
 
 import re
@@ -15,7 +15,7 @@ from ingest.sources.captions.decoding import CaptionFileError
 from ingest.sources.captions.subtitles import Transcript
 
 MARKS: Final = ("<?xml", "<tt ", "<tt:tt ", "<tt>")
-"""What the text of such a file begins with."""
+"""The possible beginnings of such a file."""
 
 _SEPARATOR: Final = " "
 _PARAMETERS: Final = "#parameter"
@@ -32,28 +32,28 @@ _UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _FRAMES: Final = 30.0
 _TIMING: Final = frozenset({"begin", "end", "dur"})
 _ABOUT: Final = "#metadata"
-_BEFORE: Final = "\ufeff \t\r\n"
+_LEADING: Final = "\ufeff \t\r\n"
 _LATEST: Final = 1e9
-"""Seconds. A time beyond it is damage; subtitles' own reader takes no later ones either."""
+"""Seconds. A later time is damage; the subtitle parser accepts no later one either."""
 
 
 class _Times(NamedTuple):
-    """From when to when an element is shown, in seconds, as it or those around it say.
+    """When an element is shown, in seconds, from its own attributes or those of the elements around it.
 
-    A `start` of None says that the times cannot be read, `is_said` that somebody said any.
+    `start` is None if the times cannot be read. `is_given` is False if no element has times.
     """
 
     start: float | None
     end: float | None = None
-    is_said: bool = True
+    is_given: bool = True
 
 
-_UNSAID: Final = _Times(0.0, None, is_said=False)
+_NOT_GIVEN: Final = _Times(0.0, None, is_given=False)
 _UNREADABLE: Final = _Times(None)
 
 
 class _Cue:
-    """What an element shows, while its text is still to come."""
+    """A cue while the text of its element is read."""
 
     def __init__(self, times: _Times, line: int) -> None:
         self.times = times
@@ -62,26 +62,26 @@ class _Cue:
 
     @property
     def start(self) -> float | None:
-        """When it is first shown; None where that is not known."""
-        return self.times.start if self.times.is_said else None
+        """The start of the cue in seconds; None if it is unknown."""
+        return self.times.start if self.times.is_given else None
 
     def lines(self) -> list[str]:
-        """Return its lines; in XML, blanks and line ends in a text are all the same."""
+        """Return the lines of the cue; in XML, all whitespace in a text is equal."""
         return [" ".join(line.split()) for line in "".join(self.parts).split("\N{LINE SEPARATOR}")]
 
 
 def parse_ttml(text: str) -> Transcript:
-    """Return the cues that have a text and times; a text without readable ones is told by its line.
+    """Return the cues that have text and times, and the lines of text without readable times.
 
-    Times of elements count from when the one around them begins. Raises CaptionFileError for a text that is
-    not well-formed XML or declares a document type: half of a file would pass for the whole.
+    Times are relative to the start of the surrounding element. Raises CaptionFileError if the text is not
+    well-formed XML, because part of a file must not pass for the whole, or declares a document type.
     """
     reading = _Reading()
     try:
-        reading.parser.Parse(text.lstrip(_BEFORE).encode("utf-8", "replace"), True)  # noqa: FBT003 - it is the last piece.
+        reading.parser.Parse(text.lstrip(_LEADING).encode("utf-8", "replace"), True)  # noqa: FBT003 - this is the last piece.
     except expat.ExpatError as error:
-        told = f"is not well-formed XML ({expat.ErrorString(error.code)}, line {error.lineno:,})"
-        raise CaptionFileError("invalid-xml", f"{told}; download or export it again") from error
+        reason = f"is not well-formed XML ({expat.ErrorString(error.code)}, line {error.lineno:,})"
+        raise CaptionFileError("invalid-xml", f"{reason}; download or export it again") from error
     with_text = [cue for cue in reading.cues if any(cue.lines())]
     timed = [cue for cue in with_text if cue.start is not None]
     shown = [
@@ -95,14 +95,14 @@ def parse_ttml(text: str) -> Transcript:
 
 
 def _end(start: float, end: float | None, after: _Cue | None) -> float:
-    """Return when a cue ends: one that does not say lasts until the next."""
+    """Return the end of a cue. A cue without an end lasts until the next one starts."""
     if end is not None:
         return max(start, end)
     return max(start, (after and after.start) or start)
 
 
 class _Reading:
-    """A document while expat goes through it."""
+    """The state of the parser."""
 
     def __init__(self) -> None:
         self.parser = expat.ParserCreate("utf-8", _SEPARATOR)
@@ -114,21 +114,22 @@ class _Reading:
         self.cues: list[_Cue] = []
         self.details: dict[str, Any] = {}
         self._elements: list[tuple[_Times, _Cue | None]] = []
-        self._not_shown = 0
+        self._hidden = 0
         self._frames = self._ticks = _FRAMES
 
     def _refuse(self, *_: object) -> None:
         raise CaptionFileError(
-            "invalid-xml", "declares a document type, which captions need not; take the <!DOCTYPE ...> out"
+            "invalid-xml",
+            "declares a document type, which is not allowed in captions; remove the <!DOCTYPE ...>",
         )
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         element = name.rpartition(_SEPARATOR)[2]
         if not self._elements:
             self._read_root(attributes)
-        around, cue = self._elements[-1] if self._elements else (_UNSAID, None)
+        around, cue = self._elements[-1] if self._elements else (_NOT_GIVEN, None)
         times = self._times(attributes, around)
-        self._not_shown += _is_about(name)
+        self._hidden += _is_about(name)
         if element == "br":
             self._text("\N{LINE SEPARATOR}")
         elif element == "p" or (element == "span" and not _TIMING.isdisjoint(attributes)):
@@ -138,11 +139,11 @@ class _Reading:
 
     def _finish(self, name: str) -> None:
         self._elements.pop()
-        self._not_shown -= _is_about(name)
+        self._hidden -= _is_about(name)
 
     def _text(self, text: str) -> None:
         cue = self._elements[-1][1]
-        if cue and not self._not_shown:
+        if cue and not self._hidden:
             cue.parts.append(text)
 
     def _read_root(self, attributes: dict[str, str]) -> None:
@@ -160,23 +161,23 @@ class _Reading:
         self._ticks = _positive(parameters.get("tickRate")) or (self._frames if frames else 1.0)
 
     def _times(self, attributes: dict[str, str], around: _Times) -> _Times:
-        """Return an element's times, of which those it does not say are those of the one around it."""
+        """Return an element's times; missing ones are those of the surrounding element."""
         if _TIMING.isdisjoint(attributes) or around.start is None:
             return around
-        said: dict[str, float] = {}
+        given: dict[str, float] = {}
         for name in _TIMING & attributes.keys():
             if (seconds := self._seconds(attributes[name])) is None:
                 return _UNREADABLE
-            said[name] = seconds
-        start, end = around.start + said.get("begin", 0.0), around.end
-        if "end" in said:
-            end = around.start + said["end"]
-        elif "dur" in said:
-            end = start + said["dur"]
+            given[name] = seconds
+        start, end = around.start + given.get("begin", 0.0), around.end
+        if "end" in given:
+            end = around.start + given["end"]
+        elif "dur" in given:
+            end = start + given["dur"]
         return _Times(round(start, 3), None if end is None else round(end, 3))
 
     def _seconds(self, text: str) -> float | None:
-        """Return a time expression in seconds, None for what is none or past all reason."""
+        """Return a time expression in seconds; None if it is invalid or unreasonably late."""
         if found := _CLOCK.fullmatch(text.strip()):
             hours, minutes, seconds, fraction, frames = found.groups()
             whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
@@ -190,13 +191,13 @@ class _Reading:
 
 
 def _is_about(name: str) -> bool:
-    """Say whether an element holds what is not shown: who made it, what it is of."""
+    """Whether the content of an element is not shown: the head and metadata."""
     space, _, element = name.rpartition(_SEPARATOR)
     return element in {"head", "metadata"} or space.endswith(_ABOUT)
 
 
 def _positive(text: str | None) -> float | None:
-    """Return a number above zero, None for anything else."""
+    """Return a number above zero; None for any other text."""
     digits = (text or "").strip()
     if not re.fullmatch(r"\d{1,12}(?:\.\d{1,6})?", digits, re.ASCII):
         return None
@@ -204,5 +205,5 @@ def _positive(text: str | None) -> float | None:
 
 
 def looks_like_ttml(text: str) -> bool:
-    """Say whether a text begins as such a file does."""
-    return text[:100].lstrip(_BEFORE).lower().startswith(MARKS)
+    """Whether a text begins like TTML."""
+    return text[:100].lstrip(_LEADING).lower().startswith(MARKS)

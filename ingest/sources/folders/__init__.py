@@ -1,1 +1,1 @@
-"""Folders of captions: as yt-dlp leaves them, or bare."""
+"""Caption files, and folders of them."""

@@ -1,14 +1,16 @@
-"""Caption files without a downloader's notes: single ones, and folders, with or without a list of videos."""
+"""Caption files without info files of a downloader: single files, and folders with or without a list."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from ingest.rows.fields import is_absent
-from ingest.rows.row import Place, RawRow, file_name
-from ingest.sources.captions.caption_files import captioned_row, read_track, rows_of_file, tell
+from ingest.rows.row import Place, RawRow, RowProblem, file_name
+from ingest.sources.captions.caption_files import captioned_row, cues_problem, read_track, rows_of_file
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES, CaptionTrack, order_tracks
-from ingest.sources.captions.decoding import CaptionFileError, Telling
+from ingest.sources.captions.decoding import CaptionFileError, FileProblem
 from ingest.sources.captions.names import (
     CAPTION_SUFFIXES,
     LIVE_CHAT,
@@ -30,19 +32,19 @@ class CaptionFile:
         self._path = path
 
     def rows(self) -> Iterator[RawRow]:
-        """Read it: one row, or several from a dump."""
+        """Read the file: one row, or several from a dump."""
         stem, track = bare_track(self._path)
         return rows_of_file(track, stem)
 
 
 class CaptionFolder:
-    """The caption files of one folder, in the order of their names; the folders in it are not entered.
+    """The caption files of one folder, in the order of their names; subfolders are not read.
 
-    Files whose names differ only by language and format are one video. A `videos.csv` beside them says more:
-    its `video_id` (or `id`) is the id in the files' names, or its `file` names them; its other columns are
-    the catalogue's.
+    Files whose names differ only by language and format are one video. A `videos.csv` next to them can
+    describe the videos: its `video_id` (or `id`) is the id in the files' names, or its `file` is the name of
+    the file. Its other columns are those of a catalogue.
 
-    Raises SourceError where the list cannot be read.
+    Raises SourceError if the list cannot be read.
     """
 
     def __init__(self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES) -> None:
@@ -52,7 +54,7 @@ class CaptionFolder:
         self._list = CsvTable(listed, renamed=_OTHER_NAMES) if listed else None
 
     def rows(self) -> Iterator[RawRow]:
-        """Read video by video: those of the list in its order, then those that it does not have."""
+        """Read video by video: first those of the list in its order, then the others."""
         rest = dict(self._videos)
         for row in self._list.rows() if self._list else ():
             yield row if row.values is None else self._listed(row, rest)
@@ -60,7 +62,7 @@ class CaptionFolder:
             yield from read_bare(stem, order_tracks(tracks, self._languages))
 
     def _listed(self, row: RawRow, rest: dict[str, list[CaptionTrack]]) -> RawRow:
-        """Read the captions of a listed video, and take them out of `rest`."""
+        """Read the captions of a listed video, and remove them from `rest`."""
         values = row.values or {}
         stem = _stem_of(values, rest)
         if stem is None:
@@ -71,7 +73,7 @@ class CaptionFolder:
 
 
 def _stem_of(values: Any, stems: dict[str, list[CaptionTrack]]) -> str | None:
-    """Find the files of a listed video: by the file's name if it is given, else by the id."""
+    """Find the files of a listed video by the column `file`, else by the id."""
     file = Path(str(values.get("file") or "")).name
     video_id = str(values.get("video_id") or "").strip()
     by_id = {id_and_title(stem)[0]: stem for stem in stems} if not file else {}
@@ -82,13 +84,13 @@ def _stem_of(values: Any, stems: dict[str, list[CaptionTrack]]) -> str | None:
 
 
 def list_of(folder: Path) -> Path | None:
-    """Return the list that lies beside the caption files, if there is one."""
+    """Return the list next to the caption files, if there is one."""
     return next((file for file in folder.iterdir() if file.name.lower() == LIST_NAME), None)
 
 
 def caption_files(folder: Path) -> list[Path]:
-    """List the caption files of a folder by name."""
-    # A hidden file is an editor's or a file manager's, such as the `._x.srt` that macOS leaves.
+    """Return the caption files of a folder, sorted by name."""
+    # Hidden files belong to editors and file managers, such as the `._x.srt` of macOS.
     return sorted(
         file
         for file in folder.iterdir()
@@ -100,14 +102,14 @@ def caption_files(folder: Path) -> list[Path]:
 
 
 def bare_track(path: Path) -> tuple[str, CaptionTrack]:
-    """Return the stem and the track that a file's name gives."""
+    """Return the stem and the track in a file's name."""
     name = parse_caption_name(path.name)
     kind: Final = "automatic" if name.is_automatic else None
     return name.stem, CaptionTrack(path, name.language, kind, name.is_original)
 
 
 def group_by_stem(files: Sequence[Path]) -> dict[str, list[CaptionTrack]]:
-    """Bring the files of one video together, in the order of its first."""
+    """Group the files by video, in the order of the first file of each."""
     videos: dict[str, list[CaptionTrack]] = {}
     for file in files:
         stem, track = bare_track(file)
@@ -116,27 +118,27 @@ def group_by_stem(files: Sequence[Path]) -> dict[str, list[CaptionTrack]]:
 
 
 def read_bare(stem: str, tracks: Sequence[CaptionTrack]) -> Iterator[RawRow]:
-    """Read the first of a video's tracks that can be read; else its first one's rows say what is wrong."""
+    """Yield the rows of the first track that can be read, else the problems of the first track."""
     failures: list[RawRow] = []
     for track in tracks:
         rows = rows_of_file(track, stem)
-        # Up to the first good one: a dump may have more rows than memory holds.
-        begun = list(_up_to_first_good(rows))
-        if begun[-1].values is not None:
-            passed_over = tuple(
-                tell(problem.place, problem.video_id, (problem.reason_code, problem.message, "warning"))
+        # Only up to the first valid row: the rows of a dump may not fit into memory.
+        first_rows = list(_up_to_first_valid(rows))
+        if first_rows[-1].values is not None:
+            skipped = tuple(
+                msgspec.structs.replace(problem, severity="warning")
                 for failure in failures
                 for problem in failure.problems
             )
-            yield RawRow(begun[0].place, begun[0].values, passed_over + begun[0].problems)
-            yield from begun[1:]
+            yield msgspec.structs.replace(first_rows[0], problems=skipped + first_rows[0].problems)
+            yield from first_rows[1:]
             yield from rows
             return
-        failures += begun
+        failures += first_rows
     yield from failures[:1]
 
 
-def _up_to_first_good(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+def _up_to_first_valid(rows: Iterator[RawRow]) -> Iterator[RawRow]:
     for row in rows:
         yield row
         if row.values is not None:
@@ -146,26 +148,26 @@ def _up_to_first_good(rows: Iterator[RawRow]) -> Iterator[RawRow]:
 def read_known(
     place: Place, values: dict[str, Any], tracks: Sequence[CaptionTrack], row: RawRow | None = None
 ) -> RawRow:
-    """Read the captions of a video that a list or a downloader's notes describe, as the row at `place`.
+    """Read the captions of a video that a list or an info file describes; the row's place is `place`.
 
-    A track that cannot be read is passed over for the next, with a warning. A video whose tracks all cannot
-    be read is a rejected row: it had captions, and must not lose those that the index has of it.
+    If a track cannot be read, the next one is tried, with a warning. If no track can be read, the row is
+    rejected, so that the index keeps the video's current captions.
     """
     before = row.problems if row else ()
     if not is_absent(values.get("cues")):
         return RawRow(place, values, before)
-    failures: list[tuple[Place, Telling]] = []
+    failures: list[RowProblem] = []
+    video_id = str(values["video_id"])
     for track in tracks:
         try:
-            transcript, telling = read_track(track)
+            transcript, file_problems = read_track(track)
         except CaptionFileError as error:
-            failures.append((Place(file_name(track.path)), (error.code, str(error), "warning")))
+            problem = FileProblem(error.code, str(error), "warning")
+            failures.append(cues_problem(Place(file_name(track.path)), video_id, problem))
             continue
-        found = captioned_row(place, values, track, transcript, telling)
-        problems = [tell(at, str(values["video_id"]), telling) for at, telling in failures]
-        return RawRow(place, found.values, (*before, *problems, *found.problems))
+        found = captioned_row(place, values, track, transcript, file_problems)
+        return RawRow(place, found.values, (*before, *failures, *found.problems), found.cues)
     if not failures:
         return RawRow(place, values, before)
-    at, (code, message, _) = failures[0]
-    told = f"{message}; or delete it, and the video goes in by its title alone"
-    return RawRow(place, None, (tell(at, str(values["video_id"]), (code, told, "rejected")),))
+    message = f"{failures[0].message}; or delete it to index the video without a transcript"
+    return RawRow(place, None, (msgspec.structs.replace(failures[0], message=message, severity="rejected"),))

@@ -1,4 +1,4 @@
-"""A folder and the folders in it: yt-dlp's `-o "%(uploader)s/%(title)s.%(ext)s"` leaves such a tree."""
+"""A folder and its subfolders, as yt-dlp's `-o "%(uploader)s/%(title)s.%(ext)s"` creates them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,30 +8,30 @@ from ingest.rows.row import RawRow
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
 from ingest.sources.captions.names import CAPTION_SUFFIXES
 from ingest.sources.folders.captions import CaptionFolder, caption_files, list_of
-from ingest.sources.folders.missing_captions import AskedTracks
+from ingest.sources.folders.missing_captions import RequestedTracks
 from ingest.sources.folders.ytdlp import DownloadsFolder, is_info_file
 from ingest.sources.tables.tables import TABLES
 
 
 class FolderTree:
-    """Each folder read as what it is, a downloader's or a bare one: the outer first, then those in it.
+    """All folders, outer ones first, each read with its info files or as plain caption files.
 
-    Hidden folders and links to folders are not entered. What one folder has tells what was asked for in all:
-    many let a downloader make a folder for every video.
+    Hidden folders and links to folders are skipped. The captions in one folder show which ones were requested
+    for all, because many downloads have one folder for each video.
 
-    Raises SourceError where no folder has captions, and OSError where one cannot be read.
+    Raises SourceError if no folder has captions, and OSError if one cannot be read.
     """
 
     def __init__(self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES) -> None:
-        asked = AskedTracks()
+        requested = RequestedTracks()
         self._folders: list[DownloadsFolder | CaptionFolder] = []
         for folder in folders_in(path):
             if any(is_info_file(file) for file in folder.iterdir()):
-                self._folders.append(DownloadsFolder(folder, languages=languages, asked=asked))
+                self._folders.append(DownloadsFolder(folder, languages=languages, requested=requested))
             elif caption_files(folder):
                 self._folders.append(CaptionFolder(folder, languages=languages))
             elif folder == path and (listed := list_of(path)):
-                raise SourceError(f"{listed}: has no caption file beside it; move it to where they are")
+                raise SourceError(f"{listed}: there is no caption file next to it; move it to their folder")
         if not self._folders:
             raise SourceError(_without_captions(path))
 
@@ -42,12 +42,12 @@ class FolderTree:
 
 
 def folders_in(path: Path) -> Iterator[Path]:
-    """Give a folder and all in it that are read, the outer first. Raises OSError where one cannot be."""
+    """Yield a folder and all its subfolders that are read, outer ones first. Raises OSError."""
     waiting = [path]
     while waiting:
         folder = waiting.pop()
         yield folder
-        # A link may lead back to where it is.
+        # A link may lead back to an outer folder.
         inner = (one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
         waiting += sorted((one for one in inner if not one.name.startswith(".")), reverse=True)
 
@@ -57,6 +57,6 @@ def _without_captions(path: Path) -> str:
         (file.name for file in path.iterdir() if file.name.lower().endswith(tuple(TABLES))), default=""
     )
     hint = (
-        f"tables such as {table} are given by their own names" if table else "give the folder that holds them"
+        f"give tables such as {table} by their own names" if table else "give the folder that contains them"
     )
-    return f"{path}: has no {', '.join(CAPTION_SUFFIXES)} file in it, nor in the folders in it; {hint}"
+    return f"{path}: neither it nor its subfolders contain a {', '.join(CAPTION_SUFFIXES)} file; {hint}"

@@ -1,4 +1,4 @@
-"""What of a folder is read as sources, and how to tell that it changed."""
+"""The sources in a folder, and detection of changes to them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from ingest.sources.tables.tables import TABLES
 _TABLES = tuple(TABLES)
 
 State = frozenset[tuple[str | int, ...]]
-"""Of each file that is read its name and what tells one content from another without reading it."""
+"""The name of each file that is read, with its size, times and inode, which change with its content."""
 
 
 class WatchedFolder(msgspec.Struct, frozen=True):
-    """A folder at one moment: what to sync of it, and the state of all that this would read.
+    """A folder at one moment: the sources in it, and the state of all files that a sync would read.
 
-    `passed_over` are links that lead nowhere; `notice` is what a person may not expect of `sources`.
+    `passed_over` are broken links; `notice` explains how `sources` may differ from what the user expects.
     """
 
     sources: tuple[Path, ...]
@@ -31,9 +31,9 @@ class WatchedFolder(msgspec.Struct, frozen=True):
 
 
 def read_folder(folder: Path) -> WatchedFolder:
-    """Say what of a folder is synced: its tables, and the folder for its captions, as `sync FOLDER` reads it.
+    """Return the sources in a folder: its tables, and the folder itself if it has captions.
 
-    A list of the captions is part of their folder and no table. Raises OSError where it cannot be read.
+    A list of the captions is part of their folder and not a table. Raises OSError.
     """
     entries = [path for path in sorted(folder.iterdir()) if is_read(path.name)]
     lost = [path for path in entries if path.is_symlink() and not path.exists()]
@@ -42,7 +42,7 @@ def read_folder(folder: Path) -> WatchedFolder:
     tables = [path for path in entries if path.name.lower().endswith(_TABLES) and path.is_file()]
     lists = [path for path in tables if captions and path.name.lower() == LIST_NAME]
     tables = [path for path in tables if path not in lists]
-    # What a downloader knows of its videos stands for the list.
+    # Info files of a downloader replace the list.
     unread = lists if any(map(is_info_file, captions)) else []
     inner_lists = [found for one in inner[1:] if (found := list_of(one))]
     read = [path for path in (*tables, *lists, *inner_lists, *captions) if path not in unread]
@@ -55,7 +55,7 @@ def read_folder(folder: Path) -> WatchedFolder:
 
 
 def is_read(name: str) -> bool:
-    """Say whether a file of this name in a folder would be read: as a table, or with the captions."""
+    """Whether a file with this name would be read, as a table or with the captions."""
     lowered = name.lower()
     if name.startswith("."):
         return False
@@ -68,19 +68,19 @@ def _stamp(path: Path, folder: Path) -> tuple[str | int, ...]:
     name = str(path.relative_to(folder))
     try:
         found = path.stat()
-    except FileNotFoundError:  # It has gone just now.
+    except FileNotFoundError:  # It was deleted just now.
         return (name,)
-    # Another file may be put in a file's place with its length and its date.
+    # Another file may replace it with the same size and date.
     return (name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def _notice(tables: Sequence[Path], captions: Sequence[Path], unread: Sequence[Path]) -> str | None:
-    """Say it in words that stay the same when more of the same come."""
+    """Return a text that stays the same when more files of the same kinds are added."""
     if tables and captions:
         return (
-            "There are tables and captions here. Both are synced, the captions as videos of their own; a "
-            f"table that lists the captions is to be named {LIST_NAME}."
+            "This folder contains tables and captions. Both are synced, the captions as separate videos; "
+            f"rename a table that lists the captions to {LIST_NAME}."
         )
     if unread:
-        return f"{LIST_NAME} is not read: what the downloader wrote beside the captions stands for it."
+        return f"{LIST_NAME} is ignored, because the downloader's info files describe the captions."
     return None

@@ -1,44 +1,47 @@
-"""A folder as yt-dlp or youtube-dl leaves it: what it found out about each video beside its captions."""
+"""A folder of yt-dlp or youtube-dl: info files of videos, and their captions."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ingest.rows.row import FETCH_FAILED, Place, RawRow, RowProblem, file_name
-from ingest.sources.captions.caption_files import tell
+from ingest.rows.row import FETCH_FAILED, Place, RawRow, file_name, rejected_row
+from ingest.sources.captions.caption_files import cues_problem
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES, CaptionTrack, order_tracks
-from ingest.sources.captions.decoding import CaptionFileError
+from ingest.sources.captions.decoding import CaptionFileError, FileProblem
 from ingest.sources.captions.names import parse_caption_name, without_suffix
 from ingest.sources.folders.captions import bare_track, caption_files, read_bare, read_known
-from ingest.sources.folders.missing_captions import AskedTracks, ListedTrack, missing_tags, tracks_got
+from ingest.sources.folders.missing_captions import ListedTrack, RequestedTracks, missing_tags, tracks_got
 from ingest.sources.folders.ytdlp_info import DownloadInfo, read_download_info
 
 INFO_ENDING: Final = ".info.json"
 
 _YOUTUBE_ID_LENGTH: Final = 11
 _NOT_DOWNLOADED: Final = (
-    "it lists captions in {}, which were asked for, and no file here holds them; the index keeps what it "
-    "has: download them again, or give this file in a folder elsewhere, and the video goes in by its title "
-    "alone"
+    "lists captions in {}, which were requested but have no file here; the index keeps its current copy: "
+    "download them again, or move this file to another folder to index the video without a transcript"
 )
 
 
 def is_info_file(path: Path) -> bool:
-    """Say whether a file is what yt-dlp wrote about a video."""
+    """Whether a file is an info file, which yt-dlp writes about a video."""
     return path.name.lower().endswith(INFO_ENDING) and not path.name.startswith(".") and path.is_file()
 
 
 class DownloadsFolder:
-    """The videos of a downloader's folder, in the order of their info files; folders in it are not entered.
+    """The videos of a downloader's folder, in the order of their info files; subfolders are not read.
 
-    Caption files belong to the info file whose name they begin with, else to the video whose id they are
-    named by. Those that belong to none are videos by themselves, after the others. A video whose captions
-    were asked for and are not there is a rejected row, `fetch-failed`, never one without a transcript.
+    Caption files belong to the info file whose name they begin with, else to the video whose id is in their
+    name. Caption files that belong to none are separate videos, after the others. A video whose captions
+    were requested and are missing is a rejected row, `fetch-failed`, never a video without a transcript.
     """
 
     def __init__(
-        self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES, asked: AskedTracks | None = None
+        self,
+        path: Path,
+        *,
+        languages: Sequence[str] = DEFAULT_LANGUAGES,
+        requested: RequestedTracks | None = None,
     ) -> None:
         self._languages = languages
         self._infos = {
@@ -57,13 +60,13 @@ class DownloadsFolder:
                     self._by_id.setdefault(video_id, []).append(file)
             else:
                 self._by_stem.setdefault(stem, []).append(file)
-        self._asked = asked or AskedTracks()
-        self._asked.add_folder(self._tracks_got)
+        self._requested = requested or RequestedTracks()
+        self._requested.add_folder(self._tracks_got)
 
     def _stem_of(self, file: Path) -> str | None:
-        """Find the info file that a name begins with: `Talk [ID].info.json` for `Talk [ID].en.vtt`."""
+        """Return the stem of the info file of a caption file: `Talk [ID]` for `Talk [ID].en.vtt`."""
         name = without_suffix(file.name)
-        # Every site names languages its own way, so anything may stand between, but only once.
+        # Sites have their own names of languages, so any one part may follow the stem.
         stems = (name, name.rpartition(".")[0], parse_caption_name(file.name).stem)
         return next((stem for stem in stems if stem in self._infos), None)
 
@@ -75,8 +78,7 @@ class DownloadsFolder:
             try:
                 info = read_download_info(file, stem)
             except CaptionFileError as error:
-                problem = RowProblem(place, None, None, error.code, str(error))
-                yield RawRow(place, None, (problem,))
+                yield rejected_row(place, error.code, str(error))
                 continue
             if info is not None:
                 used.update(self._named_by_id(info))
@@ -92,9 +94,9 @@ class DownloadsFolder:
     def _row(self, place: Place, stem: str, info: DownloadInfo) -> RawRow:
         tracks = [_track(file, stem, info) for file in self._by_stem.get(stem, ())]
         tracks += [_track(file, None, info) for file in self._named_by_id(info)]
-        if missing := missing_tags(info, tracks, self._asked, self._languages):
-            told = _NOT_DOWNLOADED.format(", ".join(missing))
-            return RawRow(place, None, (tell(place, _id_of(info), (FETCH_FAILED, told, "rejected")),))
+        if missing := missing_tags(info, tracks, self._requested, self._languages):
+            problem = FileProblem(FETCH_FAILED, _NOT_DOWNLOADED.format(", ".join(missing)), "rejected")
+            return RawRow(place, None, (cues_problem(place, _id_of(info), problem),))
         return read_known(
             place, info.values, order_tracks(tracks, self._languages, info.values.get("language"))
         )
@@ -103,11 +105,11 @@ class DownloadsFolder:
         return self._by_id.get(_id_of(info), ())
 
     def _tracks_got(self) -> Iterator[ListedTrack]:
-        """Read the info files once more, for the captions there are files of."""
+        """Read the info files once more, to find the kind of each caption file."""
         for stem, file in self._infos.items():
             if stem not in self._by_stem and not self._by_id:
                 continue
-            # A bad one is told with the rows.
+            # An unreadable one is reported with the rows.
             with suppress(CaptionFileError):
                 if info := read_download_info(file, stem):
                     files = (*self._by_stem.get(stem, ()), *self._named_by_id(info))
@@ -129,7 +131,7 @@ def _track(path: Path, stem: str | None, info: DownloadInfo) -> CaptionTrack:
 
 
 def _possible_ids(path: Path) -> Iterator[str]:
-    """Yield the ids that a name may have: `ID.en.vtt`, `Talk [ID].en.vtt`, youtube-dl's `Talk-ID.en.vtt`."""
+    """Yield the possible ids in a name: `ID.en.vtt`, `Talk [ID].en.vtt`, youtube-dl's `Talk-ID.en.vtt`."""
     name = without_suffix(path.name)
     for stem in {name, name.rpartition(".")[0], parse_caption_name(path.name).stem} - {""}:
         yield stem

@@ -1,4 +1,4 @@
-"""What yt-dlp or youtube-dl found out about a video: the `.info.json` that it leaves."""
+"""The `.info.json` files of yt-dlp and youtube-dl, which describe one video each."""
 
 import json
 from codecs import BOM_UTF8
@@ -15,13 +15,13 @@ from ingest.sources.captions.names import id_and_title
 from retrieval.catalogue.video import CaptionKind
 
 MAX_INFO_BYTES: Final = 256 * 1024 * 1024
-"""With `--write-comments` such a file holds every comment there is."""
+"""With `--write-comments`, the file contains all comments."""
 
 
 class _Info(msgspec.Struct):
-    """The keys that are read. Any value may be of any type: every site has its own extractor.
+    """The keys that are read. A value may have any type, because each site has its own extractor.
 
-    The many others, formats and comments among them, are passed over without making anything of them.
+    The many other keys, such as formats and comments, are skipped without being decoded.
     """
 
     id: Any = None
@@ -50,9 +50,9 @@ class _Info(msgspec.Struct):
 
 
 class DownloadInfo(msgspec.Struct, frozen=True):
-    """A video's row but for its captions, and the names of its manual and automatic tracks.
+    """A video's row without its captions, and the names of its manual and automatic tracks.
 
-    `requested` names those that the downloader was asked for, where the file says it.
+    `requested` are the names of the requested tracks, if the file contains them.
     """
 
     values: dict[str, Any]
@@ -61,7 +61,7 @@ class DownloadInfo(msgspec.Struct, frozen=True):
     requested: Collection[str] = ()
 
     def kind_of(self, tag: str) -> CaptionKind | None:
-        """Say who made the track of this name; None if there is none."""
+        """Return the kind of the track with this name; None if there is none."""
         if tag in self.manual:
             return "manual"
         return "automatic" if tag in self.automatic else None
@@ -71,11 +71,11 @@ _decoder = msgspec.json.Decoder(_Info)
 
 
 def read_download_info(path: Path, stem: str) -> DownloadInfo | None:
-    """Read an info file; None where it is about a playlist or a channel, which is no video.
+    """Read an info file; None if it describes a playlist or a channel instead of a video.
 
-    `stem` is the file's name without its ending: it gives the id and the title where the file does not.
+    `stem` is the file's name without its suffix; the id and the title are taken from it if the file has none.
 
-    Raises CaptionFileError for a file that cannot be read or is no JSON object.
+    Raises CaptionFileError for a file that cannot be read or is not a JSON object.
     """
     try:
         with path.open("rb") as file:
@@ -83,10 +83,10 @@ def read_download_info(path: Path, stem: str) -> DownloadInfo | None:
     except OSError as error:
         raise CaptionFileError("unreadable", f"cannot be read ({error.strerror}); check the file") from error
     if not data.strip():
-        raise CaptionFileError("invalid-info", "is empty; download the video's information again")
+        raise CaptionFileError("invalid-info", "is empty; download the video's info file again")
     if len(data) > MAX_INFO_BYTES:
         raise CaptionFileError(
-            "too-large", f"is larger than {MAX_INFO_BYTES // 2**20} MiB; write it without the comments"
+            "too-large", f"is larger than {MAX_INFO_BYTES // 2**20} MiB; download it again without comments"
         )
     info = _decoded(data.removeprefix(BOM_UTF8))
     if info.kind is not None and info.kind != "video":
@@ -119,13 +119,13 @@ def _decoded(data: bytes) -> _Info:
     try:
         return _decoder.decode(data)
     except (ValueError, RecursionError) as error:
-        # Python writes NaN, Infinity and halves of characters, and reads them, though JSON has none; a byte
-        # that is not UTF-8 becomes half a character too, which the row's check then finds and tells.
+        # Python writes and reads NaN, Infinity and lone surrogates, which JSON does not have. A byte that is
+        # not UTF-8 becomes a lone surrogate too, which the check of the row then reports.
         if len(data) <= MAX_FILE_BYTES:
             with suppress(ValueError, RecursionError):
                 return msgspec.convert(json.loads(data.decode(errors="surrogateescape")), _Info)
-        what = f"is not what yt-dlp writes ({error}); download the video's information again"
-        raise CaptionFileError("invalid-info", what) from error
+        message = f"is not an info file of yt-dlp ({error}); download the video's info file again"
+        raise CaptionFileError("invalid-info", message) from error
 
 
 def _first(*values: Any) -> Any:
@@ -133,20 +133,20 @@ def _first(*values: Any) -> Any:
 
 
 def _published(info: _Info) -> Any:
-    """Choose the date: the exact moment where it is known, else the day; the upload before the release."""
+    """Return the date: the exact time if it is known, else the day; the upload before the release."""
     for moment, day in ((info.timestamp, info.upload_date), (info.release_timestamp, info.release_date)):
         if isinstance(moment, int | float) and not isinstance(moment, bool):
             try:
                 return datetime.fromtimestamp(moment, UTC)
             except (ValueError, OverflowError, OSError):
-                pass  # The day may still be right.
+                pass  # The day may still be valid.
         if (found := _first(day)) is not None:
             return str(found) if isinstance(found, int) else found
     return None
 
 
 def _thumbnail(info: _Info) -> Any:
-    """Take the one that the site shows, else the last of the list, which yt-dlp sorts from the worst on."""
+    """Return the thumbnail that the site shows, else the last of the list, which yt-dlp sorts by quality."""
     listed = (
         [one.get("url") for one in info.thumbnails or () if isinstance(one, dict)]
         if isinstance(info.thumbnails, list)

@@ -1,1 +1,1 @@
-"""Tables: parquet, CSV and JSON lines."""
+"""Tables: parquet, csv and jsonl, with one row for each video."""

@@ -1,4 +1,4 @@
-"""The text of a table: UTF-8, plain or gzipped, as a stream whose lines have an end somewhere."""
+"""The text of a table: UTF-8, plain or gzipped, as a stream of lines of limited length."""
 
 import gzip
 import io
@@ -18,23 +18,23 @@ _GZIP_MARK: Final = b"\x1f\x8b"
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Tell what goes wrong with the file as a whole as a SourceError that names it.
+    """Raise errors that concern the whole file as a SourceError that names it.
 
-    A gzipped file that ends early or is damaged is no source, however many of its rows were read: what is
-    missing would look as if it had been taken out of the catalogue.
+    A truncated or damaged gzip file is not used at all, however many rows were read: the missing rows would
+    count as removed from the catalogue.
     """
     try:
         yield
     except EOFError as error:
-        raise SourceError(f"{path}: is gzipped and ends before its end; copy or download it again") from error
+        raise SourceError(f"{path}: is a truncated gzip file; copy or download it again") from error
     except (BadGzipFile, zlib.error) as error:
-        raise SourceError(f"{path}: is damaged gzip ({error}); copy or download it again") from error
+        raise SourceError(f"{path}: is a damaged gzip file ({error}); copy or download it again") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror or error}); check the file") from error
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file, unpacked on the way if it is gzipped, whatever its name says."""
+    """Open a file, and decompress it if its content is gzip."""
     file = path.open("rb")
     if not file.peek(len(_GZIP_MARK)).startswith(_GZIP_MARK):
         return file
@@ -45,19 +45,19 @@ def open_bytes(path: Path) -> BinaryIO:
 def open_text(path: Path, newline: str) -> TextIO:
     """Open a table's text; `newline` as in `open`.
 
-    A byte that is not UTF-8 becomes half a character, which the row's check then finds and tells.
+    A byte that is not UTF-8 becomes a lone surrogate, which the check of the row reports.
     """
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
 def lines_of(file: TextIO, path: Path) -> Iterator[str]:
-    """Yield the lines with their ends; a line past all reason would fill the memory, and is a SourceError."""
+    """Yield the lines with their line ends. Raises SourceError for a line that is too long for the memory."""
     number = 0
     while line := file.readline(MAX_LINE_CHARACTERS):
         number += 1
         if len(line) == MAX_LINE_CHARACTERS and not line.endswith(("\n", "\r")):
             raise SourceError(
                 f"{path}: line {number:,} is longer than {MAX_LINE_CHARACTERS:,} characters; "
-                "write one row a line"
+                "write one row per line"
             )
         yield line

@@ -1,1 +1,1 @@
-"""A YouTube channel, read live."""
+"""YouTube channels, read through the Data API."""

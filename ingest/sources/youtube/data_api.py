@@ -1,8 +1,8 @@
-"""The YouTube Data API v3, as far as listing a channel's videos needs it.
+"""The parts of the YouTube Data API v3 that list the videos of a channel.
 
-https://developers.google.com/youtube/v3/docs. The ways of an answer: channels.list gives the playlist of a
-channel's uploads, playlistItems.list its videos page by page, videos.list what is known of 50 at a time.
-Each request costs one unit of quota, of which a key has 10,000 a day: 401 for a channel of 10,000 videos.
+https://developers.google.com/youtube/v3/docs. channels.list gives the playlist of a channel's uploads,
+playlistItems.list its videos page by page, videos.list the data of 50 videos at a time. Each request costs
+one unit of quota, of which a key has 10,000 a day. A channel of 10,000 videos costs 401.
 """
 
 import re
@@ -14,7 +14,13 @@ import httpx
 import msgspec
 
 from ingest.sources.youtube.resources import ChannelPage, UploadPage, VideoPage, VideoResource
-from ingest.sources.youtube.retries import SERVER_ERRORS, TOO_EARLY, Patience, TryAgainError, read_retry_after
+from ingest.sources.youtube.retries import (
+    RETRYABLE_STATUSES,
+    SERVER_ERRORS,
+    RetryableError,
+    RetryPolicy,
+    read_retry_after,
+)
 
 DATA_API_URL: Final = "https://www.googleapis.com/youtube/v3"
 PAGE_SIZE: Final = 50
@@ -34,15 +40,15 @@ _T = TypeVar("_T")
 
 
 class DataApiError(Exception):
-    """The Data API did not give what was asked, and asking again did not help. Never holds the key."""
+    """A request to the Data API failed, and retries did not help. The text never contains the key."""
 
 
 class NotFoundError(DataApiError):
-    """There is no such playlist, or nobody may see it."""
+    """The playlist does not exist or is not public."""
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel: its id, the playlist of its uploads, and how many public videos it says it has."""
+    """A channel: its id, the playlist of its uploads, and the number of public videos it reports."""
 
     channel_id: str
     uploads: str | None
@@ -50,23 +56,23 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """A video as the playlist of uploads names it. `is_gone`: it is private, or was deleted."""
+    """A video as listed in the playlist of uploads. `is_gone`: it is private or was deleted."""
 
     video_id: str
     is_gone: bool
 
 
 class DataApi:
-    """Asks the Data API with a key. Use on one thread at a time, and close."""
+    """A client of the Data API. Use it on one thread at a time, and close it."""
 
-    def __init__(self, api_key: str, *, url: str = DATA_API_URL, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
-        # A header instead of the parameter `key`: an address ends up in logs and messages, a header does not.
+    def __init__(self, api_key: str, *, url: str = DATA_API_URL, retries: RetryPolicy | None = None) -> None:
+        self._retries = retries or RetryPolicy()
+        # A header instead of the parameter `key`: addresses appear in logs and messages, headers do not.
         # https://cloud.google.com/apis/docs/system-parameters
         self._client = httpx.Client(
             base_url=url,
             headers={"X-Goog-Api-Key": api_key, "Accept": "application/json"},
-            timeout=self._patience.answer_seconds,
+            timeout=self._retries.timeout,
         )
 
     def close(self) -> None:
@@ -74,7 +80,7 @@ class DataApi:
         self._client.close()
 
     def find_channel(self, name: str) -> Channel | None:
-        """Look a channel up by its id (UC...) or handle (@name, the @ may be missing); None if unknown.
+        """Find a channel by its id (UC...) or handle (@name, the @ is optional). None if there is none.
 
         Raises DataApiError.
         """
@@ -91,14 +97,14 @@ class DataApi:
         )
 
     def uploads(self, playlist: str) -> Iterator[list[Upload]]:
-        """List a playlist to its end, page by page, as it is asked for.
+        """Yield the pages of a playlist; each is requested when it is needed.
 
-        Raises NotFoundError where there is no such playlist, DataApiError.
+        Raises NotFoundError if there is no such playlist, and DataApiError.
         """
-        asked = {"part": "contentDetails,status", "playlistId": playlist, "maxResults": str(PAGE_SIZE)}
+        parameters = {"part": "contentDetails,status", "playlistId": playlist, "maxResults": str(PAGE_SIZE)}
         tokens: set[str] = set()
         while True:
-            page = self._get("playlistItems", asked, UploadPage)
+            page = self._get("playlistItems", parameters, UploadPage)
             # A public video is "public" here and an unlisted one "unlisted"; a deleted one has no status.
             yield [
                 Upload(
@@ -111,12 +117,12 @@ class DataApi:
             if token is None:
                 return
             if token in tokens:
-                raise DataApiError("the YouTube Data API lists the same page over and over; try again later")
+                raise DataApiError("the YouTube Data API returns the same page repeatedly; try again later")
             tokens.add(token)
-            asked = {**asked, "pageToken": token}
+            parameters = {**parameters, "pageToken": token}
 
     def videos(self, video_ids: Collection[str]) -> dict[str, VideoResource]:
-        """Return what is known of at most 50 videos, by id, without those that nobody may see.
+        """Return the data of at most 50 videos by id. Videos that are not public are missing.
 
         Raises DataApiError.
         """
@@ -134,26 +140,26 @@ class DataApi:
         return {video.id: video for video in page.items}
 
     def _get(self, path: str, parameters: Mapping[str, str], page: type[_T]) -> _T:
-        return self._patience.call(lambda: self._try(path, parameters, page))
+        return self._retries.call(lambda: self._try(path, parameters, page))
 
     def _try(self, path: str, parameters: Mapping[str, str], page: type[_T]) -> _T:
         try:
             status, headers, body = self._fetch(path, parameters)
         except httpx.TimeoutException as e:
-            waited = f"did not answer within {self._patience.answer_seconds:g} s"
-            raise TryAgainError(_unreached(waited)) from e
+            message = f"did not answer within {self._retries.timeout:g} s"
+            raise RetryableError(_unreached(message)) from e
         except httpx.HTTPError as e:
-            raise TryAgainError(_unreached(f"cannot be reached ({type(e).__name__})")) from e
+            raise RetryableError(_unreached(f"cannot be reached ({type(e).__name__})")) from e
         if status != _OK:
             raise _refusal(status, _reasons(body), read_retry_after(headers.get("retry-after")))
         try:
             return msgspec.json.decode(body, type=page)
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise TryAgainError(_unreached("gave an answer that makes no sense")) from e
+            raise RetryableError(_unreached("sent an answer that cannot be read")) from e
 
     def _fetch(self, path: str, parameters: Mapping[str, str]) -> tuple[int, httpx.Headers, bytes]:
-        """Fetch one answer within the time for it; the client's own limit is one of silence only."""
-        deadline = time.monotonic() + self._patience.answer_seconds
+        """Fetch one answer within the timeout. The client's own one limits only the time between bytes."""
+        deadline = time.monotonic() + self._retries.timeout
         body = bytearray()
         with self._client.stream("GET", path, params=parameters) as response:
             for chunk in response.iter_bytes():
@@ -165,14 +171,14 @@ class DataApi:
             return response.status_code, response.headers, bytes(body)
 
 
-def _unreached(what: str) -> DataApiError:
-    return DataApiError(f"the YouTube Data API {what}; check the connection, and run again")
+def _unreached(problem: str) -> DataApiError:
+    return DataApiError(f"the YouTube Data API {problem}; check the connection, and run again")
 
 
 def _reasons(body: bytes) -> set[str]:
-    """Return the reasons of an error answer, in either form of Google's.
+    """Return the reasons of an error answer, in either of Google's formats.
 
-    Only these words go into messages: the text beside them may hold the key, or a page of a proxy's.
+    Only these words are put into messages: other text may contain the key, or the page of a proxy.
     """
     try:
         error = msgspec.json.decode(body, type=dict[str, dict[str, Any]]).get("error", {})
@@ -189,35 +195,35 @@ def _reasons(body: bytes) -> set[str]:
 
 
 def _refusal(status: int, reasons: set[str], retry_after: float | None) -> Exception:
-    """Return what to raise for an answer that is none."""
-    told = ", ".join([str(status), *sorted(reasons)])
-    passing = _what_may_pass(status, reasons)
-    if passing is not None:
-        what, advice = passing
-        return TryAgainError(DataApiError(f"{what} ({told}); {advice}"), retry_after)
+    """Return the exception to raise for an answer with an error status."""
+    details = ", ".join([str(status), *sorted(reasons)])
+    temporary = _temporary_problem(status, reasons)
+    if temporary is not None:
+        problem, advice = temporary
+        return RetryableError(DataApiError(f"{problem} ({details}); {advice}"), retry_after)
     if status == _NOT_FOUND:
-        return NotFoundError(f"the YouTube Data API finds nothing there ({told}); check the channel")
+        return NotFoundError(f"the YouTube Data API does not find it ({details}); check the channel")
     console = "in the Google Cloud console"
     if reasons & _DISABLED:
-        what = "the project of YT_API_KEY does not use the YouTube Data API v3"
-        return DataApiError(f"{what} ({told}); enable it {console}")
+        problem = "the YouTube Data API v3 is not enabled in the project of YT_API_KEY"
+        return DataApiError(f"{problem} ({details}); enable it {console}")
     if status in _KEY_REFUSALS or reasons & _BAD_KEY:
-        what = "the YouTube Data API refuses YT_API_KEY"
-        return DataApiError(f"{what} ({told}); check the key and its restrictions {console}")
+        problem = "the YouTube Data API refuses YT_API_KEY"
+        return DataApiError(f"{problem} ({details}); check the key and its restrictions {console}")
     return DataApiError(
-        f"the YouTube Data API refuses the request ({told}); check the channel, and run again"
+        f"the YouTube Data API refuses the request ({details}); check the channel, and run again"
     )
 
 
-def _what_may_pass(status: int, reasons: set[str]) -> tuple[str, str] | None:
-    """Return what is wrong and what to do, or None where trying again makes no sense."""
+def _temporary_problem(status: int, reasons: set[str]) -> tuple[str, str] | None:
+    """Return the problem and the advice, or None if a retry cannot help."""
     if reasons & _QUOTA:
         return (
             "the quota of YT_API_KEY is used up",
             "it is renewed at midnight Pacific time: run again then, or ask Google for a larger one",
         )
-    if status in TOO_EARLY or reasons & _RATE:
-        return "the YouTube Data API takes no more requests for now", "run again in some minutes"
+    if status in RETRYABLE_STATUSES or reasons & _RATE:
+        return "the YouTube Data API accepts no more requests for now", "run again in some minutes"
     if status in SERVER_ERRORS:
-        return "the YouTube Data API has an error of its own", "run again later"
+        return "the YouTube Data API has an internal error", "run again later"
     return None

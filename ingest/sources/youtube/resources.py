@@ -1,4 +1,4 @@
-"""The shapes of the YouTube Data API's answers, as far as they are read.
+"""The fields of the YouTube Data API's answers that are read.
 
 https://developers.google.com/youtube/v3/docs/channels, /playlistItems and /videos.
 """
@@ -52,7 +52,7 @@ class Thumbnail(_Resource, frozen=True):
 
 
 class VideoSnippet(_Resource, frozen=True):
-    """What a video's page shows. `live_broadcast_content` is none, live or upcoming."""
+    """The description of a video. `live_broadcast_content` is none, live or upcoming."""
 
     title: str | None = None
     published_at: str | None = None
@@ -65,20 +65,20 @@ class VideoSnippet(_Resource, frozen=True):
 
 
 class VideoDetails(_Resource, frozen=True):
-    """A video as a file: `duration` as ISO 8601 has it, `caption` "true" where a person made captions."""
+    """The recording: `duration` in ISO 8601; `caption` is "true" if a person wrote captions."""
 
     duration: str | None = None
     caption: str | None = None
 
 
 class VideoStatus(_Resource, frozen=True):
-    """Whether an upload came to an end: uploaded, processed, failed, rejected or deleted."""
+    """The state of the upload: uploaded, processed, failed, rejected or deleted."""
 
     upload_status: str | None = None
 
 
 class VideoResource(_Resource, frozen=True):
-    """What the Data API knows of a video."""
+    """One video."""
 
     id: str
     snippet: VideoSnippet
@@ -86,9 +86,9 @@ class VideoResource(_Resource, frozen=True):
     status: VideoStatus = VideoStatus()
 
 
-# In all three the kind is required: an answer of somebody else's, a proxy's say, is never an empty page.
+# In all three `kind` is required: the answer of a proxy must not count as an empty page.
 class ChannelPage(_Resource, frozen=True):
-    """An answer of channels.list; without `items` where nothing was found."""
+    """An answer of channels.list; without `items` if no channel was found."""
 
     kind: Literal["youtube#channelListResponse"]
     items: Sequence[_Channel] = ()
@@ -103,7 +103,7 @@ class UploadPage(_Resource, frozen=True):
 
 
 class VideoPage(_Resource, frozen=True):
-    """An answer of videos.list, without the videos that nobody may see."""
+    """An answer of videos.list; videos that are not public are missing."""
 
     kind: Literal["youtube#videoListResponse"]
     items: Sequence[VideoResource] = ()

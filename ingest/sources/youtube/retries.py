@@ -1,24 +1,25 @@
-"""Asking a server again when what went wrong may pass."""
+"""Retries of requests that failed for a reason that may pass."""
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 import msgspec
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 _T = TypeVar("_T")
 
-TOO_EARLY: Final = frozenset({408, 425, 429})
+RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 SERVER_ERRORS: Final = range(500, 600)
 
 
-class TryAgainError(Exception):
-    """Something that may pass. `final` is what to raise if it does not.
+class RetryableError(Exception):
+    """A failure that may pass. `final` is the exception to raise if it does not.
 
-    `retry_after` is how many seconds the server asks to be left alone, where it says so.
+    `retry_after` is the pause in seconds that the server asked for, if it did.
     """
 
     def __init__(self, final: Exception, retry_after: float | None = None) -> None:
@@ -27,41 +28,46 @@ class TryAgainError(Exception):
         self.retry_after = retry_after
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
-    """How often something is tried, and how long is waited: for an answer, and between the tries."""
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a request is tried, how long an answer may take, and how long the pauses are, in seconds."""
 
-    tries: int = 5
-    answer_seconds: float = 20.0
+    attempts: int = 5
+    timeout: float = 20.0
     first_pause: float = 1.0
     longest_pause: float = 60.0
-    sleep: Callable[[float], object] = time.sleep
+    sleep: Callable[[float], None] = time.sleep
 
-    def call(self, ask: Callable[[], _T]) -> _T:
-        """Return what `ask` gives, asking again after each TryAgainError as long as patience lasts.
+    def call(self, request: Callable[[], _T]) -> _T:
+        """Return the result of `request`, which is repeated after a RetryableError.
 
-        A server that asks for a pause longer than the longest is not asked again: it said when to come back.
+        Raises the error's `final` after the last attempt. If the server asks for a pause longer than
+        `longest_pause`, the request is not repeated.
         """
-        for pause in self._pauses():
-            try:
-                return ask()
-            except TryAgainError as e:
-                if e.retry_after is not None and e.retry_after > self.longest_pause:
-                    raise e.final from e
-                self.sleep(max(pause, e.retry_after or 0.0))
+        retrying = Retrying(
+            stop=stop_after_attempt(self.attempts),
+            wait=self._pause,
+            retry=retry_if_exception(self._may_retry),
+            sleep=self.sleep,
+            reraise=True,
+        )
         try:
-            return ask()
-        except TryAgainError as e:
+            return retrying(request)
+        except RetryableError as e:
             raise e.final from e
 
-    def _pauses(self) -> Iterator[float]:
-        """Yield pauses that double, each cut by a random part so that clients do not come back as one."""
-        for number in range(self.tries - 1):
-            pause = min(self.first_pause * 2.0**number, self.longest_pause)
-            yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - nobody gains by guessing it.
+    def _may_retry(self, error: BaseException) -> bool:
+        return isinstance(error, RetryableError) and (error.retry_after or 0.0) <= self.longest_pause
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Double the pause each time, shortened at random so that clients do not return all at once."""
+        error = state.outcome and state.outcome.exception()
+        asked = error.retry_after if isinstance(error, RetryableError) else None
+        pause = min(self.first_pause * 2.0 ** (state.attempt_number - 1), self.longest_pause)
+        return max(pause * random.uniform(0.5, 1.0), asked or 0.0)  # noqa: S311 - no secret depends on it.
 
 
 def read_retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for, given as seconds or as a date (RFC 9110)."""
+    """Return the seconds in a Retry-After header, given as seconds or as a date (RFC 9110)."""
     if value is None:
         return None
     if value.strip().isdecimal():

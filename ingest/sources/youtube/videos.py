@@ -1,9 +1,9 @@
-"""From what YouTube knows of a video to a row of the catalogue (pure)."""
+"""Conversion of a video, as YouTube describes it, to a row of the catalogue (pure)."""
 
 import re
 from typing import Any, Final
 
-from ingest.rows.row import Place
+from ingest.rows.row import Place, RawRow
 from ingest.sources.youtube.captions import Captions
 from ingest.sources.youtube.resources import VideoResource
 
@@ -11,37 +11,37 @@ _DURATION: Final = re.compile(
     r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII
 )
 _UNIT_SECONDS: Final = (7 * 86400, 86400, 3600, 60, 1)
-_NEVER_ENDED: Final = frozenset({"failed", "rejected", "deleted"})
+_UNFINISHED: Final = frozenset({"failed", "rejected", "deleted"})
 
 
 def watch_page(video_id: str) -> str:
-    """Return the address of the video's own page."""
+    """Return the address of the video's page."""
     return f"https://www.youtube.com/watch?v={video_id}"
 
 
 def place_of(video_id: str) -> Place:
-    """Say where a video stands, in a form that a person can open."""
+    """Return the place of a video's row: an address that a person can open."""
     return Place(watch_page(video_id))
 
 
 def can_be_watched(video: VideoResource) -> bool:
-    """Say whether there is a video yet: not one that is announced, nor an upload that failed."""
+    """Whether the video exists: it is neither an announcement nor a failed upload."""
     announced = video.snippet.live_broadcast_content == "upcoming"
-    return not announced and video.status.upload_status not in _NEVER_ENDED
+    return not announced and video.status.upload_status not in _UNFINISHED
 
 
 def is_live(video: VideoResource) -> bool:
-    """Say whether it is being broadcast now: it has no captions before it has ended."""
+    """Whether the video is being broadcast now. It has no captions before the broadcast ends."""
     return video.snippet.live_broadcast_content == "live"
 
 
 def has_manual_captions(video: VideoResource) -> bool:
-    """Say whether a person made captions for it."""
+    """Whether a person wrote captions for the video."""
     return video.content_details.caption == "true"
 
 
-def row_values(video: VideoResource, captions: Captions | None) -> dict[str, Any]:
-    """Return the columns of a video's row, made of what JSON has."""
+def video_row(video: VideoResource, captions: Captions | None) -> RawRow:
+    """Return the row of a video; its columns are JSON values."""
     snippet = video.snippet
     values: dict[str, Any] = {
         "video_id": video.id,
@@ -55,18 +55,15 @@ def row_values(video: VideoResource, captions: Captions | None) -> dict[str, Any
         "language": snippet.default_audio_language or snippet.default_language,
     }
     if captions is not None:
-        values |= {
-            "language": captions.language,
-            "caption_kind": captions.kind,
-            "cues": [{"start": line.start, "end": line.end, "text": line.text} for line in captions.lines],
-        }
-    return {column: value for column, value in values.items() if value is not None}
+        values |= {"language": captions.language, "caption_kind": captions.kind}
+    known = {column: value for column, value in values.items() if value is not None}
+    return RawRow(place_of(video.id), known, cues=captions.lines if captions else ())
 
 
 def read_duration(text: str | None) -> float | None:
-    """Return an ISO 8601 duration in seconds: PT1H2M3S, P1DT2H. Zero is a live one's, and not known.
+    """Return an ISO 8601 duration in seconds: PT1H2M3S, P1DT2H. None if it is zero, as for a live video.
 
-    Years and months, which have no fixed length and no video has, are not read.
+    Years and months, which have no fixed length, are not read.
     """
     match = _DURATION.fullmatch(text or "")
     if match is None:

@@ -37,9 +37,7 @@ WITHOUT_CUES = msgspec.structs.replace(VIDEO, cues=())
         (VIDEO, {"cues": (Cue(0.0, 2.0, "Plant"), Cue(2.0, 3.0, "them deep."))}),
     ],
 )
-def test_what_is_embedded_counts_as_content_and_not_as_record(
-    video: Video, changed: dict[str, object]
-) -> None:
+def test_embedded_fields_change_the_content_hash_only(video: Video, changed: dict[str, object]) -> None:
     before = stored_form(video, MODEL, SETTINGS)
     after = stored_form(msgspec.structs.replace(video, **changed), MODEL, SETTINGS)
     assert after.content_hash != before.content_hash
@@ -47,7 +45,7 @@ def test_what_is_embedded_counts_as_content_and_not_as_record(
 
 
 @pytest.mark.parametrize("changed", [{"title": "Growing beans"}, {"transcript": None, "cues": ()}])
-def test_what_is_embedded_and_shown_counts_as_both(changed: dict[str, object]) -> None:
+def test_embedded_and_displayed_fields_change_both_hashes(changed: dict[str, object]) -> None:
     before = stored_form(VIDEO, MODEL, SETTINGS)
     after = stored_form(msgspec.structs.replace(VIDEO, **changed), MODEL, SETTINGS)
     assert after.content_hash != before.content_hash
@@ -67,7 +65,7 @@ def test_what_is_embedded_and_shown_counts_as_both(changed: dict[str, object]) -
         {"tags": ("garden", "tomato")},
     ],
 )
-def test_what_is_only_shown_counts_as_record_and_not_as_content(changed: dict[str, object]) -> None:
+def test_displayed_fields_change_the_record_hash_only(changed: dict[str, object]) -> None:
     before = stored_form(VIDEO, MODEL, SETTINGS)
     after = stored_form(msgspec.structs.replace(VIDEO, **changed), MODEL, SETTINGS)
     assert after.content_hash == before.content_hash
@@ -84,7 +82,7 @@ def test_what_is_only_shown_counts_as_record_and_not_as_content(changed: dict[st
         (MODEL, PassageSettings(overlap=29)),
     ],
 )
-def test_another_model_or_another_cut_is_other_content(
+def test_another_model_or_passage_setting_changes_the_content_hash(
     model: ModelIdentity, settings: PassageSettings
 ) -> None:
     before, after = stored_form(VIDEO, MODEL, SETTINGS), stored_form(VIDEO, model, settings)
@@ -92,23 +90,23 @@ def test_another_model_or_another_cut_is_other_content(
     assert after.record_hash == before.record_hash
 
 
-def test_another_way_of_cutting_is_other_content(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_cutting_version_changes_the_content_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     before = stored_form(VIDEO, MODEL, SETTINGS)
     monkeypatch.setattr(content, "CUTTING_VERSION", content.CUTTING_VERSION + 1)
     assert stored_form(VIDEO, MODEL, SETTINGS).content_hash != before.content_hash
 
 
-def test_the_same_video_read_twice_is_the_same() -> None:
+def test_the_same_video_has_the_same_hashes() -> None:
     again = msgspec.json.decode(msgspec.json.encode(VIDEO), type=Video)
     assert stored_form(again, MODEL, SETTINGS) == stored_form(VIDEO, MODEL, SETTINGS)
 
 
-def test_no_transcript_is_embedded_as_the_tutorial_does() -> None:
+def test_a_missing_transcript_is_embedded_as_in_the_tutorial() -> None:
     assert embedded_transcript(VIDEO) == "Plant them deep."
     assert embedded_transcript(msgspec.structs.replace(VIDEO, transcript=None)) == "n/a"
 
 
-def test_a_record_is_cleaned_to_be_shown_and_keeps_the_title_as_given() -> None:
+def test_a_record_has_a_cleaned_title_and_the_given_one() -> None:
     title = " Salt &amp; pepper\n"
     record = record_of(Video(video_id="tLf2bGhmWsI", title=title))
     assert (record.title, record.title_as_given) == ("Salt & pepper", title)
@@ -116,7 +114,7 @@ def test_a_record_is_cleaned_to_be_shown_and_keeps_the_title_as_given() -> None:
     assert record.has_transcript is False
 
 
-def test_a_record_has_all_that_the_catalogue_tells() -> None:
+def test_a_record_has_all_fields_of_the_catalogue() -> None:
     record = record_of(VIDEO)
     told = ("video_id", "published_at", "url", "channel", "language", "duration", "thumbnail_url", "tags")
     assert [getattr(record, field) for field in told] == [getattr(VIDEO, field) for field in told]

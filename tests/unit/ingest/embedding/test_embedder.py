@@ -31,7 +31,7 @@ def pair(first: str, second: str) -> list[float]:
     return np.concatenate([embedding_of(first), embedding_of(second)]).tolist()
 
 
-def test_a_video_is_its_title_and_its_whole_transcript(embedder: Embedder) -> None:
+def test_the_vector_of_a_video_is_its_title_and_its_transcript(embedder: Embedder) -> None:
     # As given: the classic route must equal the tutorial's, which cleans nothing.
     video = Video(video_id="v", title="Bread &amp; salt", transcript="mix  the flour\nand water")
     (embedded,) = embed(embedder, video)
@@ -40,7 +40,7 @@ def test_a_video_is_its_title_and_its_whole_transcript(embedder: Embedder) -> No
     assert embedded.vector.dtype == np.float32
 
 
-def test_a_passage_is_the_title_and_its_own_text(embedder: Embedder) -> None:
+def test_the_vector_of_a_passage_is_the_title_and_its_text(embedder: Embedder) -> None:
     transcript = " ".join(f"word{n}" for n in range(20))
     (embedded,) = embed(embedder, Video(video_id="v", title="Bread", transcript=transcript))
     texts = [passage.text or "" for passage in embedded.passages]
@@ -63,7 +63,7 @@ def test_passages_of_cues_have_times(embedder: Embedder) -> None:
     assert all(before < after for before, after in pairwise(times))
 
 
-def test_without_a_transcript_the_title_alone_stands(embedder: Embedder) -> None:
+def test_without_a_transcript_the_only_passage_is_the_title(embedder: Embedder) -> None:
     (embedded,) = embed(embedder, Video(video_id="v", title="Bread"))
     assert embedded.vector.tolist() == pair("Bread", "n/a")
     (passage,) = embedded.passages
@@ -73,7 +73,7 @@ def test_without_a_transcript_the_title_alone_stands(embedder: Embedder) -> None
     assert embedded.record.has_transcript is False
 
 
-def test_words_weigh_by_title_and_text(embedder: Embedder) -> None:
+def test_term_weights_come_from_title_and_text(embedder: Embedder) -> None:
     spoken, silent = embed(
         embedder,
         Video(video_id="a", title="Bread", transcript="oven"),
@@ -85,7 +85,7 @@ def test_words_weigh_by_title_and_text(embedder: Embedder) -> None:
     assert set(spoken.passages[0].words.indices) == set(spoken.words.indices)
 
 
-def test_batches_keep_the_order_and_mix_nothing_up(embedder: Embedder, encoder: WordEncoder) -> None:
+def test_batches_keep_the_order_of_videos_and_embeddings(embedder: Embedder, encoder: WordEncoder) -> None:
     rng = np.random.default_rng(7)
     videos = [
         Video(
@@ -105,7 +105,7 @@ def test_batches_keep_the_order_and_mix_nothing_up(embedder: Embedder, encoder: 
             assert passage.vector.tolist() == pair(video.title, passage.text or video.title)
 
 
-def test_videos_are_read_as_they_are_embedded(embedder: Embedder) -> None:
+def test_videos_are_read_while_they_are_embedded(embedder: Embedder) -> None:
     read: list[str] = []
 
     def endless() -> Iterator[CutVideo]:
@@ -125,12 +125,12 @@ def test_every_text_is_embedded_once(embedder: Embedder, encoder: WordEncoder) -
     assert encoder.texts == cut.texts
 
 
-def test_nothing_to_embed_asks_for_nothing(embedder: Embedder, encoder: WordEncoder) -> None:
+def test_without_videos_the_encoder_is_not_called(embedder: Embedder, encoder: WordEncoder) -> None:
     assert list(embedder.embed([])) == []
     assert encoder.calls == []
 
 
-def test_a_passage_over_what_the_model_reads_says_so() -> None:
+def test_a_passage_longer_than_the_model_reads_is_marked() -> None:
     class Splitting(WordEncoder):
         def count_pieces(self, text: str) -> int:
             return len(text) + 2

@@ -52,25 +52,25 @@ def test_sentence_transformers_and_the_export_agree(
     assert check_agreement(torch_encoder, exported, texts[:8]) <= 1e-5
 
 
-def test_both_count_pieces_alike(torch_encoder: TorchEncoder, exported: OnnxEncoder) -> None:
+def test_both_encoders_count_the_same_pieces(torch_encoder: TorchEncoder, exported: OnnxEncoder) -> None:
     for text in ("", "tomatoes", "word " * 300):
         assert torch_encoder.count_pieces(text) == exported.count_pieces(text)
     assert exported.count_pieces("word " * 300) == 302
 
 
 @pytest.mark.parametrize("off", [2 * MAX_GPU_DIFFERENCE, -2 * MAX_GPU_DIFFERENCE, float("nan")])
-def test_an_encoder_that_gives_other_embeddings_is_refused(exported: OnnxEncoder, off: float) -> None:
+def test_an_encoder_with_other_embeddings_is_refused(exported: OnnxEncoder, off: float) -> None:
     with pytest.raises(IngestError, match=r"differ from the exported model's .* run without --device cuda"):
         check_agreement(OffEncoder(exported, off), exported, ["one", "two"])  # type: ignore[arg-type]
 
 
-def test_what_a_gpus_arithmetic_rounds_away_is_allowed(exported: OnnxEncoder) -> None:
+def test_rounding_errors_of_a_gpu_are_allowed(exported: OnnxEncoder) -> None:
     off = OffEncoder(exported, MAX_GPU_DIFFERENCE / 2)
     difference = check_agreement(off, exported, ["one", "two"])  # type: ignore[arg-type]
     assert difference == pytest.approx(MAX_GPU_DIFFERENCE / 2, abs=1e-6)
 
 
-def test_a_run_on_the_processor_embeds_with_the_export(model_dir: Path, exported: OnnxEncoder) -> None:
+def test_a_run_on_the_cpu_uses_the_export(model_dir: Path, exported: OnnxEncoder) -> None:
     model = load_model(model_dir, device="cpu")
     assert model.identity == exported.exported.identity
     assert (model.identity.name, model.identity.weights_sha256) == (PINNED_MODEL, PINNED_WEIGHTS_SHA256)
@@ -80,20 +80,20 @@ def test_a_run_on_the_processor_embeds_with_the_export(model_dir: Path, exported
     np.testing.assert_allclose(found, exported.encode_documents(["growing tomatoes"]), rtol=0, atol=1e-6)
 
 
-def test_without_an_export_the_run_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_export_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
         load_model(tmp_path, device="cpu")
 
 
-def test_a_gpu_embeds_with_the_pinned_model_only(model_dir: Path, tmp_path: Path) -> None:
+def test_a_gpu_supports_the_pinned_model_only(model_dir: Path, tmp_path: Path) -> None:
     another = shutil.copytree(model_dir, tmp_path / "another")
     identity = {"name": "another", "weights_sha256": "0" * 64, "dimension": 384}
     edit_json(another / "model.json", identity=identity)
-    with pytest.raises(IngestError, match=f"embeds with {PINNED_MODEL}, and the exported model is another"):
+    with pytest.raises(IngestError, match=f"supports only {PINNED_MODEL}, but the exported model is another"):
         load_model(another, device="cuda")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU that torch sees")
-def test_without_a_gpu_a_run_on_it_says_so(model_dir: Path) -> None:
-    with pytest.raises(IngestError, match=r"torch sees no GPU\. Run without it to embed on the CPU"):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds a GPU")
+def test_a_missing_gpu_is_an_error(model_dir: Path) -> None:
+    with pytest.raises(IngestError, match=r"torch finds no GPU\. Run without --device to embed on the CPU"):
         load_model(model_dir, device="cuda")

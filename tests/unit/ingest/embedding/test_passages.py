@@ -182,7 +182,7 @@ def test_every_character_of_a_spaceless_script_is_covered_as_spelled(
 @settings(deadline=None)
 @example(parts=[(0.0, 53.0, 19)], lengths=PassageSettings(1, 0))
 @given(orderly_cues, passage_settings())
-def test_times_of_orderly_cues_only_grow_and_stay_in_range(
+def test_times_of_ordered_cues_increase_and_stay_in_range(
     parts: list[tuple[float, float, int]], lengths: PassageSettings
 ) -> None:
     cues, now, words = [], 0.0, 0
@@ -210,7 +210,7 @@ def test_times_of_orderly_cues_only_grow_and_stay_in_range(
     st.lists(st.builds(Cue, st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), any_transcript), max_size=12),
     passage_settings(),
 )
-def test_disorderly_cues_never_crash(cues: list[Cue], lengths: PassageSettings) -> None:
+def test_unordered_cues_never_raise(cues: list[Cue], lengths: PassageSettings) -> None:
     passages = cut(video_of(*cues), lengths.size, lengths.overlap)
     for passage in passages:
         assert passage.start is not None
@@ -223,7 +223,7 @@ def test_disorderly_cues_never_crash(cues: list[Cue], lengths: PassageSettings) 
 
 @settings(deadline=None, max_examples=150)
 @given(text=any_transcript, lengths=st.just(PassageSettings()) | passage_settings())
-def test_the_real_tokenizer_never_finds_a_passage_too_long(
+def test_no_passage_is_too_long_for_the_real_tokenizer(
     count_pieces: Callable[[str], int], text: str, lengths: PassageSettings
 ) -> None:
     passages = cut_passages(video_of(transcript=text), lengths, count_pieces=count_pieces)
@@ -235,24 +235,24 @@ def test_the_real_tokenizer_never_finds_a_passage_too_long(
 
 
 @pytest.mark.parametrize("nothing", [None, "", " \n\u200b", "n/a", "N/A", "  n/A\n"])
-def test_no_words_no_passages(nothing: str | None) -> None:
+def test_a_video_without_words_has_no_passages(nothing: str | None) -> None:
     assert cut(video_of(transcript=nothing)) == []
     assert cut(video_of(Cue(0, 1, nothing or ""))) == []
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(0, 0), (30, 30), (30, 31), (30, -1), (-1, -2)])
-def test_refuses_settings_that_make_no_progress(size: int, overlap: int) -> None:
+def test_an_overlap_not_less_than_the_size_is_refused(size: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="cannot overlap"):
         cut("words", size, overlap)
 
 
-def test_cuts_at_the_word_where_nothing_better_is_near() -> None:
+def test_a_passage_ends_with_a_word_if_no_sentence_end_is_near() -> None:
     words = numbered(300).split(" ")
     assert spans(cut(" ".join(words)), words) == [(0, 120), (90, 210), (180, 300)]
 
 
 @pytest.mark.parametrize("end", [".", "?", '!"', "...", ".)", "\u3002", "\u0964"])
-def test_ends_with_a_sentence_that_ends_near(end: str) -> None:
+def test_a_passage_ends_with_a_sentence_that_ends_near(end: str) -> None:
     words = numbered(300).split(" ")
     words[99] += end
     words[80] += end
@@ -260,7 +260,7 @@ def test_ends_with_a_sentence_that_ends_near(end: str) -> None:
     assert spans(cut(" ".join(words)), words)[0] == (0, 100)
 
 
-def test_prefers_a_sentence_to_a_cue_and_a_cue_to_a_word() -> None:
+def test_the_end_of_a_sentence_is_preferred_to_a_cue_and_a_cue_to_a_word() -> None:
     words = numbered(300).split(" ")
     cues = [Cue(at, at + 1, " ".join(words[at : at + 55])) for at in range(0, 300, 55)]
     assert spans(cut(video_of(*cues)), words)[0] == (0, 110)
@@ -269,7 +269,7 @@ def test_prefers_a_sentence_to_a_cue_and_a_cue_to_a_word() -> None:
     assert spans(cut(video_of(*cues)), words)[0] == (0, 95)
 
 
-def test_folds_a_short_tail_into_the_last_passage_if_it_fits() -> None:
+def test_a_short_rest_is_part_of_the_last_passage_if_it_fits() -> None:
     words = numbered(150).split(" ")
     assert spans(cut(" ".join(words)), words) == [(0, 150)]
     # It does not fit here, so that the passage before gives some of its words.
@@ -277,7 +277,7 @@ def test_folds_a_short_tail_into_the_last_passage_if_it_fits() -> None:
     assert spans(cut(" ".join(words[:125]), max_pieces=122), words) == [(0, 95), (65, 125)]
 
 
-def test_cuts_down_to_the_limit_of_pieces() -> None:
+def test_passages_are_shortened_to_the_limit_of_pieces() -> None:
     words = [f"{'abcd' * 9}{index:04}" for index in range(100)]
     passages = cut_passages(
         video_of(transcript=" ".join(words)), PassageSettings(), count_pieces=count_quarters
@@ -288,7 +288,7 @@ def test_cuts_down_to_the_limit_of_pieces() -> None:
     assert {end - start for (_, end), (start, _) in pairwise(found)} == {6}
 
 
-def test_marks_a_word_that_is_too_long_by_itself() -> None:
+def test_a_word_longer_than_the_limit_is_marked_truncated() -> None:
     giant = "x/" * 300
     passages = cut_passages(
         video_of(transcript=f"before {giant} after"),
@@ -303,19 +303,19 @@ def test_marks_a_word_that_is_too_long_by_itself() -> None:
     ]
 
 
-def test_cleans_what_is_shown_and_cuts_what_is_cleaned() -> None:
+def test_the_cleaned_text_is_cut_and_displayed() -> None:
     (passage,) = cut("It&amp;#39;s&nbsp;AT&amp;T\u200b,\nreally&lt;br&gt;\ud800")
     assert passage.text == "It's AT&T, really<br>\ufffd"
 
 
-def test_cues_win_over_the_transcript_and_give_times() -> None:
+def test_cues_are_preferred_to_the_transcript_and_give_times() -> None:
     (passage,) = cut(
         video_of(Cue(1.5, 2.5, "from"), Cue(2.5, 4, " \n"), Cue(4, 6, "cues"), transcript="not me")
     )
     assert passage == Passage("from cues", 1.5, 6)
 
 
-def test_a_transcript_stands_in_for_cues_without_words() -> None:
+def test_the_transcript_is_used_if_cues_have_no_words() -> None:
     assert cut(video_of(Cue(0, 1, " "), transcript="but me")) == [Passage("but me")]
 
 
@@ -339,11 +339,11 @@ def test_a_cue_ends_when_the_next_one_starts() -> None:
     assert [(passage.start, passage.end) for passage in passages] == [(0, 4), (4, 12)]
 
 
-def test_times_that_run_backwards_are_no_negative_span() -> None:
+def test_decreasing_times_give_no_negative_duration() -> None:
     assert cut(video_of(Cue(50, 40, "late"), Cue(3, 5, "early"))) == [Passage("late early", 50, 50)]
 
 
-def test_no_blanks_come_between_chinese_characters() -> None:
+def test_no_spaces_are_put_between_chinese_characters() -> None:
     cues = [
         Cue(0, 1, "\u77e5\u8bc6\u5c31"),
         Cue(1, 2, "\u662f\u529b\u91cf\u3002"),

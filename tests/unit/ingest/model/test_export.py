@@ -75,9 +75,7 @@ def refuse(target: Path, model: str | None) -> str:
     return str(refused.value)
 
 
-def test_the_export_is_what_its_description_says(
-    export: tuple[Path, ExportedModel], tiny_model: Path
-) -> None:
+def test_the_export_matches_its_description(export: tuple[Path, ExportedModel], tiny_model: Path) -> None:
     target, exported = export
     assert read_exported_model(target) == exported
     weights = hashlib.sha256((tiny_model / WEIGHTS).read_bytes()).hexdigest()
@@ -87,13 +85,13 @@ def test_the_export_is_what_its_description_says(
     assert exported.proof.startswith("max abs difference ")
 
 
-def test_the_export_before_is_tidied_away(export: tuple[Path, ExportedModel]) -> None:
+def test_the_previous_export_is_deleted(export: tuple[Path, ExportedModel]) -> None:
     target, exported = export
     assert set(files_of(target)) == {"lock", "model.json", exported.graph.name, exported.tokenizer.name}
 
 
 @pytest.mark.parametrize("way", ["encode_queries", "encode_documents"])
-def test_the_export_gives_the_models_embeddings(
+def test_the_export_returns_the_models_embeddings(
     export: tuple[Path, ExportedModel], tiny_model: Path, way: str
 ) -> None:
     reference = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
@@ -102,7 +100,7 @@ def test_the_export_gives_the_models_embeddings(
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_a_graph_that_is_not_the_model_is_not_put_in_place(
+def test_a_graph_that_differs_from_the_model_is_not_used(
     in_use: Path,
     export: tuple[Path, ExportedModel],
     tiny_model: Path,
@@ -130,7 +128,7 @@ def test_a_graph_that_is_not_the_model_is_not_put_in_place(
         ("encode_documents", float("nan")),
     ],
 )
-def test_both_ways_of_encoding_are_proved(
+def test_queries_and_documents_are_both_compared(
     in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch, way: str, offset: float
 ) -> None:
     reference = SentenceTransformer(str(model), device="cpu", local_files_only=True)
@@ -158,7 +156,7 @@ def test_both_ways_of_encoding_are_proved(
     assert "is not the model: over 8 texts" in said
 
 
-def test_a_graph_that_cannot_be_loaded_is_not_put_in_place(
+def test_a_graph_that_cannot_be_loaded_is_not_used(
     in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: graph.write_bytes(b"no graph"))
@@ -201,7 +199,7 @@ def test_a_folder_that_is_no_model_is_refused(in_use: Path, tmp_path: Path) -> N
     assert f"The model in {tmp_path / 'empty'} cannot be loaded" in refuse(in_use, str(tmp_path / "empty"))
 
 
-def test_a_path_that_leads_nowhere_is_refused(in_use: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(in_use: Path, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     assert refuse(in_use, nowhere).startswith(f"{nowhere!r} is neither a folder nor a model")
 

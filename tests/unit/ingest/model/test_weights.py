@@ -22,7 +22,7 @@ def test_the_pinned_package_has_the_published_weights() -> None:
     assert weights_checksum(pinned_weights()) == PINNED_WEIGHTS_SHA256
 
 
-def test_a_whole_copy_is_as_good(package: Path) -> None:
+def test_a_complete_copy_is_accepted(package: Path) -> None:
     assert pinned_weights() == package
 
 
@@ -45,5 +45,5 @@ def test_missing_weights_are_refused(package: Path) -> None:
 
 def test_a_folder_without_safetensors_has_no_checksum(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickled")
-    with pytest.raises(ExportError, match=rf"{tmp_path} holds no {WEIGHTS_FILE}.*nothing was exported"):
+    with pytest.raises(ExportError, match=rf"{tmp_path} has no {WEIGHTS_FILE}.*nothing was exported"):
         weights_checksum(tmp_path)

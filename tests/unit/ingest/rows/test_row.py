@@ -28,7 +28,7 @@ def only_problem(checked: CheckedRow) -> RowProblem:
     return problem
 
 
-def test_a_good_row_is_a_video_and_nothing_to_tell() -> None:
+def test_a_valid_row_is_a_video_without_problems() -> None:
     checked = check(
         published_at="2024-05-30T17:41:30+02:00",
         url=" https://youtu.be/a1 ",
@@ -70,7 +70,7 @@ def test_a_good_row_is_a_video_and_nothing_to_tell() -> None:
         ("x" * 512, "x" * 512),
     ],
 )
-def test_ids_that_are_taken(given_id: Any, video_id: str) -> None:
+def test_valid_ids(given_id: Any, video_id: str) -> None:
     assert video_of(check(video_id=given_id)).video_id == video_id
 
 
@@ -95,7 +95,7 @@ def test_ids_that_are_taken(given_id: Any, video_id: str) -> None:
         (f"a{HALF}", "damaged-text"),
     ],
 )
-def test_ids_that_are_rejected(given_id: Any, code: str) -> None:
+def test_invalid_ids_are_rejected(given_id: Any, code: str) -> None:
     checked = check(video_id=given_id)
     problem = only_problem(checked)
     assert checked.video is None
@@ -107,7 +107,7 @@ def test_ids_that_are_rejected(given_id: Any, code: str) -> None:
     ("title", "code"),
     [(None, "missing"), ("  \n", "missing"), ("\0", "missing"), (1984, "not-text"), (["x"], "not-text")],
 )
-def test_titles_that_are_rejected(title: Any, code: str) -> None:
+def test_invalid_titles_are_rejected(title: Any, code: str) -> None:
     checked = check(title=title)
     problem = checked.problems[-1]
     assert checked.video is None
@@ -115,7 +115,7 @@ def test_titles_that_are_rejected(title: Any, code: str) -> None:
     assert problem.video_id == "a1"
 
 
-def test_a_row_without_anything_tells_both_required_columns() -> None:
+def test_an_empty_row_reports_both_required_columns() -> None:
     checked = check_row({}, place=PLACE)
     assert checked.video is None
     assert [problem.field for problem in checked.problems] == ["video_id", "title"]
@@ -127,7 +127,7 @@ def test_texts_are_kept_as_given() -> None:
     assert (video.title, video.transcript) == (title, transcript)
 
 
-def test_damaged_text_is_mended_and_told() -> None:
+def test_damaged_text_is_repaired_with_a_warning() -> None:
     checked = check(title=f"a{HALF}b\0", transcript=f"\0{HALF}{HALF}")
     video = video_of(checked)
     assert (video.title, video.transcript) == ("a\ufffdb", "\ufffd\ufffd")
@@ -141,7 +141,7 @@ def test_damaged_text_is_mended_and_told() -> None:
     "transcript",
     ["n/a", " N/A ", "null", "None.", "[Music]", "[Music]\n(applause) ♪ ♪", "--", "no transcript", "[ __ ]"],
 )
-def test_a_transcript_that_says_that_there_is_none_is_none(transcript: str) -> None:
+def test_a_placeholder_is_no_transcript(transcript: str) -> None:
     cues = [{"start": 0, "end": 1, "text": transcript}]
     for columns in ({"transcript": transcript}, {"transcript": None, "cues": cues}):
         checked = check(**columns)
@@ -152,7 +152,7 @@ def test_a_transcript_that_says_that_there_is_none_is_none(transcript: str) -> N
 
 
 @pytest.mark.parametrize("transcript", ["[Music] hello", "nothing", "null and void", "(a", "n/a n/a?"])
-def test_a_transcript_that_says_something_is_kept(transcript: str) -> None:
+def test_a_text_that_resembles_a_placeholder_is_a_transcript(transcript: str) -> None:
     assert video_of(check(transcript=transcript)).transcript == transcript
 
 
@@ -164,7 +164,7 @@ def test_no_transcript_is_a_note(transcript: Any) -> None:
     assert (problem.severity, problem.field, problem.reason_code) == ("note", "transcript", "no-transcript")
 
 
-def test_a_transcript_that_is_no_text_is_left_out() -> None:
+def test_a_transcript_that_is_not_text_is_left_out() -> None:
     checked = check(transcript=["a", "b"])
     assert video_of(checked).transcript is None
     assert [(p.severity, p.reason_code) for p in checked.problems] == [
@@ -197,7 +197,7 @@ def test_dates_become_utc(given_date: Any, moment: datetime, column: str) -> Non
     assert published_at.tzinfo is UTC
 
 
-def test_the_tutorials_column_is_read_only_where_ours_is_empty() -> None:
+def test_the_tutorials_column_is_read_only_if_ours_is_empty() -> None:
     assert video_of(check(published_at="2024-01-01", datetime="2020-01-01")).published_at == datetime(
         2024, 1, 1, tzinfo=UTC
     )
@@ -236,7 +236,7 @@ def test_the_tutorials_column_is_read_only_where_ours_is_empty() -> None:
         ("cues", 5, "bad-cues"),
     ],
 )
-def test_a_bad_optional_field_costs_only_itself(column: str, value: Any, code: str) -> None:
+def test_an_invalid_optional_field_is_left_out(column: str, value: Any, code: str) -> None:
     checked = check(**{column: value})
     problem = only_problem(checked)
     assert checked.video == check().video
@@ -244,14 +244,14 @@ def test_a_bad_optional_field_costs_only_itself(column: str, value: Any, code: s
     assert problem.video_id == "a1"
 
 
-def test_a_problem_says_where_which_field_and_what_to_do() -> None:
+def test_a_problem_states_the_place_the_field_and_the_remedy() -> None:
     assert str(only_problem(check(published_at="yesterday"))) == (
         "videos.jsonl, line 7, field published_at: 'yesterday' is not a date; "
         "write it as 2024-05-30 or 2024-05-30T15:41:30Z"
     )
 
 
-def test_a_long_bad_value_is_quoted_short_and_printable() -> None:
+def test_a_long_invalid_value_is_quoted_shortened_and_printable() -> None:
     message = only_problem(check(url=f"{HALF}\n" * 1000)).message
     assert len(message) < 600
     assert message.isprintable()
@@ -291,13 +291,13 @@ def test_tags(tags: Any, expected: tuple[str, ...]) -> None:
     assert checked.problems == ()
 
 
-def test_one_bad_tag_costs_only_itself() -> None:
+def test_an_invalid_tag_is_left_out() -> None:
     checked = check(tags=["a", {"name": "b"}])
     assert video_of(checked).tags == ("a",)
     assert only_problem(checked).reason_code == "bad-tags"
 
 
-def test_cues_give_the_transcript_where_there_is_none() -> None:
+def test_cues_are_the_transcript_if_there_is_no_other() -> None:
     cues = [{"start": 0, "end": 1, "text": "one"}, {"start": 1, "end": 2, "text": "two"}]
     for given_cues in (cues, tuple(cues), json.dumps(cues)):
         checked = check(transcript="n/a", cues=given_cues)
@@ -307,11 +307,11 @@ def test_cues_give_the_transcript_where_there_is_none() -> None:
         assert checked.problems == ()
 
 
-def test_cues_leave_a_given_transcript_alone() -> None:
+def test_a_given_transcript_is_kept_next_to_cues() -> None:
     assert video_of(check(cues=[{"start": 0, "end": 1, "text": "other"}])).transcript == "some words"
 
 
-def test_bad_cues_are_left_out_and_told_once_a_kind() -> None:
+def test_invalid_cues_are_left_out_with_one_warning_for_each_kind() -> None:
     checked = check(
         transcript=None,
         cues=[
@@ -355,7 +355,7 @@ anything = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS) | st.text(max_size=5), anything, max_size=12))
-def test_check_row_never_raises_and_its_answer_is_consistent(raw: dict[str, Any]) -> None:
+def test_check_row_never_raises_and_its_result_is_consistent(raw: dict[str, Any]) -> None:
     checked = check_row(raw, place=PLACE)
     rejected = [problem for problem in checked.problems if problem.severity == "rejected"]
     assert (checked.video is None) == bool(rejected)

@@ -39,7 +39,7 @@ def outcome(rows: Iterator[CheckedRow]) -> tuple[list[Video], Counter[tuple[str,
     return videos, problems
 
 
-def test_sources_follow_each_other_and_keep_their_problems(tmp_path: Path) -> None:
+def test_sources_are_read_in_order_and_keep_their_problems(tmp_path: Path) -> None:
     table = written(tmp_path / "a.jsonl", video("a1", url="ftp://x"), {"title": "no id"}, video("a2"))
     folder = tmp_path / "captions"
     folder.mkdir()
@@ -70,7 +70,7 @@ def test_a_later_row_with_a_known_id_is_rejected_even_from_another_source(tmp_pa
         )
     assert str(rows[3].problems[0]) == (
         f"{second}, line 2, field video_id: "
-        f"duplicate id, first seen at {first}, line 1; remove one of the two"
+        f"duplicate id, first used at {first}, line 1; remove one of the two"
     )
 
 
@@ -79,13 +79,13 @@ def test_a_rejected_row_does_not_take_its_id(tmp_path: Path) -> None:
     assert [row.video is None for row in read_catalogue([path])] == [True, False]
 
 
-def test_a_typo_in_the_last_path_is_told_before_any_row(tmp_path: Path) -> None:
+def test_a_typo_in_the_last_path_is_reported_before_any_row(tmp_path: Path) -> None:
     good = written(tmp_path / "a.jsonl", video("a1"))
     with pytest.raises(SourceError, match=r"typo\.jsonl: there is no such file"):
         read_catalogue([good, tmp_path / "typo.jsonl"])
 
 
-def test_rows_are_read_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_read_when_they_are_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
     def check(raw: RawRow) -> CheckedRow:

@@ -69,7 +69,7 @@ def test_every_real_file(name: str, cues: int, words: int, told: list[tuple[str,
     assert all(str(problem).startswith(f"{REAL_CAPTIONS / name}, field cues: ") for problem in row.problems)
 
 
-def test_no_real_file_is_left_out_of_the_table() -> None:
+def test_the_table_has_all_real_files() -> None:
     if not REAL_CAPTIONS.is_dir():
         pytest.skip(f"the real caption files are not at {REAL_CAPTIONS}")
     names = sorted(file.name for file in REAL_CAPTIONS.iterdir() if file.suffix != ".tsv")
@@ -110,7 +110,7 @@ def test_the_folder_as_one_source() -> None:
         ("webvttpy_youtube_dl.vtt", 2, 304.08, 305.069, "this will happen is I'm telling"),
     ],
 )
-def test_real_cues_that_are_odd(name: str, index: int, start: float, end: float, text: str) -> None:
+def test_unusual_cues_of_real_files(name: str, index: int, start: float, end: float, text: str) -> None:
     video = read(name).video
     assert video is not None
     cue = video.cues[index]
@@ -125,6 +125,6 @@ def test_real_cues_that_are_odd(name: str, index: int, start: float, end: float,
         ("webvttpy_missing_timeframe.vtt", 6),
     ],
 )
-def test_what_is_left_out_is_told_by_its_line(name: str, line: int) -> None:
+def test_text_that_is_left_out_is_reported_with_its_line(name: str, line: int) -> None:
     (problem,) = read(name).problems
     assert problem.message == (f"left out the text at line {line}: it has no readable times; correct them")

@@ -40,7 +40,7 @@ def cues_of(row: RawRow) -> tuple[Cue, ...]:
 
 def texts(content: str) -> list[str]:
     cues, _ = parse_cues(content)
-    return [cue["text"] for cue in cues]
+    return [cue.text for cue in cues]
 
 
 def reason(row: RawRow) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def test_every_format_line_end_and_byte_order_mark(
     assert cues_of(read_caption_file(written(tmp_path / name, data))) == CUES
 
 
-def test_a_folder_gives_a_video_a_file_named_after_it(tmp_path: Path) -> None:
+def test_each_file_of_a_folder_is_a_video_with_its_name(tmp_path: Path) -> None:
     written(tmp_path / "b_second-talk.srt", SRT)
     written(tmp_path / "a1.vtt", VTT)
     written(tmp_path / "._a1.vtt", b"\x00\x05\x16\x07")
@@ -75,9 +75,9 @@ def test_a_folder_gives_a_video_a_file_named_after_it(tmp_path: Path) -> None:
     assert [video.transcript for video in videos if video] == ["Hello world again"] * 2
 
 
-def test_a_folder_without_captions_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_captions_is_an_error(tmp_path: Path) -> None:
     written(tmp_path / "notes.txt", "x")
-    with pytest.raises(SourceError, match=r"has no \.vtt, \.srt, .*\.json file in it, nor in"):
+    with pytest.raises(SourceError, match=r"contain a \.vtt, \.srt, .*\.json file; give the folder"):
         open_source(tmp_path)
 
 
@@ -96,7 +96,7 @@ def test_a_file_without_cues_is_a_rejected_row(content: bytes, code: str, tmp_pa
     assert reason(read_caption_file(written(tmp_path / "a.vtt", content))) == ("rejected", code)
 
 
-def test_a_file_that_goes_away_is_a_rejected_row(tmp_path: Path) -> None:
+def test_a_deleted_file_is_a_rejected_row(tmp_path: Path) -> None:
     source = open_source(written(tmp_path / "gone.vtt", VTT))
     (tmp_path / "gone.vtt").unlink()
     (row,) = source.rows()
@@ -123,10 +123,10 @@ def test_a_name_that_is_not_utf_8_is_a_rejected_row(tmp_path: Path) -> None:
     ],
 )
 def test_lenient_times(line: str, start: float, end: float) -> None:
-    assert parse_cues(f"{line}\nwords") == ([{"start": start, "end": end, "text": "words"}], [])
+    assert parse_cues(f"{line}\nwords") == ([Cue(start, end, "words")], [])
 
 
-def test_tags_go_and_words_with_signs_stay() -> None:
+def test_tags_are_removed_and_words_with_punctuation_are_kept() -> None:
     assert texts(
         "00:01.000 --> 00:02.000\n"
         "<v Ann Lee>I <3 <i.loud>C&amp;C</i>, a < b > c\n{\\an8} and<00:01.500><c> more</c>"
@@ -150,7 +150,7 @@ def test_text_may_come_after_a_blank_line() -> None:
     assert texts(content) == ["one two", "x"]
 
 
-def test_text_without_readable_times_is_left_out_and_told(tmp_path: Path) -> None:
+def test_text_without_readable_times_is_left_out_with_a_warning(tmp_path: Path) -> None:
     content = (
         "00:01.000 --> 00:02.000\none\n\nlost\n\n"
         "00:02.000 --> 00:0x.000\nlost\n\n00:03.000 --> 00:04.000\ntwo\n"
@@ -184,5 +184,5 @@ pieces = st.sampled_from(
 @given(st.lists(pieces | st.text(max_size=4), max_size=40).map("".join))
 def test_parsing_never_raises_and_gives_no_empty_cue(content: str) -> None:
     cues, skipped = parse_cues(content)
-    assert all(cue["text"].strip() for cue in cues)
+    assert all(cue.text.strip() for cue in cues)
     assert skipped == sorted(skipped)

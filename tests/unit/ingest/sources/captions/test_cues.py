@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ingest.sources.captions.cues import ShownCue, ShownLine, end_where_next_starts, merge_cues, shown_cue
 from ingest.sources.captions.subtitles import parse_subtitles
+from retrieval.catalogue.video import Cue
 from tests.support.caption_data import rolling_srt, rolling_vtt
 
 Write = Callable[[Sequence[str]], str]
@@ -19,25 +20,25 @@ def cue(start: float, end: float, *lines: str) -> ShownCue:
 
 
 def said(*cues: ShownCue) -> list[str]:
-    return [one["text"] for one in merge_cues(cues)]
+    return [one.text for one in merge_cues(cues)]
 
 
 def spoken(cues: Sequence[ShownCue]) -> list[str]:
-    return [word for one in merge_cues(cues) for word in one["text"].split()]
+    return [word for one in merge_cues(cues) for word in one.text.split()]
 
 
 @pytest.mark.parametrize("write", [rolling_vtt, rolling_srt])
-def test_rolling_captions_are_the_words_once_at_their_times(write: Write) -> None:
+def test_each_word_of_rolling_captions_occurs_once_at_its_time(write: Write) -> None:
     transcript = parse_subtitles(write(LINES))
-    assert [one["text"] for one in transcript.cues] == LINES
-    assert [(one["start"], one["end"]) for one in transcript.cues] == [
+    assert [one.text for one in transcript.cues] == LINES
+    assert [(one.start, one.end) for one in transcript.cues] == [
         (3.0 * number, round(3.0 * number + 2.99, 3)) for number in range(len(LINES))
     ]
     assert transcript.details["caption_kind"] == "automatic"
     assert transcript.skipped == []
 
 
-def test_lines_that_roll_without_brief_cues_between() -> None:
+def test_lines_that_roll_up_without_brief_cues() -> None:
     assert said(cue(0, 2, "a b"), cue(2, 4, "a b", "c d"), cue(4, 6, "c d", "e f"), cue(6, 8, "e f")) == [
         "a b",
         "c d",
@@ -50,7 +51,7 @@ def test_three_lines_on_the_screen() -> None:
     assert said(*cues) == ["a", "b", "c", "d"]
 
 
-def test_what_people_say_twice_stays() -> None:
+def test_repeated_sentences_are_kept() -> None:
     assert said(cue(0, 1, "No."), cue(1, 2, "No.", "I will not."), cue(2, 3, "No.")) == [
         "No.",
         "No. I will not.",
@@ -59,12 +60,12 @@ def test_what_people_say_twice_stays() -> None:
     assert said(cue(0, 1, "la la"), cue(1, 2, "la la"), cue(2, 3, "la la")) == ["la la"] * 3
 
 
-def test_a_line_that_is_back_later_was_said_again() -> None:
+def test_a_line_that_is_repeated_later_was_said_again() -> None:
     rolling = [cue(0, 2, "a"), cue(2, 4, "a", "b"), cue(4, 6, "b", "c")]
     assert said(*rolling, cue(9, 11, "c", "d")) == ["a", "b", "c", "c d"]
 
 
-def test_a_word_said_again_at_once_pushes_the_first_one_up() -> None:
+def test_a_word_that_is_said_again_at_once_is_kept() -> None:
     rolling = [cue(0, 2, "a"), cue(2, 4, "a", "no"), cue(4, 6, "no", "no"), cue(6, 8, "no", "no")]
     assert said(*rolling) == ["a", "no", "no", "no"]
 
@@ -78,7 +79,7 @@ def test_songs_with_word_times_keep_their_chorus() -> None:
     ]
 
 
-def test_a_cue_drawn_twice_is_said_once() -> None:
+def test_a_cue_drawn_twice_is_one_cue() -> None:
     assert said(cue(0, 1, "shadow"), cue(0, 1, "shadow"), cue(0, 1, "other")) == ["shadow", "other"]
 
 
@@ -103,9 +104,9 @@ def test_lines_are_cleaned(line: str, text: str) -> None:
 
 
 def test_cues_that_overlap_are_cut_only_if_most_do() -> None:
-    rolling = [{"start": 1.0 * n, "end": n + 3.0, "text": str(n)} for n in range(4)]
-    assert [one["end"] for one in end_where_next_starts(rolling)] == [1.0, 2.0, 3.0, 6.0]
-    at_once = [{"start": 2.0 * n, "end": 2 * n + (3.0 if n == 1 else 2.0), "text": "x"} for n in range(4)]
+    rolling = [Cue(1.0 * n, n + 3.0, str(n)) for n in range(4)]
+    assert [one.end for one in end_where_next_starts(rolling)] == [1.0, 2.0, 3.0, 6.0]
+    at_once = [Cue(2.0 * n, 2 * n + (3.0 if n == 1 else 2.0), "x") for n in range(4)]
     assert end_where_next_starts(at_once) == at_once
     assert end_where_next_starts([]) == []
 
@@ -128,23 +129,23 @@ def ordered_cues(draw: st.DrawFn) -> list[ShownCue]:
 
 
 @given(ordered_cues())
-def test_merging_twice_changes_nothing_more(cues: list[ShownCue]) -> None:
+def test_merging_is_idempotent(cues: list[ShownCue]) -> None:
     once = merge_cues(cues)
-    assert merge_cues([cue(one["start"], one["end"], one["text"]) for one in once]) == once
+    assert merge_cues([cue(one.start, one.end, one.text) for one in once]) == once
     assert end_where_next_starts(end_where_next_starts(once)) == end_where_next_starts(once)
 
 
 @given(ordered_cues())
 def test_times_stay_in_order_and_in_range(cues: list[ShownCue]) -> None:
     merged = end_where_next_starts(merge_cues(cues))
-    assert all(before["start"] <= after["start"] for before, after in pairwise(merged))
+    assert all(before.start <= after.start for before, after in pairwise(merged))
     shown = [one for one in cues if one.lines]
-    assert {(one["start"]) for one in merged} <= {one.start for one in shown}
-    assert all(one["start"] <= one["end"] <= max(each.end for each in shown) for one in merged)
+    assert {(one.start) for one in merged} <= {one.start for one in shown}
+    assert all(one.start <= one.end <= max(each.end for each in shown) for one in merged)
 
 
 @given(ordered_cues())
-def test_no_word_is_made_up_and_none_that_is_shown_is_missing(cues: list[ShownCue]) -> None:
+def test_merging_neither_adds_nor_removes_words(cues: list[ShownCue]) -> None:
     shown = [word for one in cues for line in one.lines for word in line.text.split()]
     merged = iter(shown)
     assert all(word in merged for word in spoken(cues))  # In order, each from a place of its own.
@@ -152,7 +153,7 @@ def test_no_word_is_made_up_and_none_that_is_shown_is_missing(cues: list[ShownCu
 
 
 @given(st.lists(st.tuples(st.integers(1, 90), lines), max_size=12))
-def test_what_does_not_roll_keeps_every_word(pauses: list[tuple[int, str]]) -> None:
+def test_captions_that_do_not_roll_keep_all_words(pauses: list[tuple[int, str]]) -> None:
     cues, now = [], 0.0
     for pause, line in pauses:
         cues.append(cue(now, now + 1, line))
@@ -161,6 +162,6 @@ def test_what_does_not_roll_keeps_every_word(pauses: list[tuple[int, str]]) -> N
 
 
 @given(st.lists(lines, min_size=2, max_size=12), st.sampled_from([rolling_vtt, rolling_srt]))
-def test_no_word_is_lost_or_doubled_by_rolling(script: list[str], write: Write) -> None:
+def test_rolling_captions_lose_and_repeat_no_word(script: list[str], write: Write) -> None:
     transcript = parse_subtitles(write(script))
-    assert [one["text"] for one in transcript.cues] == script
+    assert [one.text for one in transcript.cues] == script

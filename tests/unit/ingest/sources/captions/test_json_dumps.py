@@ -63,7 +63,7 @@ entries = st.lists(st.sampled_from(PIECES) | st.just({"title": "T"}), max_size=4
 
 
 @given(st.lists(entries, min_size=1, max_size=6).filter(any))
-def test_it_gives_what_reading_it_whole_gives(
+def test_reading_by_entries_gives_the_same_as_reading_at_once(
     tmp_path_factory: pytest.TempPathFactory, document: list[Any]
 ) -> None:
     path = written(tmp_path_factory.mktemp("dump") / "dump.json", json.dumps(document))
@@ -76,20 +76,25 @@ def test_it_gives_what_reading_it_whole_gives(
         (json.dumps([PIECES, PIECES])[:-30], 1, "invalid-json", "is not JSON from its entry 2 on ("),
         (json.dumps([PIECES]) + "]", 1, "invalid-json", "is not JSON from its entry 2 on ("),
         (json.dumps([PIECES, PIECES]).replace("], [", "] ["), 1, "invalid-json", "from its entry 2 on ("),
-        ('{"a": [], 7: []}', 0, "invalid-json", "from its entry 2 on ("),
+        ('{"a": [], 7: []}', 0, "invalid-json", "from its entry 1 on ("),
         ('{"a" []}        ', 0, "invalid-json", "from its entry 1 on ("),
-        ("7777777777777777", 0, "not-a-transcript", "is larger than 0 MiB and no list of transcripts"),
+        (
+            "7777777777777777",
+            0,
+            "not-a-transcript",
+            "is larger than 0 MiB, and neither a list of transcripts",
+        ),
         (json.dumps(PIECES), 0, "too-large", "is one transcript of more than 0 MiB"),
         (json.dumps({"segments": PIECES}), 0, "too-large", "is one transcript of more than 0 MiB"),
-        (json.dumps({"id": "a", "segments": PIECES}), 0, "not-a-transcript", "no list of transcripts"),
+        (json.dumps({"id": "a", "segments": PIECES}), 0, "not-a-transcript", "neither a list of transcripts"),
         (json.dumps([[PIECES[0]] * 100]), 0, "too-large", "has an entry of more than 2,000 characters"),
-        (json.dumps([7] * 30), 0, "not-a-transcript", "no list of transcripts"),
+        (json.dumps([7] * 30), 0, "not-a-transcript", "neither a list of transcripts"),
         ("[" * 20_000, 0, "too-large", "has an entry of more than"),
         ("[[" + "9" * 5000 + "]]", 0, "too-large", "has an entry of more than"),
-        ("                ", 0, "invalid-json", "is not JSON from its entry 1 on (it ends)"),
+        ("                ", 0, "invalid-json", "is not JSON from its entry 1 on (it is empty)"),
     ],
 )
-def test_what_is_no_dump_is_refused_after_the_rows_before(
+def test_an_invalid_dump_is_refused_after_the_rows_before_the_fault(
     text: str, videos: int, code: str, told: str, tmp_path: Path
 ) -> None:
     rows = check(written(tmp_path / "dump.json", text))
@@ -100,7 +105,7 @@ def test_what_is_no_dump_is_refused_after_the_rows_before(
 
 
 @pytest.mark.parametrize("document", [PIECES, {"segments": PIECES}])
-def test_a_large_file_that_is_one_transcript_is_read_whole(
+def test_a_large_file_with_one_transcript_is_read_at_once(
     document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 10_000)
@@ -109,7 +114,7 @@ def test_a_large_file_that_is_one_transcript_is_read_whole(
     assert (row.video.video_id, row.video.transcript) == ("a", "hello to you")
 
 
-def test_a_byte_that_is_not_utf_8_costs_one_character(tmp_path: Path) -> None:
+def test_an_invalid_byte_replaces_one_character(tmp_path: Path) -> None:
     path = tmp_path / "dump.json"
     path.write_bytes(json.dumps([PIECES, PIECES]).encode().replace(b"hello", b"h\xe9llo", 1))
     first, second = check(path)
@@ -119,6 +124,6 @@ def test_a_byte_that_is_not_utf_8_costs_one_character(tmp_path: Path) -> None:
     assert second.video is not None
 
 
-def test_a_subtitle_file_past_all_reason_is_refused(tmp_path: Path) -> None:
+def test_a_very_large_subtitle_file_is_refused(tmp_path: Path) -> None:
     (row,) = check(written(tmp_path / "a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nhi\n"))
     assert [problem.reason_code for problem in row.problems] == ["too-large"]

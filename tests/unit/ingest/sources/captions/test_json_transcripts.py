@@ -35,7 +35,7 @@ def parse_one(document: object) -> Transcript:
 
 
 def texts(document: object) -> list[str]:
-    return [cue["text"] for cue in parse_one(document).cues]
+    return [cue.text for cue in parse_one(document).cues]
 
 
 @pytest.mark.parametrize("name", ["abc.json", "abc.en.json"])
@@ -46,14 +46,14 @@ def test_a_list_of_pieces_is_one_video(name: str, tmp_path: Path) -> None:
     assert row.problems == ()
 
 
-def test_a_list_may_end_in_the_title(tmp_path: Path) -> None:
+def test_a_list_may_end_with_the_title(tmp_path: Path) -> None:
     (row,) = check(written(tmp_path / "abc.json", [*PIECES, {"title": "A Talk", "channel": "C"}]))
     assert row.video is not None
     assert (row.video.video_id, row.video.title, row.video.channel) == ("abc", "A Talk", "C")
     assert row.video.cues == CUES
 
 
-def test_a_dump_of_lists_is_a_video_each(tmp_path: Path) -> None:
+def test_each_list_of_a_dump_is_a_video(tmp_path: Path) -> None:
     lists = [
         [*PIECES, {"title": "First"}],
         [{"title": "No captions"}],
@@ -77,7 +77,7 @@ def test_a_dump_of_lists_is_a_video_each(tmp_path: Path) -> None:
     ]
 
 
-def test_ids_in_a_dump_do_not_move_when_a_video_is_added(tmp_path: Path) -> None:
+def test_ids_in_a_dump_stay_when_a_video_is_added(tmp_path: Path) -> None:
     first, second, again = ([*PIECES, {"title": title}] for title in ("First", "Second", "First"))
     before = check(written(tmp_path / "dump.json", [first, second, again]))
     after = check(written(tmp_path / "dump.json", [[*PIECES, {"title": "New"}], second, first, again]))
@@ -87,7 +87,7 @@ def test_ids_in_a_dump_do_not_move_when_a_video_is_added(tmp_path: Path) -> None
     assert ids[0][2] == f"{ids[0][0]}-2"
 
 
-def test_an_id_that_is_only_a_place_is_told(tmp_path: Path) -> None:
+def test_an_id_from_the_position_is_reported(tmp_path: Path) -> None:
     path = written(tmp_path / "dump.json", [PIECES, [*PIECES, {"title": "Two", "video_id": "two"}]])
     first, second = check(path)
     assert first.video is not None
@@ -96,8 +96,8 @@ def test_an_id_that_is_only_a_place_is_told(tmp_path: Path) -> None:
         ("note", "numbered-id")
     ]
     assert str(first.problems[0]) == (
-        f"{path}, row 1, field video_id: has neither an id nor a title of its own, so its place in the file "
-        "is its id, and moves when others are added before it; give each a video_id"
+        f"{path}, row 1, field video_id: is missing, and so is a title, so the position in the file is used "
+        "as the id, which changes if entries are added before it; give each entry a video_id"
     )
     assert second.problems == ()
 
@@ -123,7 +123,7 @@ def test_a_dump_by_video_id(tmp_path: Path) -> None:
     assert [row.video.video_id if row.video else None for row in listed] == ["id1", "id2", None]
 
 
-def test_what_the_newer_api_fetches_says_its_language_and_kind() -> None:
+def test_the_newer_api_states_language_and_kind() -> None:
     transcript = parse_one(
         {
             "video_id": "v",
@@ -137,25 +137,23 @@ def test_what_the_newer_api_fetches_says_its_language_and_kind() -> None:
     assert len(transcript.cues) == 2
 
 
-def test_whisper_and_its_kin() -> None:
+def test_whisper_formats_are_read() -> None:
     segments = [
         {"id": 0, "seek": 0, "start": 0.0, "end": 4.2, "text": " Hello there.", "tokens": [1], "words": []},
         {"id": 1, "seek": 0, "start": 4.2, "end": 381.2, "text": " A cue of 377 s."},
     ]
     transcript = parse_one({"text": " Hello there.", "segments": segments, "language": "en"})
     assert transcript.cues == [
-        {"start": 0.0, "end": 4.2, "text": "Hello there."},
-        {"start": 4.2, "end": 381.2, "text": "A cue of 377 s."},
+        Cue(0.0, 4.2, "Hello there."),
+        Cue(4.2, 381.2, "A cue of 377 s."),
     ]
     assert transcript.details == {"language": "en"}
     assert texts(segments) == ["Hello there.", "A cue of 377 s."]
     cpp = [{"timestamps": {"from": "00:00:00,000"}, "offsets": {"from": 0, "to": 4250}, "text": " Hi."}]
-    assert parse_one({"result": {"language": "en"}, "transcription": cpp}).cues == [
-        {"start": 0.0, "end": 4.25, "text": "Hi."}
-    ]
+    assert parse_one({"result": {"language": "en"}, "transcription": cpp}).cues == [Cue(0.0, 4.25, "Hi.")]
 
 
-def test_json3_of_automatic_captions_says_the_words_once() -> None:
+def test_each_word_of_automatic_json3_captions_occurs_once() -> None:
     events = [
         {"tStartMs": 0, "dDurationMs": 900000, "id": 1, "wpWinPosId": 1, "wsWinStyleId": 1},
         {
@@ -171,20 +169,20 @@ def test_json3_of_automatic_captions_says_the_words_once() -> None:
     ]
     transcript = parse_one({"wireMagic": "pb3", "events": events})
     assert transcript.cues == [
-        {"start": 0.16, "end": 5.269, "text": "hi everyone"},
-        {"start": 2.56, "end": 6.56, "text": "welcome back"},
-        {"start": 6.56, "end": 7.56, "text": "[Music]"},
+        Cue(0.16, 5.269, "hi everyone"),
+        Cue(2.56, 6.56, "welcome back"),
+        Cue(6.56, 7.56, "[Music]"),
     ]
     assert transcript.details == {"caption_kind": "automatic"}
     assert transcript.skipped == [6]
 
 
-def test_times_until_a_line_is_out_of_sight_end_with_the_next_line() -> None:
+def test_cues_that_last_until_a_line_is_out_of_sight_end_with_the_next() -> None:
     pieces = [{"text": str(n), "start": 2.0 * n, "duration": 4.5} for n in range(4)]
-    assert [cue["end"] for cue in parse_one(pieces).cues] == [2.0, 4.0, 6.0, 10.5]
+    assert [cue.end for cue in parse_one(pieces).cues] == [2.0, 4.0, 6.0, 10.5]
 
 
-def test_a_bad_piece_costs_itself_only(tmp_path: Path) -> None:
+def test_an_invalid_piece_is_left_out(tmp_path: Path) -> None:
     pieces = [
         *PIECES,
         {"text": None, "start": 1},
@@ -202,9 +200,9 @@ def test_a_bad_piece_costs_itself_only(tmp_path: Path) -> None:
     )
 
 
-def test_a_piece_that_does_not_say_how_long_lasts_until_the_next() -> None:
+def test_a_piece_without_an_end_lasts_until_the_next() -> None:
     pieces = [{"text": "a", "start": 1}, {"text": "b", "start": 3, "dur": "2.5"}]
-    assert [(cue["start"], cue["end"]) for cue in parse_one(pieces).cues] == [(1.0, 3.0), (3.0, 5.5)]
+    assert [(cue.start, cue.end) for cue in parse_one(pieces).cues] == [(1.0, 3.0), (3.0, 5.5)]
 
 
 @pytest.mark.parametrize(
@@ -214,15 +212,17 @@ def test_a_piece_that_does_not_say_how_long_lasts_until_the_next() -> None:
         ("[{", "invalid-json", "is not JSON (Expecting property name"),
         ("[" * 100_000, "invalid-json", "is not JSON ("),
         ("[" + "9" * 5000 + "]", "invalid-json", "is not JSON ("),
-        ("7", "not-a-transcript", "is JSON but no transcript that is known"),
-        ('{"name": "x", "scripts": {}}', "not-a-transcript", "with one object a line"),
-        ('[{"video_id": "a", "name": "b"}]', "not-a-transcript", "with one object a line"),
-        ("[]", "no-cues", "has no item with a text and its times"),
-        ('{"segments": []}', "no-cues", "has no item with a text and its times"),
-        ('[{"text": 1}]', "no-cues", "none of its 1 items has a text and its times"),
+        ("7", "not-a-transcript", "is JSON but not a transcript in a known format"),
+        ('{"name": "x", "scripts": {}}', "not-a-transcript", "with one object per line"),
+        ('[{"video_id": "a", "name": "b"}]', "not-a-transcript", "with one object per line"),
+        ("[]", "no-cues", "contains no item with text and times"),
+        ('{"segments": []}', "no-cues", "contains no item with text and times"),
+        ('[{"text": 1}]', "no-cues", "none of its 1 items has text and times"),
     ],
 )
-def test_what_is_no_transcript_is_refused_by_name(content: str, code: str, told: str, tmp_path: Path) -> None:
+def test_json_without_a_transcript_is_refused_with_a_code(
+    content: str, code: str, told: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.json"
     path.write_text(content, encoding="utf-8")
     (row,) = check(path)
@@ -250,19 +250,19 @@ values = st.recursive(
 
 
 @given(values)
-def test_any_document_is_read_or_refused_by_name(document: object) -> None:
+def test_any_document_is_read_or_refused_with_a_code(document: object) -> None:
     try:
         transcripts = parse_json_transcripts(json.dumps(document))
     except CaptionFileError as error:
         code = error.code
     else:
         code = "not-a-transcript"
-        assert all(cue["text"] and cue["start"] >= 0 for one in transcripts for cue in one.cues)
+        assert all(cue.text and cue.start >= 0 for one in transcripts for cue in one.cues)
     assert code in {"not-a-transcript", "invalid-json"}
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_json_or_refused_by_name(content: str) -> None:
+def test_any_text_is_json_or_refused_with_a_code(content: str) -> None:
     try:
         parse_json_transcripts(content)
     except CaptionFileError as error:

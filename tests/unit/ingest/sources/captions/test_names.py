@@ -27,11 +27,11 @@ from ingest.sources.captions.names import CaptionName, id_and_title, parse_capti
         ("a.de.en.vtt", CaptionName("a.de", "en")),
     ],
 )
-def test_names_are_taken_apart(name: str, expected: CaptionName) -> None:
+def test_names_are_split_into_their_parts(name: str, expected: CaptionName) -> None:
     assert parse_caption_name(name) == expected
 
 
-def test_what_follows_a_known_stem_is_the_language() -> None:
+def test_the_text_after_a_known_stem_is_the_language() -> None:
     assert parse_caption_name("Is it.to.en.vtt", stem="Is it.to") == CaptionName("Is it.to", "en")
     assert parse_caption_name("Is it.to.vtt", stem="Is it.to") == CaptionName("Is it.to")
     assert parse_caption_name("Talk.eng.vtt", stem="Talk") == CaptionName("Talk", "eng")

@@ -89,7 +89,7 @@ def test_one_bad_file_costs_only_its_own_row(tmp_path: Path) -> None:
     ]
 
 
-def test_a_list_beside_the_files_says_more(tmp_path: Path) -> None:
+def test_a_list_next_to_the_files_describes_them(tmp_path: Path) -> None:
     fill(
         tmp_path, **{"k1.en.vtt": subtitle("one"), "second.srt": subtitle("two"), "extra.srt": subtitle("x")}
     )
@@ -122,7 +122,7 @@ def test_a_list_beside_the_files_says_more(tmp_path: Path) -> None:
     (damaged,) = rows[4].problems
     assert str(damaged) == (
         f"{tmp_path / 'k5.srt'}, field cues: is empty (0 bytes); download or export it again; "
-        "or delete it, and the video goes in by its title alone"
+        "or delete it to index the video without a transcript"
     )
 
 
@@ -156,10 +156,11 @@ def test_a_file_of_several_transcripts_is_not_one_listed_video(tmp_path: Path) -
     assert row.problems[0].reason_code == "several-transcripts"
 
 
-def test_a_damaged_character_is_told_with_the_row(tmp_path: Path) -> None:
+def test_an_invalid_character_is_reported_with_the_row(tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_bytes(("00:01.0 --> 00:02.0\n" + "word " * 100).encode() + b"\xff\n")
     (row,) = check(tmp_path)
     assert row.video is not None
     assert str(row.problems[0]) == (
-        f"{tmp_path / 'a.srt'}, field cues: 1 damaged characters are shown as U+FFFD; save the file as UTF-8"
+        f"{tmp_path / 'a.srt'}, field cues: contains 1 invalid characters, replaced by U+FFFD; save the file "
+        "as UTF-8"
     )

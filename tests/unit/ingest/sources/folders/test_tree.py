@@ -58,16 +58,16 @@ def test_a_tree_can_be_read_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({}, "has no .vtt, .srt, .sbv, "),
-        ({"a/b.txt": "x"}, " file in it, nor in the folders in it; give the folder that holds them"),
-        ({"talks.csv": "x", "b.jsonl": "x"}, "; tables such as b.jsonl are given by their own names"),
+        ({}, "neither it nor its subfolders contain a .vtt, .srt, .sbv, "),
+        ({"a/b.txt": "x"}, " file; give the folder that contains them"),
+        ({"talks.csv": "x", "b.jsonl": "x"}, "; give tables such as b.jsonl by their own names"),
         (
             {"videos.csv": "id,title\n", "sub/a.vtt": "x"},
-            "videos.csv: has no caption file beside it; move it",
+            "videos.csv: there is no caption file next to it; move it",
         ),
     ],
 )
-def test_a_folder_without_captions_is_told(files: dict[str, str], told: str, tmp_path: Path) -> None:
+def test_a_folder_without_captions_is_an_error(files: dict[str, str], told: str, tmp_path: Path) -> None:
     for name, content in files.items():
         add(tmp_path / name, content)
     with pytest.raises(SourceError) as caught:

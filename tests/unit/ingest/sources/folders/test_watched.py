@@ -53,9 +53,13 @@ def test_captions_are_read_as_a_sync_of_the_folder_reads_them(
         (["videos.csv"], ["videos.csv"], ""),
         (["videos.csv", "more.csv"], ["more.csv", "videos.csv"], ""),
         (["videos.csv", "one.vtt"], ["."], ""),
-        (["videos.csv", "one.vtt", "more.csv"], ["more.csv", "."], "to be named videos.csv"),
-        (["more.csv", "one.vtt"], ["more.csv", "."], "to be named videos.csv"),
-        (["videos.csv", "one.info.json"], ["."], "videos.csv is not read"),
+        (
+            ["videos.csv", "one.vtt", "more.csv"],
+            ["more.csv", "."],
+            "rename a table that lists the captions to videos.csv",
+        ),
+        (["more.csv", "one.vtt"], ["more.csv", "."], "rename a table that lists the captions to videos.csv"),
+        (["videos.csv", "one.info.json"], ["."], "videos.csv is ignored"),
         (["one.live_chat.json", "one.mp4", "._one.vtt"], [], ""),
     ],
 )

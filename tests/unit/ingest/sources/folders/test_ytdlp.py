@@ -91,16 +91,16 @@ def test_the_kind_is_what_the_info_says(
     assert row.values.get("caption_kind") == kind
 
 
-def test_without_a_word_from_the_info_the_captions_show_that_they_are_automatic(tmp_path: Path) -> None:
+def test_automatic_captions_are_recognised_without_the_info_file(tmp_path: Path) -> None:
     add(tmp_path, f"{STEM}.info.json", {"id": ID, "title": "T"})
     add(tmp_path, f"{STEM}.en.vtt", rolling_vtt(["made by", "a machine"]))
     (row,) = open_source(tmp_path).rows()
     assert row.values is not None
     assert (row.values["caption_kind"], row.values["language"]) == ("automatic", "en")
-    assert [cue["text"] for cue in row.values["cues"]] == ["made by", "a machine"]
+    assert [cue.text for cue in row.cues] == ["made by", "a machine"]
 
 
-def test_captions_are_found_by_the_id_where_the_names_differ(tmp_path: Path) -> None:
+def test_captions_are_found_by_the_id_if_the_names_differ(tmp_path: Path) -> None:
     for number, name in enumerate(
         [f"{ID}.en.vtt", f"Other [{ID}].en.vtt", f"Old_style-{ID}.en.srt", f"{ID}.json"], 1
     ):
@@ -151,7 +151,7 @@ def test_dates(info: dict[str, Any], date: str, tmp_path: Path) -> None:
     assert str(row.video.published_at) == date
 
 
-def test_fields_of_odd_types_cost_themselves_only(tmp_path: Path) -> None:
+def test_fields_of_unexpected_types_are_left_out(tmp_path: Path) -> None:
     odd = {key: {"x": [1]} for key in INFO if key not in {"id", "_type"}}
     add(
         tmp_path,
@@ -164,7 +164,7 @@ def test_fields_of_odd_types_cost_themselves_only(tmp_path: Path) -> None:
     assert {problem.severity for problem in row.problems} == {"warning", "note"}
 
 
-def test_what_an_info_lacks_its_name_gives(tmp_path: Path) -> None:
+def test_missing_fields_of_an_info_file_come_from_its_name(tmp_path: Path) -> None:
     add(
         tmp_path,
         f"{STEM}.info.json",
@@ -176,7 +176,7 @@ def test_what_an_info_lacks_its_name_gives(tmp_path: Path) -> None:
     assert row.video.thumbnail_url == "https://a.org/2"
 
 
-def test_bad_files_cost_their_own_rows(tmp_path: Path) -> None:
+def test_unreadable_files_only_reject_their_own_rows(tmp_path: Path) -> None:
     add(tmp_path, "a.info.json", "")
     add(tmp_path, "b.info.json", '{"id": "b", "ti')
     add(tmp_path, "c.info.json", "[1]")
@@ -205,26 +205,28 @@ def test_bad_files_cost_their_own_rows(tmp_path: Path) -> None:
         [("warning", "no-cues")],
         [],
     ]
-    assert "or delete it, and the video goes in by its title alone" in str(rows[3].problems[0])
+    assert "or delete it to index the video without a transcript" in str(rows[3].problems[0])
     assert str(rows[4].problems[0]).startswith(f"{tmp_path / 'e.en.vtt'}, field cues: is empty")
 
 
-def test_the_captions_of_a_bad_info_file_are_not_lost_in_silence(tmp_path: Path) -> None:
+def test_the_captions_of_an_invalid_info_file_are_a_rejected_row(tmp_path: Path) -> None:
     add(tmp_path, "a.info.json", "{")
     add(tmp_path, "a.en.vtt", subtitle("x"))
     (row,) = check(tmp_path)
     assert row.video is None
-    assert str(row.problems[0]).startswith(f"{tmp_path / 'a.info.json'}: is not what yt-dlp writes (")
+    assert str(row.problems[0]).startswith(f"{tmp_path / 'a.info.json'}: is not an info file of yt-dlp (")
 
 
-def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
+def test_numbers_that_are_not_valid_json_are_read(tmp_path: Path) -> None:
     add(tmp_path, "a.info.json", '{"id": "a", "title": "A", "average_rating": NaN, "duration": Infinity}')
     (row,) = check(tmp_path)
     assert row.video is not None
     assert row.video.duration is None
 
 
-def test_an_info_file_past_all_reason_or_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_very_large_or_deleted_info_file_is_a_rejected_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add(tmp_path, "a.info.json", INFO)
     monkeypatch.setattr(download_info, "MAX_INFO_BYTES", 10)
     assert [problem.reason_code for row in check(tmp_path) for problem in row.problems] == ["too-large"]
@@ -243,7 +245,7 @@ documents = st.recursive(
 
 
 @given(documents)
-def test_any_info_is_a_row_or_a_named_reason(
+def test_any_info_file_is_a_row_or_refused_with_a_code(
     tmp_path_factory: pytest.TempPathFactory, document: object
 ) -> None:
     path = tmp_path_factory.mktemp("info") / "a.info.json"
@@ -254,7 +256,7 @@ def test_any_info_is_a_row_or_a_named_reason(
         assert error.code == "invalid-info"  # noqa: PT017
 
 
-def test_a_damaged_byte_in_an_info_costs_one_character(tmp_path: Path) -> None:
+def test_an_invalid_byte_in_an_info_file_replaces_one_character(tmp_path: Path) -> None:
     (tmp_path / "a.info.json").write_bytes(b'\xef\xbb\xbf{"id": "a", "title": "Caf\xe9"}')
     (row,) = check(tmp_path)
     assert row.video is not None
@@ -279,7 +281,7 @@ def outcomes(rows: list[CheckedRow]) -> list[str | None]:
     ]
 
 
-def test_captions_that_others_have_and_one_lacks_are_a_failed_fetch(tmp_path: Path) -> None:
+def test_captions_that_only_one_video_lacks_are_a_failed_fetch(tmp_path: Path) -> None:
     add(tmp_path, "a.info.json", listing("a", automatic=["en", "en-orig", "de"]))
     add(tmp_path, "a.en.vtt", subtitle("fetched"))
     add(tmp_path, "b.info.json", listing("b", automatic=["en", "en-orig", "de"]))
@@ -289,13 +291,13 @@ def test_captions_that_others_have_and_one_lacks_are_a_failed_fetch(tmp_path: Pa
     (problem,) = rows[1].problems
     assert problem.video_id == "b"
     assert str(problem) == (
-        f"{tmp_path / 'b.info.json'}, field cues: it lists captions in en, which were asked for, and no file "
-        "here holds them; the index keeps what it has: download them again, or give this file in a folder "
-        "elsewhere, and the video goes in by its title alone"
+        f"{tmp_path / 'b.info.json'}, field cues: lists captions in en, which were requested but have no "
+        "file here; the index keeps its current copy: download them again, or move this file to another "
+        "folder to index the video without a transcript"
     )
 
 
-def test_captions_that_nobody_asked_for_are_not_missing(tmp_path: Path) -> None:
+def test_captions_that_were_not_requested_are_not_missing(tmp_path: Path) -> None:
     for name in ("a", "b"):
         add(tmp_path, f"{name}.info.json", listing(name, manual=["en"], automatic=["en-orig"]))
     assert outcomes(check(tmp_path)) == ["title alone", "title alone"]
@@ -314,13 +316,15 @@ def test_captions_that_nobody_asked_for_are_not_missing(tmp_path: Path) -> None:
         ([1], "title alone"),
     ],
 )
-def test_what_was_requested_is_known_without_others(requested: Any, outcome: str, tmp_path: Path) -> None:
+def test_requested_captions_are_known_from_the_info_file_alone(
+    requested: Any, outcome: str, tmp_path: Path
+) -> None:
     """yt-dlp keeps `requested_subtitles` with --no-clean-info-json."""
     add(tmp_path, "a.info.json", listing("a", automatic=["en"], requested_subtitles=requested))
     assert outcomes(check(tmp_path)) == [outcome]
 
 
-def test_a_translation_does_not_take_the_place_of_what_failed(tmp_path: Path) -> None:
+def test_a_translation_does_not_replace_failed_captions(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         add(tmp_path, f"{name}.info.json", listing(name, automatic=["en", "de"], language="en"))
         add(tmp_path, f"{name}.de.vtt", subtitle("deutsch"))
@@ -330,7 +334,7 @@ def test_a_translation_does_not_take_the_place_of_what_failed(tmp_path: Path) ->
     assert outcomes(check(tmp_path, "de", "en")) == ["deutsch"] * 3
 
 
-def test_captions_by_the_id_and_a_damaged_info_count_as_well(tmp_path: Path) -> None:
+def test_captions_named_by_id_and_damaged_info_files_are_counted(tmp_path: Path) -> None:
     add(tmp_path, "00001.info.json", listing(ID, manual=["en"]))
     add(tmp_path, f"{ID}.en.vtt", subtitle("fetched"))
     add(tmp_path, "00002.info.json", listing("b", manual=["en"]))

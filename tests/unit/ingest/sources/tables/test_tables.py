@@ -14,7 +14,7 @@ from ingest.rows.row import CheckedRow, RawRow, check_source_row
 from ingest.sources.opening import open_source
 from ingest.sources.tables import tables
 from ingest.sources.tables import text as table_text
-from ingest.sources.tables.tables import SLICE_ROWS
+from ingest.sources.tables.parquet import SLICE_ROWS
 
 ROWS: list[dict[str, Any]] = [
     {"video_id": "a1", "title": "First, with a comma", "transcript": 'said "so"\nand left'},
@@ -61,7 +61,7 @@ def codes(rows: list[CheckedRow]) -> list[list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
-def test_the_same_rows_come_out_of_every_kind(write: Write, name: str, tmp_path: Path) -> None:
+def test_all_kinds_of_tables_give_the_same_rows(write: Write, name: str, tmp_path: Path) -> None:
     first, second = check(write(tmp_path / name, ROWS))
     assert first.video is not None
     assert second.video is not None
@@ -76,7 +76,7 @@ def test_a_source_can_be_read_twice(write: Write, name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
-def test_a_missing_required_column_is_told_with_those_there_are(
+def test_a_missing_required_column_is_reported_with_the_existing_ones(
     write: Write, name: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path / name, [{"id": "a1", "title": "First"}])
@@ -84,7 +84,7 @@ def test_a_missing_required_column_is_told_with_those_there_are(
         open_source(path)
     assert str(caught.value) == (
         f"{path}: has no column video_id; its columns are 'id', 'title', required are video_id, title: "
-        "rename or add what is missing"
+        "rename or add the missing ones"
     )
 
 
@@ -100,7 +100,7 @@ def test_parquet_rows_are_numbered_across_slices(count: int, tmp_path: Path) -> 
     assert [row.values["video_id"] for row in rows if row.values] == ids
 
 
-def test_parquet_hands_over_only_the_catalogues_columns(tmp_path: Path) -> None:
+def test_only_the_catalogues_columns_of_parquet_are_read(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "videos.parquet", [ROWS[0] | {"title_embedding-0": 0.5, "note": "x"}])
     assert [set(row.values or ()) for row in read(path)] == [{"video_id", "title", "transcript"}]
 
@@ -134,7 +134,7 @@ def test_parquet_values_keep_their_types(tmp_path: Path) -> None:
         pl.Series([0, 2**31 - 1], dtype=pl.Int32).cast(pl.Date),
     ],
 )
-def test_a_parquet_date_that_python_cannot_hold_costs_one_row_its_date(
+def test_a_parquet_date_outside_pythons_range_is_left_out_of_its_row(
     dates: pl.Series, tmp_path: Path
 ) -> None:
     path = tmp_path / "videos.parquet"
@@ -159,7 +159,7 @@ def test_parquet_ids_that_are_whole_numbers_are_their_digits(kind: Any, tmp_path
     assert rows[1].problems[0].reason_code == "missing"
 
 
-def test_a_parquet_decimal_with_a_fraction_is_as_it_stands(tmp_path: Path) -> None:
+def test_a_parquet_decimal_with_a_fraction_is_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "videos.parquet"
     decimals = pl.Series(["12.5"]).cast(pl.Decimal(9, 2))
     pl.DataFrame({"video_id": decimals, "title": ["a"], "duration": decimals}).write_parquet(path)
@@ -186,7 +186,7 @@ def test_two_parquet_columns_for_one_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_a_csv_may_be_divided_otherwise(delimiter: str, tmp_path: Path) -> None:
+def test_a_csv_may_have_other_delimiters(delimiter: str, tmp_path: Path) -> None:
     path = tmp_path / "videos.csv"
     lines = ["\ufeffVideo_ID|Title|Tags", 'a1|"one, and | more"|x,y', "a2|two|x|y"]
     path.write_text("\n".join(lines).replace("|", delimiter), encoding="utf-8")
@@ -194,7 +194,9 @@ def test_a_csv_may_be_divided_otherwise(delimiter: str, tmp_path: Path) -> None:
     assert first.video is not None
     assert (first.video.title, first.video.tags) == (f"one, and {delimiter} more", ("x", "y"))
     name = {";": "semicolon", "\t": "tab"}[delimiter]
-    assert second.problems[0].message == f"has 4 cells, the header has 3; quote cells with a {name} in them"
+    assert (
+        second.problems[0].message == f"has 4 cells, but the header has 3; quote cells that contain a {name}"
+    )
 
 
 def test_damage_inside_a_parquet_file_is_told_while_reading(tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_csv_places_are_lines_and_cells_stay_texts(tmp_path: Path) -> None:
     assert second.video.video_id == "1e3"
 
 
-def test_a_csv_row_of_another_width_is_rejected_and_the_rest_read(tmp_path: Path) -> None:
+def test_a_csv_row_with_too_many_cells_is_rejected_and_the_rest_read(tmp_path: Path) -> None:
     path = tmp_path / "videos.csv"
     path.write_bytes(
         b"video_id,title\r\na1,one\r\na2,two,too many\r\na3\r\n"
@@ -237,7 +239,7 @@ def test_a_csv_row_of_another_width_is_rejected_and_the_rest_read(tmp_path: Path
         [("rejected", "invalid-csv")],
     ]
     assert str(rows[1].problems[0]) == (
-        f"{path}, line 3: has 3 cells, the header has 2; quote cells with a comma in them"
+        f"{path}, line 3: has 3 cells, but the header has 2; quote cells that contain a comma"
     )
     assert rows[5].place.row == 7
     assert "up to line 8" in rows[5].problems[0].message
@@ -286,7 +288,7 @@ def test_csv_and_jsonl_cues_may_be_json_in_a_text(tmp_path: Path) -> None:
         assert checked.video.transcript == "one"
 
 
-def test_a_bad_jsonl_line_is_one_rejected_row_with_its_number(tmp_path: Path) -> None:
+def test_an_invalid_jsonl_line_is_one_rejected_row_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "videos.jsonl"
     good = '{"video_id": "a\u2028", "title": "x\u2028y"}'
     lines = [
@@ -308,7 +310,7 @@ def test_a_bad_jsonl_line_is_one_rejected_row_with_its_number(tmp_path: Path) ->
         [("rejected", "invalid-json")],
     ]
     assert str(rows[1].problems[0]) == (
-        f"{path}, line 3: is not JSON (Expecting value, character 13); write one object a line"
+        f"{path}, line 3: is not JSON (Expecting value, character 13); write one object per line"
     )
     assert rows[5].video is not None
 
@@ -337,15 +339,19 @@ def test_jsonl_rows_may_each_have_other_keys(tmp_path: Path) -> None:
         ("v.jsonl", b"", "is empty"),
         ("v.jsonl", '{"video_id": "a"}'.encode("utf-16"), "is UTF-16"),
         ("v.txt", b"x", "ends in .parquet, .csv, .jsonl, .csv.gz, .jsonl.gz or, for captions, in .vtt, .srt"),
-        ("v.parquet.gz", b"x", "is gzipped parquet; unpack it, parquet is packed inside already"),
-        ("v.srt.gz", b"x", "is gzipped; unpack it: of gzipped files .csv.gz, .jsonl.gz are read"),
-        ("v.tsv", b"x", "a table with tabs between its cells is read where its name ends in .csv"),
+        ("v.parquet.gz", b"x", "is gzipped parquet; unpack it, because parquet is compressed already"),
+        (
+            "v.srt.gz",
+            b"x",
+            "is gzipped; unpack it: the gzipped files that can be read are .csv.gz, .jsonl.gz",
+        ),
+        ("v.tsv", b"x", "rename a table with tabs between its cells to .csv"),
         ("v.xlsx", b"x", "is a spreadsheet; save it as csv"),
         ("v", b"x", ", .json3, .json, or a folder of caption files"),
-        ("v.info.json", b"{}", "is what yt-dlp wrote about one video; give the folder"),
+        ("v.info.json", b"{}", "is an info file of yt-dlp about one video; give the folder"),
     ],
 )
-def test_files_that_are_no_table_are_told(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+def test_files_that_are_not_tables_are_reported(name: str, content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SourceError) as caught:
@@ -394,37 +400,35 @@ def test_a_gzipped_table_gives_the_same_rows(write: Write, name: str, tmp_path: 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS[1:])
 @pytest.mark.parametrize("kept", [0.2, 0.6, 0.999])
-def test_a_gzipped_table_that_ends_early_is_no_source(
-    write: Write, name: str, kept: float, tmp_path: Path
-) -> None:
+def test_a_truncated_gzipped_table_is_an_error(write: Write, name: str, kept: float, tmp_path: Path) -> None:
     rows = [{"video_id": str(number), "title": str(hash((number, "x")))} for number in range(20_000)]
     path = packed(write(tmp_path / name, rows), f"{name}.gz")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     source = open_source(path)
-    with pytest.raises(SourceError, match="is gzipped and ends before its end; copy or download it again"):
+    with pytest.raises(SourceError, match="is a truncated gzip file; copy or download it again"):
         list(source.rows())
 
 
-def test_damage_in_a_gzipped_table_is_told(tmp_path: Path) -> None:
+def test_a_damaged_gzipped_table_is_an_error(tmp_path: Path) -> None:
     rows = [{"video_id": str(number), "title": str(hash((number, "x")))} for number in range(20_000)]
     path = packed(write_csv(tmp_path / "v.csv", rows), "v.csv.gz")
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)
     path.write_bytes(data)
     source = open_source(path)
-    with pytest.raises(SourceError, match=r"v\.csv\.gz: is damaged gzip \("):
+    with pytest.raises(SourceError, match=r"v\.csv\.gz: is a damaged gzip file \("):
         list(source.rows())
     path.write_bytes(b"\x1f\x8b" + bytes(20))
-    with pytest.raises(SourceError, match=r"v\.csv\.gz: is damaged gzip \("):
+    with pytest.raises(SourceError, match=r"v\.csv\.gz: is a damaged gzip file \("):
         open_source(path)
 
 
 @pytest.mark.parametrize(("name", "start"), [("v.csv.gz", "video_id,title\n"), ("v.jsonl.gz", "")])
-def test_a_line_without_an_end_does_not_fill_the_memory(
+def test_a_line_without_an_end_is_an_error(
     name: str, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_text, "MAX_LINE_CHARACTERS", 1000)
     path = tmp_path / name
     path.write_bytes(gzip.compress(f"{start}{'x' * 5000}\n".encode()))
-    with pytest.raises(SourceError, match=r"line \d is longer than 1,000 characters; write one row a line"):
+    with pytest.raises(SourceError, match=r"line \d is longer than 1,000 characters; write one row per line"):
         list(open_source(path).rows())

@@ -1,29 +1,35 @@
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.errors import SourceError
+from ingest.sources.captions.choice import CaptionTrack, order_tracks
+from ingest.sources.youtube.caption_cache import (
+    CACHED_SECONDS,
+    DELETED_SECONDS,
+    MISSING_SECONDS,
+    CaptionCache,
+    RowStore,
+)
 from ingest.sources.youtube.captions import (
     BLOCKED_IN_A_ROW,
-    CaptionLine,
+    CachedCaptions,
     Captions,
     CaptionsBlockedError,
     CaptionsFailedError,
-    KnownCaptions,
     choose_track,
 )
-from ingest.sources.youtube.kept_captions import (
-    FORGOTTEN_SECONDS,
-    KEPT_SECONDS,
-    MISSING_SECONDS,
-    KeptCaptions,
-    Spool,
-)
-from ingest.sources.youtube.retries import Patience, TryAgainError, read_retry_after
+from ingest.sources.youtube.retries import RetryableError, RetryPolicy, read_retry_after
 from ingest.sources.youtube.videos import read_duration
+from retrieval.catalogue.video import Cue
 
-CAPTIONS = Captions("en", "manual", [CaptionLine(0.5, 2.0, "Hello world")])
+CAPTIONS = Captions("en", "manual", (Cue(0.5, 2.0, "Hello world"),))
 
 
 class Track(msgspec.Struct):
@@ -32,14 +38,14 @@ class Track(msgspec.Struct):
 
 
 class TableFetcher:
-    """A CaptionFetcher that looks captions up, raising what is an error, and keeps what it was asked."""
+    """A CaptionFetcher with fixed captions and errors that records the requested ids."""
 
     def __init__(self, answers: dict[str, Captions | Exception | None]) -> None:
         self.answers = answers
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def fetch(self, video_id: str) -> Captions | None:
-        self.asked.append(video_id)
+        self.requested.append(video_id)
         answer = self.answers[video_id]
         if isinstance(answer, Exception):
             raise answer
@@ -56,34 +62,66 @@ class Clock:
 
 def known(
     fetcher: TableFetcher, folder: Path | None = None, *, languages: tuple[str, ...] = ("en",), clock: Clock
-) -> KnownCaptions:
-    return KnownCaptions(fetcher, KeptCaptions(folder, languages, now=clock))
+) -> CachedCaptions:
+    return CachedCaptions(fetcher, CaptionCache(folder, languages, now=clock))
 
 
-@pytest.mark.parametrize(
-    ("tracks", "languages", "chosen"),
-    [
-        (["de", "en"], ("en",), "en"),
-        (["en*", "en"], ("en",), "en"),
-        (["de", "en*"], ("en",), "en*"),
-        (["de", "en-GB*", "en*"], ("en",), "en*"),
-        (["de", "en-GB"], ("EN",), "en-GB"),
-        (["en*", "en-GB"], ("en",), "en-GB"),
-        (["en", "de*"], ("de", "en"), "de*"),
-        (["fr*", "de", "es"], ("en",), "de"),
-        (["fr*"], ("en",), "fr*"),
-        (["fr*", "de"], (), "de"),
-        ([], ("en",), None),
-        (["eng"], ("en",), "eng"),
-    ],
-)
-def test_the_language_asked_for_comes_first_then_a_persons_captions(
-    tracks: list[str], languages: tuple[str, ...], chosen: str | None
-) -> None:
-    """A star stands for automatic captions."""
+CHOICES = [
+    (["de", "en"], ("en",), "en"),
+    (["en*", "en"], ("en",), "en"),
+    (["de", "en*"], ("en",), "en*"),
+    (["de", "en-GB*", "en*"], ("en",), "en*"),
+    (["de", "en-GB"], ("EN",), "en-GB"),
+    (["en*", "en-GB"], ("en",), "en-GB"),
+    (["en", "de*"], ("de", "en"), "de*"),
+    (["de", "en"], ("en-GB",), "en"),
+    (["de", "en*"], ("EN_gb",), "en*"),
+    (["de", "en-GB"], ("en_gb",), "en-GB"),
+    (["de", "en-US", "en*"], ("en-GB",), "en*"),
+    (["de", "en-US"], ("en-GB",), "en-US"),
+    (["de*", "es", "fr*"], ("en",), "es"),
+    (["fr*"], ("en",), "fr*"),
+    (["de", "fr*"], (), "de"),
+    ([], ("en",), None),
+    (["eng"], ("en",), "eng"),
+]
+"""Available tracks (a star marks automatic ones), the wanted languages, and the track to read."""
+
+
+def chosen_on_youtube(tracks: list[str], languages: tuple[str, ...]) -> str | None:
     made = [Track(code.removesuffix("*"), code.endswith("*")) for code in tracks]
     track = choose_track(made, languages)
-    assert (track and track.language_code + "*" * track.is_generated) == chosen
+    return track and track.language_code + "*" * track.is_generated
+
+
+def chosen_in_a_folder(tracks: list[str], languages: tuple[str, ...]) -> str | None:
+    made = [
+        CaptionTrack(
+            Path(f"{number:02}.vtt"), code.removesuffix("*"), "automatic" if code.endswith("*") else "manual"
+        )
+        for number, code in enumerate(tracks)
+    ]
+    track = next(iter(order_tracks(made, languages)), None)
+    return track and f"{track.language}{'*' * (track.kind == 'automatic')}"
+
+
+@pytest.mark.parametrize(("tracks", "languages", "chosen"), CHOICES)
+def test_the_wanted_language_comes_first_then_captions_by_a_person(
+    tracks: list[str], languages: tuple[str, ...], chosen: str | None
+) -> None:
+    assert chosen_on_youtube(tracks, languages) == chosen
+    assert chosen_in_a_folder(tracks, languages) == chosen
+
+
+codes = st.sampled_from(["en", "en-GB", "EN_gb", "en-US", "de", "de-AT", "fr", "zh-Hans", "zh-Hant", "zh"])
+
+
+@given(
+    st.lists(st.builds(str.__add__, codes, st.sampled_from(["", "*"])), unique=True, max_size=6),
+    st.lists(codes, max_size=3).map(tuple),
+)
+def test_youtube_and_folders_choose_the_same_track(tracks: list[str], languages: tuple[str, ...]) -> None:
+    assert chosen_on_youtube(tracks, languages) == chosen_in_a_folder(tracks, languages)
 
 
 @pytest.mark.parametrize(
@@ -115,16 +153,16 @@ def test_captions_are_fetched_once_and_missing_ones_again_after_a_day() -> None:
     for _ in range(2):
         assert captions.of_video("a", has_manual=True) == CAPTIONS
         assert captions.of_video("b", has_manual=False) is None
-    assert fetcher.asked == ["a", "b"]
+    assert fetcher.requested == ["a", "b"]
     clock.now += MISSING_SECONDS
     fetcher.answers["b"] = CAPTIONS
     assert captions.of_video("b", has_manual=False) == CAPTIONS
-    clock.now += KEPT_SECONDS[1] - MISSING_SECONDS
+    clock.now += CACHED_SECONDS[1] - MISSING_SECONDS
     assert captions.of_video("a", has_manual=True) == CAPTIONS
-    assert fetcher.asked == ["a", "b", "b", "a"]
+    assert fetcher.requested == ["a", "b", "b", "a"]
 
 
-def test_captions_that_a_person_made_since_are_fetched_at_once() -> None:
+def test_new_captions_by_a_person_are_fetched_at_once() -> None:
     automatic = msgspec.structs.replace(CAPTIONS, kind="automatic")
     fetcher = TableFetcher({"a": automatic})
     captions = known(fetcher, clock=Clock())
@@ -133,7 +171,7 @@ def test_captions_that_a_person_made_since_are_fetched_at_once() -> None:
     assert captions.of_video("a", has_manual=True) == CAPTIONS
 
 
-def test_a_failure_is_never_kept() -> None:
+def test_a_failure_is_not_cached() -> None:
     fetcher = TableFetcher({"a": CaptionsFailedError("No.")})
     captions = known(fetcher, clock=Clock())
     with pytest.raises(CaptionsFailedError):
@@ -142,16 +180,16 @@ def test_a_failure_is_never_kept() -> None:
     assert captions.of_video("a", has_manual=False) == CAPTIONS
 
 
-def test_none_is_not_believed_where_the_data_api_says_that_there_are_some() -> None:
+def test_an_empty_list_is_a_failure_if_the_data_api_reports_captions() -> None:
     fetcher = TableFetcher({"a": None})
     captions = known(fetcher, clock=Clock())
     for _ in range(2):
-        with pytest.raises(CaptionsFailedError, match="the Data API says that there are some"):
+        with pytest.raises(CaptionsFailedError, match="the Data API reports captions"):
             captions.of_video("a", has_manual=True)
-    assert fetcher.asked == ["a", "a"]
+    assert fetcher.requested == ["a", "a"]
 
 
-def test_nothing_is_asked_any_more_once_youtube_blocks_but_what_is_kept_is_given() -> None:
+def test_after_blocks_only_cached_captions_are_returned() -> None:
     blocked = CaptionsBlockedError("Blocked.")
     fetcher = TableFetcher({"kept": CAPTIONS, "new": blocked})
     captions = known(fetcher, clock=Clock())
@@ -159,11 +197,11 @@ def test_nothing_is_asked_any_more_once_youtube_blocks_but_what_is_kept_is_given
     for _ in range(BLOCKED_IN_A_ROW + 2):
         with pytest.raises(CaptionsBlockedError):
             captions.of_video("new", has_manual=False)
-    assert fetcher.asked == ["kept"] + ["new"] * BLOCKED_IN_A_ROW
+    assert fetcher.requested == ["kept"] + ["new"] * BLOCKED_IN_A_ROW
     assert captions.of_video("kept", has_manual=False) == CAPTIONS
 
 
-def test_one_success_between_blocks_counts_anew() -> None:
+def test_a_success_resets_the_count_of_blocks() -> None:
     fetcher = TableFetcher({"blocked": CaptionsBlockedError("Blocked."), "none": None})
     captions = known(fetcher, clock=Clock())
     for number in range(2 * BLOCKED_IN_A_ROW):
@@ -171,126 +209,188 @@ def test_one_success_between_blocks_counts_anew() -> None:
             captions.of_video("blocked", has_manual=False)
         if number == BLOCKED_IN_A_ROW - 2:
             captions.of_video("none", has_manual=False)
-    assert fetcher.asked.count("blocked") == 2 * BLOCKED_IN_A_ROW - 1
+    assert fetcher.requested.count("blocked") == 2 * BLOCKED_IN_A_ROW - 1
 
 
-def test_a_folder_keeps_captions_from_run_to_run_by_language(tmp_path: Path) -> None:
+def test_a_folder_caches_captions_between_runs_by_language(tmp_path: Path) -> None:
     clock = Clock()
     folder = tmp_path / "new" / "folder"
     fetcher = TableFetcher({"a": CAPTIONS})
     for languages in (("en",), ("en",), ("de", "en")):
-        kept = KeptCaptions(folder, languages, now=clock)
-        assert KnownCaptions(fetcher, kept).of_video("a", has_manual=False) == CAPTIONS
+        kept = CaptionCache(folder, languages, now=clock)
+        assert CachedCaptions(fetcher, kept).of_video("a", has_manual=False) == CAPTIONS
         kept.close()
-    assert fetcher.asked == ["a", "a"]
+    assert fetcher.requested == ["a", "a"]
     assert [file.name for file in folder.iterdir()] == ["captions.sqlite"]
 
 
-def test_what_was_fetched_at_once_is_fetched_again_one_day_after_the_other() -> None:
+def test_captions_fetched_on_one_day_are_fetched_again_on_different_days() -> None:
     clock = Clock()
     videos = [f"video {number}" for number in range(400)]
     fetcher = TableFetcher(dict.fromkeys(videos, CAPTIONS))
     captions = known(fetcher, clock=clock)
     asked = []
     for _ in range(42):
-        fetcher.asked.clear()
+        fetcher.requested.clear()
         for video_id in videos:
             captions.of_video(video_id, has_manual=True)
-        asked.append(len(fetcher.asked))
+        asked.append(len(fetcher.requested))
         clock.now += 24 * 3600
     assert asked[0] == sum(asked[1:41]) == 400
     assert asked[1:20] == [0] * 19
     assert max(asked[20:41]) < 40
 
 
-def test_what_cannot_be_fetched_again_stays_as_it_was(tmp_path: Path) -> None:
+def test_captions_that_cannot_be_fetched_again_stay_as_they_were(tmp_path: Path) -> None:
     clock = Clock()
     fetcher = TableFetcher({"a": CAPTIONS, "b": CAPTIONS, "none": None})
     captions = known(fetcher, tmp_path, clock=clock)
     for video_id in fetcher.answers:
         captions.of_video(video_id, has_manual=False)
-    clock.now += KEPT_SECONDS[1]
+    clock.now += CACHED_SECONDS[1]
     fetcher.answers = dict.fromkeys(fetcher.answers, CaptionsBlockedError("Blocked."))
     captions = known(fetcher, tmp_path, clock=clock)
     for _ in range(BLOCKED_IN_A_ROW):
         assert captions.of_video("a", has_manual=False) == CAPTIONS
-    # Nor is it lost once YouTube is not asked any more. That there were none a month ago is no answer.
+    # They also stay after the requests have stopped. An entry without captions is not used again.
     assert captions.of_video("b", has_manual=False) == CAPTIONS
     with pytest.raises(CaptionsBlockedError):
         captions.of_video("none", has_manual=False)
-    assert fetcher.asked == ["a", "b", "none"] + ["a"] * BLOCKED_IN_A_ROW
-    corrected = msgspec.structs.replace(CAPTIONS, lines=[CaptionLine(0.5, 2.0, "Hello, world.")])
+    assert fetcher.requested == ["a", "b", "none"] + ["a"] * BLOCKED_IN_A_ROW
+    corrected = msgspec.structs.replace(CAPTIONS, lines=(Cue(0.5, 2.0, "Hello, world."),))
     fetcher.answers = dict.fromkeys(fetcher.answers, corrected)
     assert known(fetcher, tmp_path, clock=clock).of_video("a", has_manual=False) == corrected
 
 
-def test_what_nobody_asked_for_in_a_year_is_deleted_on_opening(tmp_path: Path) -> None:
+def test_entries_older_than_a_year_are_deleted_on_opening(tmp_path: Path) -> None:
     clock = Clock()
-    kept = KeptCaptions(tmp_path, ("en",), now=clock)
-    kept.keep("a", b"answer", is_missing=False)
-    kept.keep("none", b"null", is_missing=True)
+    kept = CaptionCache(tmp_path, ("en",), now=clock)
+    kept.store("a", b"answer", is_missing=False)
+    kept.store("none", b"null", is_missing=True)
     kept.close()
-    for later, found in ((KEPT_SECONDS[1], b"answer"), (FORGOTTEN_SECONDS + 1, None)):
+    for later, found in ((CACHED_SECONDS[1], b"answer"), (DELETED_SECONDS + 1, None)):
         clock.now += later
-        kept = KeptCaptions(tmp_path, ("en",), now=clock)
+        kept = CaptionCache(tmp_path, ("en",), now=clock)
         clock.now -= later
-        assert kept.find("a", even_if_due=True) == found
+        assert kept.find("a", even_if_expired=True) == found
         assert kept.find("none") == (b"null" if found else None)
         kept.close()
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "captions.sqlite").write_bytes(b"no database" * 100)
-    with pytest.raises(SourceError, match=r"captions\.sqlite: cannot keep what was fetched .* delete it"):
-        KeptCaptions(tmp_path, ("en",))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SourceError, match="cannot keep"):
-        KeptCaptions(tmp_path / "file", ("en",))
+def of_a(fetcher: TableFetcher, folder: Path, clock: Clock) -> Captions | None:
+    cache = CaptionCache(folder, ("en",), now=clock)
+    try:
+        return CachedCaptions(fetcher, cache).of_video("a", has_manual=False)
+    finally:
+        cache.close()
 
 
-def test_what_was_kept_in_another_form_is_fetched_again(tmp_path: Path) -> None:
+def random_bytes(content: bytes) -> bytes:
+    return Random(1).randbytes(len(content))
+
+
+def random_bytes_after_the_header(content: bytes) -> bytes:
+    return content[:100] + Random(1).randbytes(len(content) - 100)
+
+
+def truncated(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize("damage", [random_bytes, random_bytes_after_the_header, truncated])
+def test_a_damaged_cache_file_is_replaced_with_one_line_and_captions_are_fetched_again(
+    damage: Callable[[bytes], bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = Clock()
-    kept = KeptCaptions(tmp_path, ("en",), now=clock)
-    kept.keep("a ", b'{"language": "en"}', is_missing=False)
+    fetcher = TableFetcher({"a": CAPTIONS})
+    assert of_a(fetcher, tmp_path, clock) == CAPTIONS
+    file = tmp_path / "captions.sqlite"
+    file.write_bytes(damage(file.read_bytes()))
+    for _ in range(2):
+        assert of_a(fetcher, tmp_path, clock) == CAPTIONS
+    assert fetcher.requested == ["a", "a"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"Starting a new caption cache: {file} is damaged (")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "answer = randomblob(40)",
+        "answer = substr(answer, 1, 20)",
+        "answer = 'text'",
+        "answer = NULL",
+        "answer = 7",
+        "fetched_at = 'yesterday'",
+        "answer = x'789c010b00f4ff7b226c616e67223a22656e227d'",  # Truncated zlib data.
+    ],
+)
+def test_a_damaged_cache_entry_is_discarded_with_one_line_and_fetched_again(
+    change: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    fetcher = TableFetcher({"a": CAPTIONS})
+    assert of_a(fetcher, tmp_path, clock) == CAPTIONS
+    database = sqlite3.connect(tmp_path / "captions.sqlite")
+    with database:
+        database.execute(f"UPDATE captions SET {change}")  # noqa: S608 - from the list above.
+    database.close()
+    for _ in range(2):
+        assert of_a(fetcher, tmp_path, clock) == CAPTIONS
+    assert fetcher.requested == ["a", "a"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Discarding a damaged entry of the caption cache (a): ")
+
+
+@pytest.mark.parametrize("entry", [b'{"language": "en"}', b"[1]", b'"text"', b"\xff"])
+def test_an_entry_in_another_format_is_fetched_again(entry: bytes, tmp_path: Path) -> None:
+    cache = CaptionCache(tmp_path, ("en",), now=Clock())
+    cache.store("a ", entry, is_missing=False)
     fetcher = TableFetcher({"a": CAPTIONS})
     for _ in range(2):
-        assert KnownCaptions(fetcher, kept).of_video("a", has_manual=False) == CAPTIONS
-    assert fetcher.asked == ["a"]
-    kept.close()
+        assert CachedCaptions(fetcher, cache).of_video("a", has_manual=False) == CAPTIONS
+    assert fetcher.requested == ["a"]
+    cache.close()
 
 
-def test_a_spool_is_read_in_order_by_several_readers_at_once() -> None:
-    spool = Spool()
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match=r"captions\.sqlite: cannot store fetched captions"):
+        CaptionCache(tmp_path / "file", ("en",))
+
+
+def test_stored_rows_are_read_in_order_by_several_readers_at_once() -> None:
+    store = RowStore()
     for number in range(1000):
-        spool.add(str(number).encode())
+        store.add(str(number).encode())
     expected = [str(number).encode() for number in range(1000)]
-    assert list(zip(spool, spool, strict=True)) == list(zip(expected, expected, strict=True))
-    spool.close()
+    assert list(zip(store, store, strict=True)) == list(zip(expected, expected, strict=True))
+    store.close()
 
 
-def test_patience_pauses_longer_each_time_and_ends() -> None:
+def test_pauses_grow_and_retries_end() -> None:
     pauses: list[float] = []
-    patience = Patience(tries=6, first_pause=1.0, longest_pause=5.0, sleep=pauses.append)
+    retries = RetryPolicy(attempts=6, first_pause=1.0, longest_pause=5.0, sleep=pauses.append)
     final = ValueError("It never passed.")
 
     def ask() -> None:
-        raise TryAgainError(final)
+        raise RetryableError(final)
 
     with pytest.raises(ValueError, match="never passed"):
-        patience.call(ask)
+        retries.call(ask)
     assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, (1, 2, 4, 5, 5), strict=True))
 
 
-def test_patience_waits_as_long_as_the_server_asks_or_not_at_all() -> None:
+def test_a_retry_waits_as_long_as_the_server_asks_unless_that_is_too_long() -> None:
     pauses: list[float] = []
-    patience = Patience(tries=3, first_pause=0.5, longest_pause=30.0, sleep=pauses.append)
-    asked = iter([TryAgainError(KeyError(), 7.0), TryAgainError(KeyError(), 31.0)])
+    retries = RetryPolicy(attempts=3, first_pause=0.5, longest_pause=30.0, sleep=pauses.append)
+    asked = iter([RetryableError(KeyError(), 7.0), RetryableError(KeyError(), 31.0)])
 
     def ask() -> None:
         raise next(asked)
 
     with pytest.raises(KeyError):
-        patience.call(ask)
+        retries.call(ask)
     assert pauses == [7.0]
 
 

@@ -1,0 +1,181 @@
+"""Fetched captions, cached on disk between runs, and rows of a channel, stored for the next reading."""
+
+import hashlib
+import logging
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ingest.errors import SourceError
+from ingest.sqlite_damage import is_damage
+
+_DAY: Final = 24 * 3600.0
+CACHED_SECONDS: Final = (20 * _DAY, 40 * _DAY)
+"""Captions expire after a time between these, different for each video. With one time for all, a channel that
+was fetched in one run would be fetched again in one, and YouTube blocks addresses that request so much."""
+MISSING_SECONDS: Final = _DAY
+"""YouTube generates captions some hours after an upload, so missing ones are requested again after a day."""
+DELETED_SECONDS: Final = 365 * _DAY
+"""An entry that was not fetched again for so long belongs to a video or languages that no source has now."""
+
+_FILE: Final = "captions.sqlite"
+_IN_A_TEMPORARY_FILE: Final = ""
+"""SQLite's name for a database in a nameless file, which is deleted when the process ends."""
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Raise errors of SQLite and of the disk as a SourceError that names the file."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as e:
+        raise SourceError(f"{place}: cannot store fetched captions ({e}); check the disk") from e
+
+
+class CaptionCache:
+    """Encoded captions by key, in a file of a folder, or in a temporary file if `folder` is None.
+
+    Several runs share a folder, so a run that was interrupted continues. If the process is killed, SQLite's
+    journal restores the file. A damaged file is replaced by an empty one and a damaged entry is deleted, each
+    with one line in the log: the captions are fetched again. Entries expire after 20 to 40 days but remain
+    until they are replaced; entries older than a year are deleted when the cache is opened.
+
+    Raises SourceError if the file cannot be read or written.
+    """
+
+    def __init__(
+        self, folder: Path | None, languages: Sequence[str], *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._file = folder / _FILE if folder else None
+        self._place = str(self._file or "the temporary folder")
+        # Other languages may lead to other captions.
+        self._languages = ",".join(languages)
+        self._now = now
+        with _naming(self._place):
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._database = self._open()
+            except sqlite3.Error as e:
+                if not (self._file and is_damage(e)):
+                    raise
+                self._delete_file(e)
+                self._database = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._file or _IN_A_TEMPORARY_FILE)
+        try:
+            with database:
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS captions (key TEXT, languages TEXT, fetched_at REAL, "
+                    "is_missing INTEGER, answer BLOB, PRIMARY KEY (key, languages))"
+                )
+                database.execute(
+                    "DELETE FROM captions WHERE fetched_at < ?", (self._now() - DELETED_SECONDS,)
+                )
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _delete_file(self, error: Exception) -> None:
+        if self._file is None:
+            return
+        _log.warning("Starting a new caption cache: %s is damaged (%s).", self._file, error)
+        # The journal first: SQLite would play it back into the new file.
+        self._file.with_name(f"{_FILE}-journal").unlink(missing_ok=True)
+        self._file.unlink(missing_ok=True)
+
+    def _run(self, action: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run an action on the database, and once more on a new one if the file turns out to be damaged."""
+        with _naming(self._place):
+            try:
+                return action(self._database)
+            except sqlite3.Error as e:
+                if not (self._file and is_damage(e)):
+                    raise
+                self._database.close()
+                self._delete_file(e)
+                self._database = self._open()
+            return action(self._database)
+
+    def find(self, key: str, *, even_if_expired: bool = False) -> bytes | None:
+        """Return an entry, or None if there is none or it has expired.
+
+        `even_if_expired`: return expired captions too, for use when they cannot be fetched. An expired entry
+        that there were no captions is never returned: there may be some by now.
+        """
+        row = self._run(
+            lambda database: database.execute(
+                "SELECT fetched_at, is_missing, answer FROM captions WHERE key = ? AND languages = ?",
+                (key, self._languages),
+            ).fetchone()
+        )
+        if row is None:
+            return None
+        fetched_at, is_missing, answer = row
+        try:
+            lifetime = MISSING_SECONDS if is_missing else _cached_seconds(key)
+            is_expired = self._now() - fetched_at >= lifetime
+            entry = zlib.decompress(answer)
+        except (TypeError, zlib.error) as e:
+            _log.warning("Discarding a damaged entry of the caption cache (%s): %s", key.strip(), e)
+            self.discard(key)
+            return None
+        return None if is_expired and (is_missing or not even_if_expired) else entry
+
+    def store(self, key: str, entry: bytes, *, is_missing: bool) -> None:
+        """Store an entry; it is on disk when this returns."""
+        row = (key, self._languages, self._now(), is_missing, zlib.compress(entry))
+        self._write("REPLACE INTO captions VALUES (?, ?, ?, ?, ?)", row)
+
+    def discard(self, key: str) -> None:
+        """Delete an entry."""
+        self._write("DELETE FROM captions WHERE key = ? AND languages = ?", (key, self._languages))
+
+    def _write(self, statement: str, values: Sequence[object]) -> None:
+        def action(database: sqlite3.Connection) -> None:
+            with database:
+                database.execute(statement, values)
+
+        self._run(action)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _cached_seconds(key: str) -> float:
+    """Return the lifetime of an entry: always the same for one key, and spread evenly over all keys."""
+    shortest, longest = CACHED_SECONDS
+    place = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) / 2**32
+    return shortest + (longest - shortest) * place
+
+
+class RowStore:
+    """Encoded rows in the order they were added, in a nameless temporary file. Can be read repeatedly."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect(_IN_A_TEMPORARY_FILE, isolation_level=None)
+        self._database.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, row BLOB)")
+
+    def add(self, row: bytes) -> None:
+        """Append a row. Raises SourceError if the disk is full."""
+        with _naming("the temporary folder"):
+            self._database.execute("INSERT INTO rows (row) VALUES (?)", (zlib.compress(row),))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read all rows in order."""
+        for (row,) in self._database.execute("SELECT row FROM rows ORDER BY number"):
+            yield zlib.decompress(row)
+
+    def close(self) -> None:
+        """Delete the rows."""
+        self._database.close()
