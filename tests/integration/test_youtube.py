@@ -134,11 +134,11 @@ class NoCaptions:
     def __init__(self, error: BaseException | None = None, *, after: int = 0) -> None:
         self._error = error
         self._after = after
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def fetch(self, video_id: str) -> None:
-        self.asked.append(video_id)
-        if self._error and len(self.asked) > self._after:
+        self.requested.append(video_id)
+        if self._error and len(self.requested) > self._after:
             raise self._error
 
 
@@ -170,7 +170,7 @@ def test_several_pages_are_read_in_order_and_the_same_again(server: YouTubeServe
     opened = youtube()
     first = list(open_source(CHANNEL, youtube=opened).rows())
     assert [video.video_id for video in videos_of(iter(first))] == ids(160)
-    assert len(server.asked("/playlistItems")) == len(server.asked("/videos")) == 4
+    assert len(server.requests("/playlistItems")) == len(server.requests("/videos")) == 4
     asked = len(server.seen)
     assert list(open_source(CHANNEL, youtube=opened).rows()) == first
     assert list(open_source(CHANNEL, youtube=opened).rows()) == first
@@ -218,11 +218,11 @@ def test_private_deleted_announced_and_failed_videos_are_left_out(
     fetcher = NoCaptions()
     videos = videos_of(open_source(CHANNEL, youtube=youtube(fetcher=fetcher)).rows())
     assert [video.video_id for video in videos] == ["unlisted", "live", "public"]
-    assert fetcher.asked == ["unlisted", "public"]
+    assert fetcher.requested == ["unlisted", "public"]
 
 
 def test_a_public_video_without_data_is_a_failed_row(server: YouTubeServer, youtube: Open) -> None:
-    server.videos = [OnYouTube("lost", is_there=False), OnYouTube("there")]
+    server.videos = [OnYouTube("lost", has_data=False), OnYouTube("there")]
     (problem,) = rejected(open_source(CHANNEL, youtube=youtube()).rows())
     assert (problem.video_id, problem.reason_code) == ("lost", "fetch-failed")
     assert str(problem).startswith("https://www.youtube.com/watch?v=lost: the Data API lists this video")
@@ -340,7 +340,7 @@ def test_the_key_is_sent_in_a_header_only(
 def test_a_refusal_is_reported_without_a_retry(
     answer: Answer, message: str, server: YouTubeServer, youtube: Open, pauses: list[float]
 ) -> None:
-    server.spoil(answer)
+    server.fail(answer)
     with pytest.raises(SourceError) as caught:
         open_source(CHANNEL, youtube=youtube())
     assert message in str(caught.value)
@@ -373,11 +373,11 @@ def test_temporary_failures_are_retried_then_reported(
     where: str, answer: Answer, message: str, server: YouTubeServer, youtube: Open, pauses: list[float]
 ) -> None:
     server.videos = [OnYouTube(video_id) for video_id in ids(60)]
-    server.spoil(answer, where, times=2)
+    server.fail(answer, where, times=2)
     assert len(list(open_source(CHANNEL, youtube=youtube()).rows())) == 60
     assert len(pauses) == 2
-    server.mend()
-    server.spoil(answer, where)
+    server.recover()
+    server.fail(answer, where)
     with pytest.raises(SourceError, match=f"^{CHANNEL}: ") as caught:
         list(open_source(CHANNEL, youtube=youtube()).rows())
     assert message in str(caught.value)
@@ -385,24 +385,24 @@ def test_temporary_failures_are_retried_then_reported(
 
 
 def test_retry_after_is_respected(server: YouTubeServer, youtube: Open, pauses: list[float]) -> None:
-    server.spoil(api_error(429, "rateLimitExceeded", retry_after="17"), times=1)
+    server.fail(api_error(429, "rateLimitExceeded", retry_after="17"), times=1)
     assert list(open_source(CHANNEL, youtube=youtube()).rows()) == []
     assert pauses == [17.0]
-    server.spoil(api_error(429, "rateLimitExceeded", retry_after="3600"))
+    server.fail(api_error(429, "rateLimitExceeded", retry_after="3600"))
     with pytest.raises(SourceError, match="accepts no more requests for now"):
         open_source(CHANNEL, youtube=youtube())
     assert pauses == [17.0]
 
 
 def test_a_hanging_request_times_out(server: YouTubeServer, youtube: Open, brief: RetryPolicy) -> None:
-    server.spoil(HANG, "/channels")
+    server.fail(HANG, "/channels")
     with pytest.raises(SourceError, match=r"did not answer within 0\.2 s"):
         open_source(CHANNEL, youtube=youtube(retries=brief))
     assert len(server.seen) == 3
 
 
 def test_a_slow_stream_times_out(server: YouTubeServer, youtube: Open, brief: RetryPolicy) -> None:
-    server.spoil(DRIP, "/channels")
+    server.fail(DRIP, "/channels")
     with pytest.raises(SourceError, match=r"did not answer within 0\.2 s"):
         open_source(CHANNEL, youtube=youtube(retries=brief))
 
@@ -411,7 +411,7 @@ def test_an_endless_answer_is_cut_off(
     server: YouTubeServer, youtube: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.sources.youtube.data_api._LARGEST_ANSWER", 1000)
-    server.spoil(Answer(200, b" " * 2000), "/channels")
+    server.fail(Answer(200, b" " * 2000), "/channels")
     with pytest.raises(SourceError, match=r"cannot be reached \(DecodingError\)"):
         open_source(CHANNEL, youtube=youtube())
 
@@ -423,7 +423,7 @@ def test_a_closed_port_is_reported(youtube: Open) -> None:
 
 def test_repeated_pages_are_an_error(server: YouTubeServer, youtube: Open) -> None:
     page = b'{"kind": "youtube#playlistItemListResponse", "items": [], "nextPageToken": "0"}'
-    server.spoil(Answer(200, page), "/playlistItems")
+    server.fail(Answer(200, page), "/playlistItems")
     with pytest.raises(SourceError, match="the same page repeatedly"):
         list(open_source(CHANNEL, youtube=youtube()).rows())
 
@@ -449,7 +449,7 @@ def test_an_interrupted_reading_leaves_no_files_and_the_next_one_is_complete(
     fetcher._error = None
     assert len(list(source.rows())) == 70
     # The captions of the first sixty were cached.
-    assert len(fetcher.asked) == 61 + 10
+    assert len(fetcher.requested) == 61 + 10
     opened.close()
     gc.collect()
     assert list(tmp_path.iterdir()) == []
@@ -461,7 +461,7 @@ def test_ctrl_c_ends_a_wait_at_once(
     where: str, server: YouTubeServer, youtube: Open, fetchers: Fetchers, tmp_path: Path
 ) -> None:
     server.videos = [OnYouTube("a", [Track()]), OnYouTube("b", [Track()])]
-    server.spoil(HANG, where)
+    server.fail(HANG, where)
     opened = youtube(fetcher=fetchers(), folder=tmp_path)
     stop = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     # Shells start background jobs with SIGINT ignored.
@@ -472,8 +472,8 @@ def test_ctrl_c_ends_a_wait_at_once(
         list(source.rows())
     stop.join()
     signal.signal(signal.SIGINT, before)
-    assert len(server.asked(where)) == 1
-    server.mend()
+    assert len(server.requests(where)) == 1
+    server.recover()
     assert [video.transcript for video in videos_of(source.rows())] == ["Hello world again"] * 2
     opened.close()
     assert [file.name for file in tmp_path.iterdir()] == ["captions.sqlite"]
@@ -511,7 +511,7 @@ def test_an_interrupted_run_continues_where_it_stopped(
     again = NoCaptions()
     with youtube(fetcher=again, folder=tmp_path) as opened:
         assert len(list(open_source(CHANNEL, youtube=opened).rows())) == 20
-    assert again.asked == ids(20)[10:]
+    assert again.requested == ids(20)[10:]
 
 
 def test_channels_and_files_make_one_catalogue(server: YouTubeServer, youtube: Open, tmp_path: Path) -> None:
@@ -596,7 +596,7 @@ def test_an_empty_list_of_captions_is_no_transcript(
 ) -> None:
     server.videos = [OnYouTube("a")]
     tracks = b'{"captions": {"playerCaptionsTracklistRenderer": {"captionTracks": []}}'
-    server.spoil(Answer(200, tracks + b', "playabilityStatus": {"status": "OK"}}'), "/player")
+    server.fail(Answer(200, tracks + b', "playabilityStatus": {"status": "OK"}}'), "/player")
     (video,) = videos_of(open_source(CHANNEL, youtube=youtube(fetcher=fetchers())).rows())
     assert video.transcript is None
 
@@ -656,13 +656,13 @@ FAILURES: list[tuple[str, dict[str, object], tuple[Answer, str] | None, str, int
 
 
 @pytest.mark.parametrize(
-    ("playability", "spoilt", "message", "tries"),
+    ("playability", "fault", "message", "tries"),
     [case[1:] for case in FAILURES],
     ids=[case[0] for case in FAILURES],
 )
 def test_captions_that_cannot_be_fetched_are_a_failed_row_and_not_an_empty_transcript(
     playability: dict[str, object],
-    spoilt: tuple[Answer, str] | None,
+    fault: tuple[Answer, str] | None,
     message: str,
     tries: int,
     server: YouTubeServer,
@@ -674,8 +674,8 @@ def test_captions_that_cannot_be_fetched_are_a_failed_row_and_not_an_empty_trans
         OnYouTube("broken", [Track()], playability=playability or {"status": "OK"}),
         OnYouTube("after", [Track()]),
     ]
-    if spoilt:
-        server.spoil(spoilt[0], spoilt[1], video_id="broken")
+    if fault:
+        server.fail(fault[0], fault[1], video_id="broken")
     opened = youtube(fetcher=fetchers())
     before, broken, after = open_source(CHANNEL, youtube=opened).rows()
     assert [check_source_row(row).video is not None for row in (before, broken, after)] == [True, False, True]
@@ -684,9 +684,9 @@ def test_captions_that_cannot_be_fetched_are_a_failed_row_and_not_an_empty_trans
     assert message in problem.message
     assert "the index keeps its current copy" in problem.message
     assert "http" not in problem.message
-    assert len([seen for seen in server.asked("/watch") if seen.video_id == "broken"]) == tries
+    assert len([seen for seen in server.requests("/watch") if seen.video_id == "broken"]) == tries
     # The second reading gives the stored rows, although YouTube answers by then.
-    server.mend()
+    server.recover()
     assert list(open_source(CHANNEL, youtube=opened).rows()) == [before, broken, after]
 
 
@@ -702,8 +702,8 @@ def test_captions_that_arrive_at_the_second_attempt(
     server: YouTubeServer, youtube: Open, fetchers: Fetchers, pauses: list[float]
 ) -> None:
     server.videos = [OnYouTube("a", [Track()])]
-    server.spoil(BUSY, "/watch", times=1)
-    server.spoil(EMPTY, "/api/timedtext", times=1)
+    server.fail(BUSY, "/watch", times=1)
+    server.fail(EMPTY, "/api/timedtext", times=1)
     (video,) = videos_of(open_source(CHANNEL, youtube=youtube(fetcher=fetchers())).rows())
     assert video.transcript == "Hello world again"
     assert len(pauses) == 2
@@ -713,7 +713,7 @@ def test_captions_that_never_arrive(
     server: YouTubeServer, youtube: Open, fetchers: Fetchers, brief: RetryPolicy
 ) -> None:
     server.videos = [OnYouTube("a", [Track()])]
-    server.spoil(HANG, "/api/timedtext")
+    server.fail(HANG, "/api/timedtext")
     (problem,) = rejected(open_source(CHANNEL, youtube=youtube(fetcher=fetchers(retries=brief))).rows())
     assert "did not answer within 0.2 s" in problem.message
 
@@ -722,11 +722,11 @@ def test_requests_stop_once_youtube_blocks(server: YouTubeServer, youtube: Open,
     server.videos = [OnYouTube(video_id, [Track()]) for video_id in ids(30)]
     rows = open_source(CHANNEL, youtube=youtube(fetcher=fetchers())).rows()
     assert len(videos_of(islice(rows, 10))) == 10
-    server.spoil(TOO_MANY, "/watch")
-    asked = len(server.asked("/watch"))
+    server.fail(TOO_MANY, "/watch")
+    asked = len(server.requests("/watch"))
     problems = rejected(rows)
     assert [problem.video_id for problem in problems] == ids(30)[10:]
-    assert len(server.asked("/watch")) - asked == BLOCKED_IN_A_ROW * 3
+    assert len(server.requests("/watch")) - asked == BLOCKED_IN_A_ROW * 3
     assert "not requested, because YouTube blocked the last" in problems[-1].message
 
 

@@ -34,10 +34,10 @@ class Spoken:
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def fetch(self, video_id: str) -> Captions | None:
-        self.asked.append(video_id)
+        self.requested.append(video_id)
         if video_id in self.failing:
             raise CaptionsFailedError("YouTube answered with 503")
         return Captions("en", "manual", (Cue(0.0, 2.0, f"words of {video_id}"),))
@@ -111,7 +111,7 @@ def test_a_failed_fetch_keeps_the_video_in_the_index(
     server.videos = [OnYouTube(video_id) for video_id in ("kept", "failing", "leaving")]
     assert runs.sync() == 0
     before = runs.stored()
-    assert runs.spoken.asked == ["kept", "failing", "leaving"]
+    assert runs.spoken.requested == ["kept", "failing", "leaving"]
 
     server.videos = [OnYouTube(video_id) for video_id in ("new", "kept", "failing")]
     runs.spoken.failing = {"failing"}
@@ -139,7 +139,7 @@ def test_a_channel_that_cannot_be_listed_changes_nothing(
     server.videos = [OnYouTube(f"video{number}") for number in range(60)]
     assert runs.sync() == 0
     before = runs.stored()
-    server.spoil(api_error(403, "quotaExceeded"), "/videos")
+    server.fail(api_error(403, "quotaExceeded"), "/videos")
     assert runs.sync("--prune") == 3
     error = capsys.readouterr().err
     assert f"error: youtube:{CHANNEL_ID}: the quota of YT_API_KEY is used up" in error

@@ -1,7 +1,7 @@
-"""YouTube on a loopback port: the Data API, and the pages that youtube-transcript-api asks.
+"""YouTube on a loopback port: the Data API, and the pages that youtube-transcript-api requests.
 
-The answers have the shapes that https://developers.google.com/youtube/v3/docs documents, and those that the
-library reads; see there for what the parts mean.
+The answers have the fields documented at https://developers.google.com/youtube/v3/docs, and those that the
+library reads.
 """
 
 import json
@@ -35,12 +35,12 @@ class Track(msgspec.Struct, frozen=True):
 
 
 class OnYouTube(msgspec.Struct, frozen=True):
-    """A video as the server holds it. `listed` is the privacy that the playlist shows."""
+    """A video on the server. `listed` is its privacy status in the playlist."""
 
     video_id: str
     tracks: Sequence[Track] = ()
     listed: str = "public"
-    is_there: bool = True
+    has_data: bool = True
     snippet: Mapping[str, object] = {}
     details: Mapping[str, object] = {}
     upload_status: str = "processed"
@@ -48,23 +48,23 @@ class OnYouTube(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is sent, spoilt in one of these ways.
+    """An answer, possibly with a fault.
 
-    half: half of it, then the end. hang: nothing, and no end. close: nothing, and the end. drip: a byte now
-    and then, without end.
+    half: half of the body, then the end. hang: no answer, and an open connection. close: no answer, and a
+    closed connection. drip: single bytes without an end.
     """
 
     status: int
     body: bytes
     content_type: str = "application/json; charset=UTF-8"
     retry_after: str | None = None
-    spoilt: Literal["half", "hang", "close", "drip"] | None = None
+    fault: Literal["half", "hang", "close", "drip"] | None = None
 
 
-HANG = Answer(200, b"", spoilt="hang")
-CLOSE = Answer(200, b"", spoilt="close")
-DRIP = Answer(200, b"", spoilt="drip")
-HALF = Answer(200, b'{"kind": "youtube#channelListResponse", "items": []}', spoilt="half")
+HANG = Answer(200, b"", fault="hang")
+CLOSE = Answer(200, b"", fault="close")
+DRIP = Answer(200, b"", fault="drip")
+HALF = Answer(200, b'{"kind": "youtube#channelListResponse", "items": []}', fault="half")
 PORTAL = Answer(200, b"<html>Welcome to our network</html>", "text/html")
 ROBOT = Answer(200, b'<html><form><div class="g-recaptcha"></div></form></html>', "text/html")
 EMPTY = Answer(200, b"", "text/xml")
@@ -79,7 +79,7 @@ def api_error(
     detail: str | None = None,
     retry_after: str | None = None,
 ) -> Answer:
-    """Make an error answer of the Data API, which has its reason in up to two places."""
+    """Return an error answer of the Data API, with its reason in one or two places."""
     error: dict[str, Any] = {
         "code": status,
         "message": message,
@@ -91,7 +91,7 @@ def api_error(
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A request that came in."""
+    """A received request."""
 
     path: str
     query: Mapping[str, str]
@@ -100,7 +100,7 @@ class Seen(msgspec.Struct, frozen=True):
 
     @property
     def video_id(self) -> str | None:
-        """The video that a caption request is about."""
+        """The video of a request for captions."""
         return self.query.get("v") or (json.loads(self.body).get("videoId") if self.body else None)
 
 
@@ -111,7 +111,7 @@ class _Rule:
         self.video_id = video_id
         self.times = times
 
-    def meets(self, seen: Seen) -> bool:
+    def matches(self, seen: Seen) -> bool:
         if not seen.path.endswith(self.path) or self.video_id not in {None, seen.video_id}:
             return False
         if self.times is None:
@@ -121,7 +121,7 @@ class _Rule:
 
 
 class YouTubeServer:
-    """What is on YouTube, and what goes wrong there; `url` is where. Change both while it runs."""
+    """The videos and the faults of the server at `url`; both can be changed while it runs."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -137,24 +137,24 @@ class YouTubeServer:
     def data_api_url(self) -> str:
         return f"{self.url}/youtube/v3"
 
-    def asked(self, path: str) -> list[Seen]:
-        """Return the requests so far whose path ends in this."""
+    def requests(self, path: str) -> list[Seen]:
+        """Return the requests so far whose path ends with this."""
         return [seen for seen in self.seen if seen.path.endswith(path)]
 
-    def spoil(
+    def fail(
         self, answer: Answer, path: str = "", *, video_id: str | None = None, times: int | None = None
     ) -> None:
-        """Answer with this instead, the next so many times or always."""
+        """Send this answer instead, the next `times` times or always."""
         self._rules.append(_Rule(answer, path, video_id, times))
 
-    def mend(self) -> None:
+    def recover(self) -> None:
         self._rules.clear()
 
     def answer(self, seen: Seen) -> Answer:
         self.seen.append(seen)
-        spoilt = next((rule.answer for rule in self._rules if rule.meets(seen)), None)
-        if spoilt is not None:
-            return spoilt
+        fault = next((rule.answer for rule in self._rules if rule.matches(seen)), None)
+        if fault is not None:
+            return fault
         if seen.path.startswith("/youtube/v3/"):
             if seen.headers.get("x-goog-api-key") != API_KEY:
                 return api_error(400, "badRequest", detail="API_KEY_INVALID", message="API key not valid.")
@@ -168,7 +168,7 @@ class YouTubeServer:
 def _page(kind: str, items: list[dict[str, Any]], **more: object) -> Answer:
     page = {"kind": f"youtube#{kind}ListResponse", "etag": "e", **more, "items": items}
     if not items and kind == "channel":
-        del page["items"]  # So it is where nothing is found.
+        del page["items"]  # As YouTube does if no channel is found.
     return Answer(200, json.dumps(page).encode())
 
 
@@ -208,7 +208,7 @@ def _videos(server: YouTubeServer, query: Mapping[str, str]) -> Answer:
     if len(wanted) > 50:
         return api_error(400, "invalidFilters")
     found = [video for video in server.videos if video.video_id in wanted]
-    there = [video for video in found if video.listed in {"public", "unlisted"} and video.is_there]
+    there = [video for video in found if video.listed in {"public", "unlisted"} and video.has_data]
     return _page("video", [_resource(video) for video in there])
 
 
@@ -279,7 +279,7 @@ def _track(video: OnYouTube, number: int, track: Track) -> dict[str, Any]:
 
 def _timed_text(server: YouTubeServer, seen: Seen) -> Answer:
     track = server.find(seen.video_id).tracks[int(seen.query["track"])]
-    # The texts are escaped twice, as they are there.
+    # YouTube escapes the texts twice.
     texts = (
         f'<text start="{start}" dur="{duration}">{escape(escape(text))}</text>'
         for start, duration, text in track.lines
@@ -297,7 +297,7 @@ _PAGES: dict[str, Callable[[YouTubeServer, Seen], Answer]] = {
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # Head and body in one piece: else the second waits 40 ms for the first to be acknowledged.
+    wbufsize = -1  # Head and body in one packet; else the body waits 40 ms for an acknowledgement.
     youtube: YouTubeServer
 
     def do_GET(self) -> None:
@@ -307,26 +307,26 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(self.rfile.read(int(self.headers["content-length"])))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
     def _respond(self, body: bytes) -> None:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.youtube.answer(Seen(parts.path, query, headers, body))
-        if answer.spoilt == "hang":
+        if answer.fault == "hang":
             self.youtube.stopping.wait()
-        self.close_connection = answer.spoilt is not None
-        if answer.spoilt in {"hang", "close"}:
+        self.close_connection = answer.fault is not None
+        if answer.fault in {"hang", "close"}:
             return
         self.send_response(answer.status)
         self.send_header("content-type", answer.content_type)
-        self.send_header("content-length", str(len(answer.body) or _ENDLESS * (answer.spoilt == "drip")))
+        self.send_header("content-length", str(len(answer.body) or _ENDLESS * (answer.fault == "drip")))
         if answer.retry_after is not None:
             self.send_header("retry-after", answer.retry_after)
         self.end_headers()
-        self.wfile.write(answer.body[: len(answer.body) // 2] if answer.spoilt else answer.body)
-        while answer.spoilt == "drip" and not self.youtube.stopping.wait(0.02):
+        self.wfile.write(answer.body[: len(answer.body) // 2] if answer.fault else answer.body)
+        while answer.fault == "drip" and not self.youtube.stopping.wait(0.02):
             self.wfile.write(b" ")
             self.wfile.flush()
 
@@ -335,7 +335,7 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing where a client left in the middle."""
+        """Ignore clients that close the connection early."""
 
 
 @contextmanager
@@ -355,7 +355,7 @@ def youtube_server() -> Iterator[YouTubeServer]:
 
 
 def closed_port_url() -> str:
-    """Return an address at which nobody listens."""
+    """Return an address of a closed port."""
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         return f"http://{LOOPBACK}:{taken.getsockname()[1]}"

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from ingest.errors import SourceError
 from ingest.sqlite_damage import is_damage
@@ -22,12 +22,10 @@ MISSING_SECONDS: Final = _DAY
 DELETED_SECONDS: Final = 365 * _DAY
 """An entry that was not fetched again for so long belongs to a video or languages that no source has now."""
 
-_FILE: Final = "captions.sqlite"
 _IN_A_TEMPORARY_FILE: Final = ""
 """SQLite's name for a database in a nameless file, which is deleted when the process ends."""
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 
 @contextmanager
@@ -43,9 +41,9 @@ class CaptionCache:
     """Encoded captions by key, in a file of a folder, or in a temporary file if `folder` is None.
 
     Several runs share a folder, so a run that was interrupted continues. If the process is killed, SQLite's
-    journal restores the file. A damaged file is replaced by an empty one and a damaged entry is deleted, each
-    with one line in the log: the captions are fetched again. Entries expire after 20 to 40 days but remain
-    until they are replaced; entries older than a year are deleted when the cache is opened.
+    journal restores the file. A damaged file is replaced by an empty one when it is opened, and a damaged
+    entry is deleted, each with one line in the log: the captions are fetched again. Entries expire after 20
+    to 40 days but remain until they are replaced; entries older than a year are deleted on opening.
 
     Raises SourceError if the file cannot be read or written.
     """
@@ -53,8 +51,8 @@ class CaptionCache:
     def __init__(
         self, folder: Path | None, languages: Sequence[str], *, now: Callable[[], float] = time.time
     ) -> None:
-        self._file = folder / _FILE if folder else None
-        self._place = str(self._file or "the temporary folder")
+        self._file = str(folder / "captions.sqlite") if folder else _IN_A_TEMPORARY_FILE
+        self._place = self._file or "the temporary folder"
         # Other languages may lead to other captions.
         self._languages = ",".join(languages)
         self._now = now
@@ -64,15 +62,19 @@ class CaptionCache:
             try:
                 self._database = self._open()
             except sqlite3.Error as e:
-                if not (self._file and is_damage(e)):
+                if not is_damage(e):
                     raise
-                self._delete_file(e)
+                _log.warning("Starting a new caption cache: %s is damaged (%s).", self._file, e)
+                # The journal first: SQLite would play it back into the new file.
+                Path(f"{self._file}-journal").unlink(missing_ok=True)
+                Path(self._file).unlink()
                 self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._file or _IN_A_TEMPORARY_FILE)
+        database = sqlite3.connect(self._file)
         try:
             with database:
+                _check_integrity(database)
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS captions (key TEXT, languages TEXT, fetched_at REAL, "
                     "is_missing INTEGER, answer BLOB, PRIMARY KEY (key, languages))"
@@ -85,39 +87,17 @@ class CaptionCache:
             raise
         return database
 
-    def _delete_file(self, error: Exception) -> None:
-        if self._file is None:
-            return
-        _log.warning("Starting a new caption cache: %s is damaged (%s).", self._file, error)
-        # The journal first: SQLite would play it back into the new file.
-        self._file.with_name(f"{_FILE}-journal").unlink(missing_ok=True)
-        self._file.unlink(missing_ok=True)
-
-    def _run(self, action: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run an action on the database, and once more on a new one if the file turns out to be damaged."""
-        with _naming(self._place):
-            try:
-                return action(self._database)
-            except sqlite3.Error as e:
-                if not (self._file and is_damage(e)):
-                    raise
-                self._database.close()
-                self._delete_file(e)
-                self._database = self._open()
-            return action(self._database)
-
     def find(self, key: str, *, even_if_expired: bool = False) -> bytes | None:
         """Return an entry, or None if there is none or it has expired.
 
         `even_if_expired`: return expired captions too, for use when they cannot be fetched. An expired entry
         that there were no captions is never returned: there may be some by now.
         """
-        row = self._run(
-            lambda database: database.execute(
+        with _naming(self._place):
+            row = self._database.execute(
                 "SELECT fetched_at, is_missing, answer FROM captions WHERE key = ? AND languages = ?",
                 (key, self._languages),
             ).fetchone()
-        )
         if row is None:
             return None
         fetched_at, is_missing, answer = row
@@ -126,30 +106,33 @@ class CaptionCache:
             is_expired = self._now() - fetched_at >= lifetime
             entry = zlib.decompress(answer)
         except (TypeError, zlib.error) as e:
-            _log.warning("Discarding a damaged entry of the caption cache (%s): %s", key.strip(), e)
-            self.discard(key)
+            self.discard(key, e)
             return None
         return None if is_expired and (is_missing or not even_if_expired) else entry
 
     def store(self, key: str, entry: bytes, *, is_missing: bool) -> None:
         """Store an entry; it is on disk when this returns."""
         row = (key, self._languages, self._now(), is_missing, zlib.compress(entry))
-        self._write("REPLACE INTO captions VALUES (?, ?, ?, ?, ?)", row)
+        with _naming(self._place), self._database:
+            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?)", row)
 
-    def discard(self, key: str) -> None:
-        """Delete an entry."""
-        self._write("DELETE FROM captions WHERE key = ? AND languages = ?", (key, self._languages))
-
-    def _write(self, statement: str, values: Sequence[object]) -> None:
-        def action(database: sqlite3.Connection) -> None:
-            with database:
-                database.execute(statement, values)
-
-        self._run(action)
+    def discard(self, key: str, error: Exception) -> None:
+        """Delete a damaged entry, with one line in the log."""
+        _log.warning("Discarding a damaged entry of the caption cache (%s): %s", key.strip(), error)
+        with _naming(self._place), self._database:
+            self._database.execute(
+                "DELETE FROM captions WHERE key = ? AND languages = ?", (key, self._languages)
+            )
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _check_integrity(database: sqlite3.Connection) -> None:
+    (result,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        raise sqlite3.DatabaseError(result)
 
 
 def _cached_seconds(key: str) -> float:

@@ -1,6 +1,5 @@
 """Captions of YouTube videos: which track is read, and when it is fetched or taken from the cache."""
 
-import logging
 from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -12,8 +11,6 @@ from retrieval.catalogue.video import CaptionKind, Cue
 
 BLOCKED_IN_A_ROW: Final = 3
 """After so many blocked videos in a row, no more captions are requested."""
-
-_log = logging.getLogger(__name__)
 
 
 class Captions(msgspec.Struct, frozen=True):
@@ -127,8 +124,7 @@ class CachedCaptions:
         try:
             return _Found(msgspec.json.decode(entry, type=Captions | None))
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            _log.warning("Discarding a damaged entry of the caption cache (%s): %s", key.strip(), e)
-            self._cache.discard(key)
+            self._cache.discard(key, e)
             return None
 
 
