@@ -18,8 +18,10 @@ from benchmarks.datasets import catalogue_file
 from benchmarks.figures import MissingDataError
 from benchmarks.kept_embeddings import KeptEmbeddings
 from ingest.embedding.encoders import Model
-from ingest.reports.report import Report
-from ingest.sync.pipeline import SyncJob, plan_sync, run_sync
+from ingest.reports.account import RunAccount
+from ingest.sync.build import run_sync
+from ingest.sync.job import SyncJob
+from ingest.sync.planning import plan_sync
 from retrieval.catalogue.manifest import PassageSettings
 from retrieval.edge.generations import POINTER_FILE, Generations
 from retrieval.edge.store import EdgeStore
@@ -84,10 +86,10 @@ async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
     model = Model(kept, encoder.exported.identity, encoder.exported.max_pieces)
     job = SyncJob(sources=(source,), prune=False)
     store = EdgeStore(Generations(folder))
-    report = Report()
+    account = RunAccount()
     console = Console(highlight=False, soft_wrap=True)
-    planned = await plan_sync(job, store, model, report, console)
-    await run_sync(job, store, model, planned, report, console)
+    planned = await plan_sync(job, store, model, account, console)
+    await run_sync(job, store, model, planned, account, console)
 
 
 def _key(source: Path, encoder: OnnxEncoder) -> str:

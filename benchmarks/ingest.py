@@ -21,8 +21,10 @@ from benchmarks.tutorial_rule import load_reference
 from ingest.embedding.embedder import CutVideo, Embedder
 from ingest.embedding.encoders import Model, load_model
 from ingest.planning.plan import EMBEDDED
-from ingest.reports.report import Report
-from ingest.sync.pipeline import SyncJob, _videos, plan_sync
+from ingest.reports.account import RunAccount
+from ingest.sync.build import changed_videos
+from ingest.sync.job import SyncJob
+from ingest.sync.planning import plan_sync
 from ingest.sync.publish import publish
 from retrieval.edge.generations import Generations
 from retrieval.edge.store import EdgeStore
@@ -92,7 +94,7 @@ async def _take_turns(
 ) -> tuple[list[float], list[float], list[int], float]:
     """Give our seconds and theirs by batch, its passages, and our seconds before and after the batches."""
     began = perf_counter()
-    planned = await plan_sync(job, store, model, Report(), Console(quiet=True))
+    planned = await plan_sync(job, store, model, RunAccount(), Console(quiet=True))
     embedder = Embedder(
         model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
     )
@@ -100,7 +102,7 @@ async def _take_turns(
         around = perf_counter() - began
 
         def cut() -> Iterator[CutVideo]:
-            yield from (embedder.cut(video) for video in _videos(job, model, planned, EMBEDDED))
+            yield from (embedder.cut(video) for video in changed_videos(job, model, planned, EMBEDDED))
 
         ours, theirs, counts = [], [], []
         batches = embedder.embed(cut())

@@ -4,57 +4,67 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 
-from rich.console import Console
-
-from ingest.commands.command_line import parse
-from ingest.commands.signals import handlers_given_back
 from ingest.errors import ExitCode, SourceError
-from ingest.rows.fields import clean_text
 from retrieval.errors import VidsearchError
-from retrieval.settings import SearchSettings
 
-_SEE_STATUS = "What is live answers as before; python -m ingest status shows it."
-
-_REASONS = {MemoryError: "There was not enough memory", KeyboardInterrupt: "Stopped"}
+_SEE_STATUS = "The live index still answers searches. To see it, run: python -m ingest status"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; only a wrong command line raises SystemExit.
+    """Run one command and return its exit code; only argparse raises SystemExit.
 
-    An error that nobody foresaw must not become Python's own exit code for it, which is 1: that says that
-    the run went through.
+    An unexpected exception must not end the process with Python's own exit code 1, or with 0: both mean that
+    the run succeeded. The engine's panics are no `Exception`, so this catches BaseException.
     """
-    args = parse(arguments)
-    # What a program asked for has the output to itself.
-    console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
     try:
-        settings = SearchSettings.from_environment(os.environ)
-        with handlers_given_back():
-            code: int = args.run(args, settings, console)
-    except SourceError as e:
-        return _fail(e, ExitCode.UNREADABLE)
-    except VidsearchError as e:
-        return _fail(e, ExitCode.REFUSED)
-    except (OSError, MemoryError, KeyboardInterrupt) as e:
-        return _fail(f"{_REASONS.get(type(e), e)}. {_SEE_STATUS}", ExitCode.REFUSED)
-    except Exception as e:  # noqa: BLE001 - the edge of the program.
-        traceback.print_exc()
-        told = clean_text(f"{type(e).__name__}: {e}")
-        return _fail(
-            f"This is a defect in vidsearch ({told}). Please report it with the lines above. {_SEE_STATUS}",
-            ExitCode.REFUSED,
-        )
-    return code
+        return _run(arguments)
+    except SystemExit:
+        raise
+    except BaseException as e:  # noqa: BLE001 - the last resort of the process.
+        with suppress(OSError):  # If standard error is closed, the exit code still reports the failure.
+            _print_error(e)
+        return ExitCode.UNREADABLE if isinstance(e, SourceError) else ExitCode.REFUSED
 
 
-def _fail(error: object, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+def _print_error(error: BaseException) -> None:
+    match error:
+        case VidsearchError():
+            message = str(error)
+        case KeyboardInterrupt():
+            message = f"Stopped. {_SEE_STATUS}"
+        case MemoryError():
+            message = f"Not enough memory. {_SEE_STATUS}"
+        case OSError():
+            message = f"{error}. {_SEE_STATUS}"
+        case _:
+            traceback.print_exception(error)
+            cause = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+            report = "Please report it with the lines above."
+            message = f"This is a defect in vidsearch ({cause}). {report} {_SEE_STATUS}"
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # Imported here, so that a missing package does not end the process with exit code 1.
+    from rich.console import Console  # noqa: PLC0415
+
+    from ingest.commands.command_line import parse  # noqa: PLC0415
+    from ingest.commands.signals import restored_handlers  # noqa: PLC0415
+    from retrieval.settings import SearchSettings  # noqa: PLC0415
+
+    args = parse(arguments)
+    # With --json, standard output contains only the document.
+    console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
+    settings = SearchSettings.from_environment(os.environ)
+    with restored_handlers():
+        code: int = args.run(args, settings, console)
     return code
 
 
 if __name__ == "__main__":
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # As stderr is: a title must not end a run.
+        sys.stdout.reconfigure(errors="backslashreplace")  # As for stderr: a title must not end a run.
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The errors of the batch job, each fit for the person who started it to read."""
+"""The errors of the batch job, with messages for the operator, and its exit codes."""
 
 from enum import IntEnum
 
@@ -6,19 +6,19 @@ from retrieval.errors import VidsearchError
 
 
 class SourceError(VidsearchError):
-    """A source that cannot be read: missing, of an unknown kind, damaged, or without a needed column."""
+    """A source cannot be read: it is missing, damaged, of an unknown kind, or lacks a required column."""
 
 
 class ExportError(VidsearchError):
-    """A model that cannot be exported, or whose export does not do what the original does."""
+    """A model cannot be exported, or its export computes other embeddings than the original."""
 
 
 class IngestError(VidsearchError):
-    """A run that cannot go on; the live index is as it was."""
+    """A run cannot continue; the live index is unchanged."""
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """The exit codes of the command line."""
 
     DONE = 0
     SOME_REJECTED = 1

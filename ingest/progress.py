@@ -1,8 +1,7 @@
-"""What a person sees while a run goes on: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a run: a bar on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from time import monotonic
 from typing import Protocol
 
@@ -18,42 +17,50 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from retrieval.catalogue.wording import duration
+
 _SECONDS_BETWEEN_LINES = 10.0
-_FEW = 10
-"""Fewer a second are told with a decimal."""
+_SLOW_RATE = 10
+"""Rates below this have one decimal."""
 
 
 class Step(Protocol):
-    """A long step whose advance is shown."""
+    """A long step whose progress is shown."""
 
     def advance(self, done: int) -> None:
-        """Say that `done` more units are done."""
+        """Add `done` finished units."""
 
 
 @contextmanager
-def shown_step(console: Console, label: str, total: int | None = None) -> Iterator[Step]:
-    """Show a step of `total` units, with its rate and, where the total is known, the time left."""
+def shown_step(
+    console: Console, label: str, total: int | None = None, *, clock: Callable[[], float] = monotonic
+) -> Iterator[Step]:
+    """Show the progress of a step of `total` units: its rate and, if the total is known, the time left."""
     if not console.is_terminal:
-        yield _Lines(console, label, total)
+        yield _Lines(console, label, total, clock)
         return
     known = (MofNCompleteColumn(), _Rate(), TimeRemainingColumn()) if total else (_Done(), _Rate())
-    # A step that nobody knew the length of has nothing to show once it is over.
+    # Without a total, a finished bar has nothing to show.
     with Progress(
         TextColumn("{task.description}"), BarColumn(), *known, console=console, transient=total is None
     ) as progress:
         yield _Bar(progress, label, total)
 
 
+def _rate(units_per_second: float) -> str:
+    return f"{units_per_second:,.{0 if units_per_second >= _SLOW_RATE else 1}f}"
+
+
 class _Rate(ProgressColumn):
-    """Units a second, lately."""
+    """The recent rate in units per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.{0 if speed >= _FEW else 1}f}/s")
+        return Text("" if speed is None else f"{_rate(speed)}/s")
 
 
 class _Done(ProgressColumn):
-    """Units done, of nobody knows how many."""
+    """The number of finished units, if the total is unknown."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.completed:,.0f}")
@@ -69,25 +76,26 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, console: Console, label: str, total: int | None) -> None:
+    def __init__(self, console: Console, label: str, total: int | None, clock: Callable[[], float]) -> None:
         self._console = console
         self._label = label
         self._total = total
         self._done = 0
-        self._began = self._told = monotonic()
+        self._clock = clock
+        self._began = self._printed = clock()
 
     def advance(self, done: int) -> None:
         self._done += done
-        now = monotonic()
-        is_over = self._total is not None and self._done >= self._total
-        if is_over or now - self._told >= _SECONDS_BETWEEN_LINES:
-            self._told = now
-            self._console.print(f"{self._label}: {self._done:,}{self._rest(now)}")
+        now = self._clock()
+        is_complete = self._total is not None and self._done >= self._total
+        if is_complete or now - self._printed >= _SECONDS_BETWEEN_LINES:
+            self._printed = now
+            self._console.print(f"{self._label}: {self._done:,}{self._details(now)}")
 
-    def _rest(self, now: float) -> str:
+    def _details(self, now: float) -> str:
         rate = self._done / max(now - self._began, 1e-9)
-        told = f", {rate:,.{0 if rate >= _FEW else 1}f} a second"
+        per_second = f", {_rate(rate)} per second"
         if self._total is None:
-            return told
-        left = timedelta(seconds=round((self._total - self._done) / max(rate, 1e-9)))
-        return f" of {self._total:,}{told}" + (f", {left} left" if left else "")
+            return per_second
+        left = round((self._total - self._done) / max(rate, 1e-9))
+        return f" of {self._total:,}{per_second}" + (f", {duration(left)} left" if left else "")

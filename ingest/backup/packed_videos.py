@@ -1,4 +1,4 @@
-"""Videos as a snapshot holds them: records as they are, numbers as bytes, little-endian. Pure."""
+"""The format of videos in a snapshot: records as they are, vectors as little-endian bytes. Pure."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _WORD = np.dtype("<u4")
 
 
 class PackedPassage(msgspec.Struct, frozen=True, array_like=True):
-    """A passage. `vector` lacks its first half where that is the first half of the video's: the title's."""
+    """A passage. `vector` omits its first half, the title's, if it equals the first half of the video's."""
 
     text: str | None
     start: float | None
@@ -37,7 +37,7 @@ class PackedVideo(msgspec.Struct, frozen=True, array_like=True):
 
 
 def pack(video: EmbeddedVideo) -> msgspec.Raw:
-    """Turn a video into bytes."""
+    """Encode a video."""
     own = _floats(video.vector)
     title = own[: len(own) // 2]
     packed = PackedVideo(
@@ -60,9 +60,9 @@ def pack(video: EmbeddedVideo) -> msgspec.Raw:
 
 
 def unpack(content: bytes, dimension: int) -> Iterator[EmbeddedVideo]:
-    """Turn a list of packed videos back, whose embeddings have this dimension.
+    """Decode a list of packed videos with embeddings of this dimension.
 
-    Raises msgspec.DecodeError or ValueError for bytes that are no such list.
+    Raises msgspec.DecodeError or ValueError if the bytes are not such a list.
     """
     for packed in msgspec.msgpack.decode(content, type=list[PackedVideo]):
         own = _vector(packed.vector, dimension)
@@ -99,7 +99,7 @@ def _packed_words(words: SparseVector) -> tuple[bytes, bytes]:
 def _vector(content: bytes, dimension: int) -> PairVector:
     vector: NDArray[np.float32] = np.frombuffer(content, _FLOAT)
     if len(vector) != 2 * dimension:
-        raise ValueError(f"a vector has {len(vector)} numbers and should have {2 * dimension}")
+        raise ValueError(f"a vector has {len(vector)} numbers instead of {2 * dimension}")
     return vector
 
 

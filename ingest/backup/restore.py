@@ -1,4 +1,4 @@
-"""`ingest restore`: a snapshot that is checked from end to end, built beside, verified, and made live."""
+"""`ingest restore`: checks a snapshot completely, builds a new version from it, verifies and publishes it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,6 +15,7 @@ from ingest.planning.rules import measure_canaries
 from ingest.progress import shown_step
 from ingest.sync.publish import check_vectors, finds
 from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, check_servable
+from retrieval.catalogue.wording import counted
 from retrieval.index.file_parts import FilePart
 from retrieval.index.reading import VideoIndex
 from retrieval.index.store import IndexStore
@@ -24,10 +25,10 @@ from retrieval.index.writing import EmbeddedVideo, StoredVideo
 def check_snapshot(
     snapshot: SnapshotFile, model: ModelIdentity | None, console: Console
 ) -> dict[str, StoredVideo]:
-    """Read all of a snapshot's videos, and return what the index will hold by video id.
+    """Read all videos of a snapshot, and return what the index will store of each, by video id.
 
-    Raises IncompatibleIndexError where this program cannot serve it, or not with the model. Raises
-    SourceError where the videos are not as an index must have them.
+    Raises IncompatibleIndexError if this program cannot serve the snapshot, or not with `model`. Raises
+    SourceError if the videos do not match the manifest or have invalid embeddings.
     """
     manifest = snapshot.snapshot.manifest
     check_servable(manifest, model or manifest.model)
@@ -39,7 +40,7 @@ def check_snapshot(
                 pairs = np.stack([video.vector, *(passage.vector for passage in video.passages)])
                 if not are_unit_vectors(pairs.reshape(-1, manifest.model.dimension)):
                     raise snapshot.refused(
-                        f"an embedding of the video {video.record.video_id} is not of length 1. Take an "
+                        f"an embedding of the video {video.record.video_id} does not have length 1. Use an "
                         "older snapshot. Nothing was changed."
                     )
                 stored[video.record.video_id] = video.stored
@@ -49,8 +50,9 @@ def check_snapshot(
     counts = IndexCounts(videos=len(stored), passages=passages, videos_with_transcript=transcribed)
     if counts != manifest.counts:
         raise snapshot.refused(
-            f"it holds {counts.videos} videos with {counts.passages} passages, and its manifest says "
-            f"{manifest.counts.videos} with {manifest.counts.passages}. Nothing was changed."
+            f"it contains {counted(counts.videos, 'video')} and {counted(counts.passages, 'passage')}, but "
+            f"its manifest says {manifest.counts.videos:,} and {manifest.counts.passages:,}. Nothing was "
+            "changed."
         )
     return stored
 
@@ -63,26 +65,26 @@ async def restore(
     rebuild: bool,
     console: Console,
 ) -> Manifest:
-    """Build a version from a snapshot that was checked, verify it, and make it the live one.
+    """Build a version from a checked snapshot, verify it, and make it the live one.
 
-    It is made of the engine's own files where the store can take them and not `rebuild`, and so is the very
-    version that was live; else of the videos. Raises IngestError where it does not hold or find what it
-    should, IndexUnavailableError, SourceError or OSError; what is live is then as it was.
+    If the store can use the engine's own files in the snapshot, and without `rebuild`, the version consists
+    of these files. Otherwise it is built from the videos. Raises IngestError if the version does not contain
+    or find the right videos, and IndexUnavailableError, SourceError or OSError; the live version is then
+    unchanged.
     """
     manifest = snapshot.snapshot.manifest
-    of_files = takes_files(snapshot, store) and not rebuild
-    files = _files(snapshot) if of_files else ()
+    from_files = takes_files(snapshot, store) and not rebuild
+    files = _files(snapshot) if from_files else ()
     async with store.build(dimension=manifest.model.dimension, keep_live=False, files=files) as build:
-        if not of_files:
+        if not from_files:
             with shown_step(console, "Writing videos", manifest.counts.videos) as step:
                 for videos in _videos(snapshot):
                     await build.writer.write(videos)
                     step.advance(len(videos))
         counts = await build.writer.counts()
-        is_same = counts == manifest.counts and await build.writer.stored_videos() == stored
-        if not is_same:
-            raise IngestError(f"The new version does not hold what the snapshot does. {build.if_refused}")
-        console.print("Optimizing the index and verifying it")
+        if counts != manifest.counts or await build.writer.stored_videos() != stored:
+            raise IngestError(f"The new version differs from the snapshot. {build.if_refused}")
+        console.print("Optimizing and verifying the index")
         await build.writer.finish()
         restored = msgspec.structs.replace(manifest, index_version=build.version)
         index = await build.open(restored)
@@ -97,14 +99,14 @@ async def restore(
 
 
 def takes_files(snapshot: SnapshotFile, store: IndexStore) -> bool:
-    """Whether a store can take over the engine's own files that a snapshot holds."""
+    """Return whether a store can use the engine's own files in a snapshot."""
     return store.file_format is not None and store.file_format == snapshot.snapshot.engine_files
 
 
 async def _verify(index: VideoIndex, manifest: Manifest) -> None:
-    """Raise IngestError unless videos are found by their vectors, and by their titles as before.
+    """Check that videos are found by their vectors, and by their titles as before. Raises IngestError.
 
-    A title's embedding is the first half of its video's vector, so no model is needed.
+    The embedding of a title is the first half of its video's vector, so no model is needed.
     """
     await check_vectors(index, manifest.counts.videos)
     lost = []

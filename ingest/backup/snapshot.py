@@ -1,4 +1,4 @@
-"""`ingest snapshot`: the live version in one file, from which either engine can be filled again."""
+"""`ingest snapshot`: writes the live version to one file that can be restored on either engine."""
 
 import fcntl
 import glob
@@ -18,41 +18,43 @@ from ingest.backup.snapshot_file import ENGINE, MEMBER_BYTES, VIDEOS, SnapshotWr
 from ingest.errors import IngestError
 from ingest.progress import shown_step
 from retrieval.catalogue.manifest import IndexCounts, Manifest, check_servable
+from retrieval.catalogue.wording import counted
 from retrieval.durable_files import sync_folder
-from retrieval.index.store import IndexStore, VersionExport
+from retrieval.index.store import VersionExport, IndexStore
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A snapshot that was taken: of what, and its size in bytes."""
+    """A snapshot that was written: the manifest of its version, and its size in bytes."""
 
     manifest: Manifest
     size: int
 
 
 async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console: Console) -> Taken:
-    """Write the live version into a file, which is there once it is whole.
+    """Write the live version to a file, which appears under its name once it is complete.
 
-    Raises IngestError where the file is there already and not to be replaced, where a run that writes into
-    the live version has not ended, and where the version does not hold what its manifest says; and
-    IndexUnavailableError where there is none or this program cannot read it. Raises OSError.
+    Raises IngestError if the file exists and `replace` is not set, if a run that writes into the live version
+    has not ended, or if the version does not match its manifest. Raises IndexUnavailableError if there is no
+    version or this program cannot read it. Raises OSError.
 
-    An embedded index is only read. Beside the file there must be room for a copy of it meanwhile.
+    An embedded index is only read. The folder of the file needs space for a copy of the index as well.
     """
-    with arriving(path, replace=replace) as (file, scratch):
+    with new_file(path, replace=replace) as (file, scratch):
         async with store.export_live(scratch=scratch) as export:
             if export.manifest.is_partial:
                 raise IngestError(
-                    "The live version is not whole: a run that writes into it has not ended, or left videos "
-                    "behind. Run the same sync again, and then take the snapshot. Nothing was written."
+                    "The live version is incomplete: a run that writes into it has not ended, or left "
+                    "incomplete videos behind. Run the same sync again first. Nothing was written."
                 )
             check_servable(export.manifest, export.manifest.model)
             writer = SnapshotWriter(file, snapshot_of(export.manifest, store.file_format))
             counts = await _write_videos(export, writer, console)
             if counts != export.manifest.counts:
                 raise IngestError(
-                    f"The live version holds {counts.videos} videos with {counts.passages} passages, and its "
-                    f"manifest says {export.manifest.counts.videos} with {export.manifest.counts.passages}. "
-                    "Build the index again: python -m ingest sync SOURCE --prune. Nothing was written."
+                    f"The live version contains {counted(counts.videos, 'video')} and "
+                    f"{counted(counts.passages, 'passage')}, but its manifest says "
+                    f"{export.manifest.counts.videos:,} and {export.manifest.counts.passages:,}. Rebuild the "
+                    "index: python -m ingest sync SOURCE --prune. Nothing was written."
                 )
             _write_files(export, writer)
         writer.finish()
@@ -60,86 +62,97 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
 
 
 async def _write_videos(export: VersionExport, writer: SnapshotWriter, console: Console) -> IndexCounts:
-    videos = passages = transcribed = size = 0
-    batch: list[msgspec.Raw] = []
+    passages = transcribed = 0
+    members = _Members(writer, VIDEOS)
     with shown_step(console, "Writing videos", export.manifest.counts.videos) as step:
         async for video in export.videos():
-            batch.append(pack(video))
-            size += len(memoryview(batch[-1]))
-            videos += 1
+            members.add(pack(video))
             passages += len(video.passages)
             transcribed += video.record.passages > 0
-            if size >= MEMBER_BYTES:
-                writer.add(VIDEOS, msgspec.msgpack.encode(batch))
-                step.advance(len(batch))
-                batch, size = [], 0
-        writer.add(VIDEOS, msgspec.msgpack.encode(batch))
-        step.advance(len(batch))
-    return IndexCounts(videos=videos, passages=passages, videos_with_transcript=transcribed)
+            step.advance(1)
+        members.finish()
+    return IndexCounts(videos=members.items, passages=passages, videos_with_transcript=transcribed)
 
 
 def _write_files(export: VersionExport, writer: SnapshotWriter) -> None:
-    batch: list[msgspec.Raw] = []
-    size = 0
+    members = _Members(writer, ENGINE)
     for part in export.files():
-        batch.append(msgspec.Raw(msgspec.msgpack.encode(part)))
-        size += len(memoryview(batch[-1]))
-        if size >= MEMBER_BYTES:
-            writer.add(ENGINE, msgspec.msgpack.encode(batch))
-            batch, size = [], 0
-    if batch:
-        writer.add(ENGINE, msgspec.msgpack.encode(batch))
+        members.add(msgspec.Raw(msgspec.msgpack.encode(part)))
+    members.finish()
+
+
+class _Members:
+    """Collects encoded items into members of about MEMBER_BYTES."""
+
+    def __init__(self, writer: SnapshotWriter, kind: str) -> None:
+        self.items = 0
+        self._writer = writer
+        self._kind = kind
+        self._batch: list[msgspec.Raw] = []
+        self._size = 0
+
+    def add(self, item: msgspec.Raw) -> None:
+        self.items += 1
+        self._batch.append(item)
+        self._size += len(memoryview(item))
+        if self._size >= MEMBER_BYTES:
+            self.finish()
+
+    def finish(self) -> None:
+        if self._batch:
+            self._writer.add(self._kind, msgspec.msgpack.encode(self._batch))
+            self._batch, self._size = [], 0
 
 
 @contextmanager
-def arriving(path: Path, *, replace: bool) -> Iterator[tuple[BinaryIO, Path]]:
-    """Write a file beside its place; it is put there, durably, where the block ends well, else deleted.
+def new_file(path: Path, *, replace: bool) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a temporary file that is renamed to `path`, durably, if the block succeeds, and otherwise deleted.
 
-    A link stays one: its place is where it leads. With the file comes the name of a folder beside it, for
-    what else is needed meanwhile; what a killed snapshot left in it is cleared with its file.
+    If `path` is a link, its target is replaced. The second value is a scratch folder next to the file, which
+    may be created. Files and scratch folders that killed snapshots left behind are deleted first.
     """
     path = Path(os.path.realpath(path))
     _check_free(path, replace=replace)
     clear_left_behind(path)
-    beside, file = _unfinished(path)
+    temporary, file = _unfinished(path)
     try:
         with file:
-            yield file, _scratch_of(beside)
+            yield file, _scratch_of(temporary)
             file.flush()
             os.fsync(file.fileno())
             _check_free(path, replace=replace)
-            beside.replace(path)
+            temporary.replace(path)
         sync_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _check_free(path: Path, *, replace: bool) -> None:
     if path.is_dir() or (path.exists() and not replace):
         raise IngestError(
-            f"{path} is there already. Name another file, or add --replace: it then stays until the new one "
-            "is whole. Nothing was written."
+            f"{path} already exists. Name another file, or add --replace: the old file is kept until the new "
+            "one is complete. Nothing was written."
         )
 
 
 def _unfinished(path: Path) -> tuple[Path, BinaryIO]:
-    """Make a file beside `path` that is locked until it is closed, under a name that nobody else has.
+    """Create a file next to `path` with a unique name, locked until it is closed.
 
-    A process's number would be no such name: every container counts its own.
+    A process id is not unique: containers may have the same ones.
     """
     while True:
-        beside = path.with_name(f".{path.name}.{token_hex(8)}.unfinished")
-        file = beside.open("xb")
+        temporary = path.with_name(f".{path.name}.{token_hex(8)}.unfinished")
+        file = temporary.open("xb")
         fcntl.flock(file, fcntl.LOCK_EX)
-        if beside.exists():
-            return beside, file
-        file.close()  # Before it was locked another snapshot took it for one that was left behind.
+        if temporary.exists():
+            return temporary, file
+        file.close()  # Before the file was locked, another snapshot deleted it as left behind.
 
 
 def clear_left_behind(path: Path) -> None:
-    """Delete what snapshots of this name left that were killed: a file that nobody holds the lock of.
+    """Delete the unlocked temporary files of this name: they belong to killed snapshots.
 
-    One that cannot be deleted, as another user's, is in nobody's way.
+    A file that cannot be deleted, such as another user's, is skipped.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
         with suppress(OSError), left.open("rb") as file:

@@ -1,15 +1,15 @@
-"""The file of a snapshot: a tar archive of small members, what each should be, and what all of it should be.
+"""The file of a snapshot: a tar archive of small members, with checksums of the members and of the file.
 
-    vidsearch-snapshot.json    what it is of
-    videos/00000000.msgpack    ... the videos, a few megabytes a member
-    engine/00000000.msgpack    ... the files of an embedded version, where it is of one
-    SHA256SUMS                 of every member above, as sha256sum writes and checks them
-    (the archive's end)
-    sha256 HEX                 of every byte above this line
+    vidsearch-snapshot.json    the manifest and the format
+    videos/00000000.msgpack    ... the videos, a few megabytes per member
+    engine/00000000.msgpack    ... the files of an embedded version, if it is one
+    SHA256SUMS                 the checksum of every member above, in the format of sha256sum
+    (the end of the archive)
+    sha256 HEX                 the checksum of every byte above this line
 
-Any tar unpacks it. This module reads less than any tar does: plain files of these names, in one pass, once
-the last line is found to hold. Nothing is compressed, so nothing takes more room on disk than it has here. In
-memory what a member packs takes several times its size, which is one reason why there is a largest one.
+Any tar program can unpack it. This module accepts less than tar does: only regular files with these names,
+and only after the last line was verified. Nothing is compressed, so the contents never need more disk space
+than the file. Unpacked members need several times their size in memory, so their size is limited.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ from ingest.errors import IngestError, SourceError
 from retrieval.catalogue.manifest import Manifest
 
 FORMAT = 1
-"""Raised whenever an older program would misread the file."""
+"""Incremented when older programs would misread the file."""
 
 VIDEOS = "videos"
 ENGINE = "engine"
 MEMBER_BYTES = 4 << 20
-"""About how large a member should be."""
+"""The approximate size of a member."""
 
 LARGEST_MEMBER = 64 << 20
-"""A video is in one member with all its passages: 15,000 of them are the most, 150 hours of talk."""
+"""A member contains at least one whole video: at most about 15,000 passages, or 150 hours of speech."""
 
 _SNAPSHOT = "vidsearch-snapshot.json"
 _SUMS = "SHA256SUMS"
@@ -50,7 +50,7 @@ _END = bytes(2 * _RECORD)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file is a snapshot of. `engine_files` names the format of the files in it, None without any."""
+    """The description of a snapshot. `engine_files` is the format of the engine's files in it, if any."""
 
     format: int
     manifest: Manifest
@@ -63,10 +63,10 @@ class _Format(msgspec.Struct, frozen=True):
 
 
 class SnapshotWriter:
-    """Writes a snapshot from its first byte to its last."""
+    """Writes a snapshot, sequentially."""
 
     def __init__(self, file: BinaryIO, snapshot: Snapshot) -> None:
-        """Begin a file that is a snapshot of this. Raises OSError."""
+        """Write the description. Raises OSError."""
         self._file = file
         self._whole = hashlib.sha256()
         self._sums: list[str] = []
@@ -75,7 +75,7 @@ class SnapshotWriter:
         self._add(_SNAPSHOT, msgspec.json.format(msgspec.json.encode(snapshot)))
 
     def add(self, kind: str, content: bytes) -> None:
-        """Add a member with videos, or with files of the engine. Raises IngestError where it is too large."""
+        """Add a member with videos or files of the engine. Raises IngestError if it is too large."""
         if len(content) > LARGEST_MEMBER:
             raise IngestError(
                 f"A video is too large for a snapshot: {len(content):,} bytes with its passages."
@@ -84,7 +84,7 @@ class SnapshotWriter:
         self._members += 1
 
     def finish(self) -> None:
-        """Write what the file is checked by, to the last line."""
+        """Write the checksums."""
         self._add(_SUMS, "".join(self._sums).encode())
         self._write(_END)
         self._file.write(f"sha256 {self._whole.hexdigest()}\n".encode())
@@ -103,10 +103,10 @@ class SnapshotWriter:
 
 
 class SnapshotFile:
-    """A snapshot that was found to be as it was written. `size` is in bytes."""
+    """A verified snapshot. `size` is in bytes."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        """Check the whole file. Raises SourceError for any other file, and for one that is damaged."""
+        """Verify the whole file. Raises SourceError if it is damaged or not a snapshot."""
         self.path = path
         self.size = os.fstat(file.fileno()).st_size
         self._file = file
@@ -115,23 +115,23 @@ class SnapshotFile:
         self.snapshot = self._read_snapshot()
 
     def members(self, kind: str) -> Iterator[bytes]:
-        """Read the members of a kind, each once it is found to be what was written.
+        """Read the members of a kind and verify each.
 
-        Raises SourceError where the file is not what it was when it was opened.
+        Raises SourceError if the file has changed since it was opened.
         """
         for name, size in self._heads():
             if name.startswith(f"{kind}/"):
                 yield self._content(name, size)
 
     def refused(self, why: str) -> SourceError:
-        """Make the error for a file that is whole and cannot be used."""
+        """Build the error for a complete file that cannot be used."""
         return SourceError(f"{self.path}: {why}")
 
     def _check_whole(self) -> None:
-        """Raise SourceError unless the file begins as a snapshot does and is what its last line says."""
+        """Raise SourceError unless the file starts like a snapshot and its last line matches its contents."""
         self._file.seek(0)
         if self._file.read(len(_SNAPSHOT) + 1) != f"{_SNAPSHOT}\0".encode():
-            raise self.refused("is no snapshot of an index; ingest snapshot makes them. Nothing was changed.")
+            raise self.refused("is not a snapshot written by ingest snapshot. Nothing was changed.")
         digest = hashlib.sha256()
         self._file.seek(0)
         left = self.size - _LAST_LINE_BYTES
@@ -141,12 +141,12 @@ class SnapshotFile:
         last = _LAST_LINE.fullmatch(self._file.read(_LAST_LINE_BYTES + 1))
         if left or last is None or last[1].decode() != digest.hexdigest():
             raise self.refused(
-                "is damaged or cut short: it is not what its last line says. Take another copy of it, or an "
-                "older snapshot. Nothing was changed."
+                "is damaged or truncated: the checksum in its last line does not match. Use another copy, or "
+                "an older snapshot. Nothing was changed."
             )
 
     def _heads(self) -> Iterator[tuple[str, int]]:
-        """Give each member's name and size in bytes, with the file at its content."""
+        """Return each member's name and size in bytes, with the file positioned at its content."""
         at = 0
         while at < self.size:
             self._file.seek(at)
@@ -156,21 +156,21 @@ class SnapshotFile:
             try:
                 member = tarfile.TarInfo.frombuf(head, "ascii", "strict")
             except (tarfile.HeaderError, UnicodeDecodeError) as e:
-                raise self._odd(f"byte {at:,} begins no member") from e
+                raise self._invalid(f"there is no member at byte {at:,}") from e
             is_known = member.name in (_SNAPSHOT, _SUMS) or _MEMBER.fullmatch(member.name)
             if member.type != tarfile.REGTYPE or not is_known or not 0 <= member.size <= LARGEST_MEMBER:
-                raise self._odd(f"{member.name!r}, {member.size:,} bytes, is no member of a snapshot")
+                raise self._invalid(f"{member.name!r}, {member.size:,} bytes, is not a valid member")
             yield member.name, member.size
             at += _RECORD + member.size + -member.size % _RECORD
 
     def _read_sums(self) -> dict[str, bytes]:
-        """Read what each member should be."""
+        """Read the checksum of each member."""
         for name, size in self._heads():
             if name == _SUMS:
                 lines = self._file.read(size).splitlines()
                 matches = [_SUM.fullmatch(line) for line in lines]
                 return {match[2].decode(): bytes.fromhex(match[1].decode()) for match in matches if match}
-        raise self._odd(f"it has no {_SUMS}")
+        raise self._invalid(f"it has no {_SUMS}")
 
     def _read_snapshot(self) -> Snapshot:
         name, size = next(self._heads())
@@ -179,29 +179,29 @@ class SnapshotFile:
             found = msgspec.json.decode(content, type=_Format).format
             if found != FORMAT:
                 raise self.refused(
-                    f"is a snapshot of format {found}, and this program reads format {FORMAT}. Restore it "
-                    "with the version of this program that made it, or a newer one. Nothing was changed."
+                    f"is a snapshot of format {found}, but this program reads format {FORMAT}. Restore it "
+                    "with the version of this program that wrote it, or a newer one. Nothing was changed."
                 )
             return msgspec.json.decode(content, type=Snapshot)
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise self._odd(f"{name} cannot be read: {e}") from e
+            raise self._invalid(f"{name} cannot be read: {e}") from e
 
     def _content(self, name: str, size: int) -> bytes:
         content = self._file.read(size)
         if hashlib.sha256(content).digest() != self._sums.get(name):
-            raise self._odd(f"{name} is not what {_SUMS} says")
+            raise self._invalid(f"{name} does not match {_SUMS}")
         return content
 
-    def _odd(self, why: str) -> SourceError:
+    def _invalid(self, why: str) -> SourceError:
         return self.refused(
-            f"was not made by ingest snapshot, or has changed since it was read: {why}. The live index is as "
-            "it was."
+            f"was not written by ingest snapshot, or changed while it was read: {why}. The live index is "
+            "unchanged."
         )
 
 
 @contextmanager
 def opened_snapshot(path: Path) -> Iterator[SnapshotFile]:
-    """Open a snapshot and check it whole. Raises SourceError for any other file, or a damaged one."""
+    """Open a snapshot and verify the whole file. Raises SourceError if it is damaged or not a snapshot."""
     try:
         file = path.open("rb")
     except OSError as e:
@@ -211,5 +211,5 @@ def opened_snapshot(path: Path) -> Iterator[SnapshotFile]:
 
 
 def snapshot_of(manifest: Manifest, engine_files: str | None) -> Snapshot:
-    """Say what a snapshot that is taken now is of."""
+    """Build the description of a snapshot taken now."""
     return Snapshot(format=FORMAT, manifest=manifest, taken_at=datetime.now(UTC), engine_files=engine_files)

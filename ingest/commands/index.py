@@ -1,4 +1,4 @@
-"""The commands about an index that is there, and about the model: status, rollback, export-model."""
+"""The commands about an existing index, and about the model: status, rollback, export-model."""
 
 import argparse
 import asyncio
@@ -9,9 +9,9 @@ from importlib import import_module
 from rich.console import Console
 
 from ingest.errors import ExitCode
-from ingest.reports.run_record import describe_run
+from ingest.reports.text import describe_run
 from retrieval.catalogue.manifest import Manifest
-from retrieval.catalogue.wording import share, timestamp
+from retrieval.catalogue.wording import counted, share, timestamp
 from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
 from retrieval.index.store import IndexStore
 from retrieval.opening import open_store
@@ -19,12 +19,12 @@ from retrieval.settings import SearchSettings
 
 
 def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
-    """Show the live version, the one before and the last runs."""
+    """Show the live version, the previous one and the last runs."""
     return asyncio.run(_status(settings, console))
 
 
 async def _status(settings: SearchSettings, console: Console) -> int:
-    tell = partial(console.print, markup=False)
+    show = partial(console.print, markup=False)
     async with open_store(settings) as store:
         live = await _read(store.live)
         previous = await _read(store.previous) if live else None
@@ -33,31 +33,31 @@ async def _status(settings: SearchSettings, console: Console) -> int:
         except UnreadableLogError as e:
             runs, unreadable = (), e
     if live:
-        tell(f"live: {_described(live)}")
-        tell(f"previous: {_described(previous)}")
+        show(f"live: {_describe(live)}")
+        show(f"previous: {_describe(previous)}")
     else:
-        tell(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
+        show(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
     if isinstance(live, Manifest) and live.is_partial:
-        tell(
-            "A run that writes into the live version began and has not ended, or left videos behind that "
-            "no run has ended since. If none is at work, run the same sync again: it goes on from there."
+        show(
+            "A run that writes into the live version has not ended, or left incomplete videos behind. If no "
+            "run is in progress, run the same sync again: it continues from there."
         )
     if unreadable:
-        tell(f"runs: {unreadable}. The next run begins a new log.")
+        show(f"runs: {unreadable}. The next run starts a new log.")
     if runs:
-        tell("runs, the last one first:")
+        show("runs, the last one first:")
     for run in runs:
-        tell(f"  {describe_run(run)}")
+        show(f"  {describe_run(run)}")
     if isinstance(live, UnreadableVersionError):
         raise IndexUnavailableError(
-            "The live version cannot be read. python -m ingest rollback makes the one before live, and "
-            "python -m ingest restore FILE what a snapshot holds."
+            "The live version cannot be read. Make the previous version live: python -m ingest rollback. Or "
+            "restore a snapshot: python -m ingest restore FILE"
         )
     return ExitCode.DONE
 
 
 async def readable_live(store: IndexStore) -> Manifest | None:
-    """Read the live version's manifest; None where there is none, or it is damaged, to be made good."""
+    """Read the live version's manifest; None if there is none or it is damaged."""
     live = await _read(store.live)
     return live if isinstance(live, Manifest) else None
 
@@ -69,7 +69,7 @@ async def _read(read: Callable[[], Awaitable[Manifest | None]]) -> Manifest | Un
         return e
 
 
-def _described(manifest: Manifest | UnreadableVersionError | None) -> str:
+def _describe(manifest: Manifest | UnreadableVersionError | None) -> str:
     if manifest is None:
         return "none"
     if isinstance(manifest, UnreadableVersionError):
@@ -77,8 +77,8 @@ def _described(manifest: Manifest | UnreadableVersionError | None) -> str:
     counts, accepted = manifest.counts, ", ".join(manifest.accepted)
     return (
         f"{manifest.index_version}, built {timestamp(manifest.built_at)} with {manifest.model.name}: "
-        f"{counts.videos} videos ({share(counts.transcript_coverage)} with a transcript), "
-        f"{counts.passages} passages" + (f"; accepted: {accepted}" if accepted else "")
+        f"{counted(counts.videos, 'video')} ({share(counts.transcript_coverage)} with a transcript), "
+        f"{counted(counts.passages, 'passage')}" + (f"; accepted: {accepted}" if accepted else "")
     )
 
 
@@ -91,14 +91,14 @@ async def _rollback(settings: SearchSettings, console: Console) -> int:
     async with open_store(settings) as store, store.exclusive():
         before = await readable_live(store)
         live = await store.roll_back()
-    kept = f" The version {before.index_version} is kept." if before else ""
+    kept = f" Version {before.index_version} is kept for rollback." if before else ""
     console.print(f"Live: version {live.index_version}.{kept}", markup=False)
     return ExitCode.DONE
 
 
 def export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
-    """Export the model that searches are served with."""
-    console.print("Exporting the model and proving it against sentence-transformers (about 30 s)")
+    """Export the model that serves searches."""
+    console.print("Exporting the model and comparing it with sentence-transformers (about 30 s)")
     export = import_module("ingest.model.export").export_model
     exported = export(settings.model_dir, args.model)
     console.print(

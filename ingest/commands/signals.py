@@ -1,21 +1,20 @@
-"""How a command ends when it is asked to."""
+"""Signal handling of the commands."""
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ONE_STOP = 5.0
-"""Seconds in which several signals are one wish: a terminal, systemd and a watch may all pass it on."""
-
+REPEATED_SIGNAL_SECONDS = 5.0
+"""Signals within so many seconds count as one: a terminal, systemd and a watch may all send one."""
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def handlers_given_back() -> Iterator[None]:
-    """Let whoever called a command hear signals as before, once it has ended."""
+def restored_handlers() -> Iterator[None]:
+    """Restore the caller's signal handlers when the block ends."""
     before = [(number, signal.getsignal(number)) for number in _NUMBERS]
     try:
         yield
@@ -24,19 +23,19 @@ def handlers_given_back() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stop_at_signals() -> None:
-    """Let Ctrl-C and SIGTERM end a run at once, wherever it is, with its own cleaning up.
+def stop_at_signals(clock: Callable[[], float] = time.monotonic) -> None:
+    """Raise KeyboardInterrupt on Ctrl-C and SIGTERM, so that a run stops at once and cleans up.
 
-    asyncio's own handler waits for the job to await something, which embedding does not; and without a
-    handler of its own, the first process of a container does not hear SIGTERM at all. A signal that soon
-    follows another is passed over, as it would cut off the cleaning up; a later one does that.
+    asyncio's own handler waits until the job awaits something, which embedding does not do. Without a
+    handler, the first process of a container ignores SIGTERM. A signal shortly after another is ignored,
+    because it would interrupt the cleanup; a later one interrupts it.
     """
-    stopped_at = -ONE_STOP
+    stopped_at = -REPEATED_SIGNAL_SECONDS
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         nonlocal stopped_at
-        now = time.monotonic()
-        if now - stopped_at >= ONE_STOP:
+        now = clock()
+        if now - stopped_at >= REPEATED_SIGNAL_SECONDS:
             stopped_at = now
             raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""`ingest watch`: looks at a folder until it is stopped."""
+"""`ingest watch`: syncs a folder until it is stopped."""
 
 import argparse
 import time
@@ -16,21 +16,21 @@ from retrieval.settings import SearchSettings
 
 def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
     """Sync a folder whenever its files have changed and settled."""
-    from ingest.sync.watch import Watch, run_sync_process  # noqa: PLC0415 - as in `sync`.
+    from ingest.sync.watch import Watch, run_sync_process  # noqa: PLC0415 - `--help` must not load it.
 
     if not args.folder.is_dir():
-        raise SourceError(f"{args.folder}: there is no such folder; check the path")
+        raise SourceError(f"{args.folder}: there is no such folder. Check the path")
     check_paths(args.report, [args.folder])
     stop_at_signals()
-    tell = partial(console.print, markup=False)
+    show = partial(console.print, markup=False)
     watch = Watch(
         args.folder,
-        lambda found: run_sync_process(found.sources, sync_options(args, is_whole=not found.passed_over)),
-        tell,
+        lambda found: run_sync_process(found.sources, sync_options(args, is_complete=not found.passed_over)),
+        show,
     )
-    tell(f"Watching {file_name(args.folder)} every {args.every:g} s; Ctrl-C or SIGTERM ends it.")
+    show(f"Watching {file_name(args.folder)} every {args.every:g} s. Stop with Ctrl-C or SIGTERM.")
     if args.accept:
-        tell(f"Until then every run is let through as to {', '.join(args.accept)}, not only the next one.")
+        show(f"Every run of this watch accepts {', '.join(args.accept)}, not only the next one.")
     try:
         while True:
             watch.look()
@@ -39,12 +39,12 @@ def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
         return ExitCode.DONE
 
 
-def sync_options(args: argparse.Namespace, *, is_whole: bool) -> Sequence[str]:
-    """Say with which options a watch syncs: its own, but where something is missing it deletes nothing."""
+def sync_options(args: argparse.Namespace, *, is_complete: bool) -> Sequence[str]:
+    """Return the options of the watch's syncs. If the folder is not complete, nothing is pruned."""
     given = {"--accept": args.accept, "--language": args.language, "--report": args.report}
     return [
-        *(["--prune"] if args.prune and is_whole else []),
-        # One word each: what a value begins with is not to be taken for an option.
+        *(["--prune"] if args.prune and is_complete else []),
+        # With "=", a value that begins with a dash is not read as an option.
         *(f"{option}={value}" for option, values in given.items() for value in values or ()),
         f"--device={args.device}",
     ]

@@ -1,8 +1,8 @@
-"""The gate: whether what a run would make live is fit to take the place of what is. Pure.
+"""The gate: decides whether the version that a run would publish may replace the live one. Pure.
 
-Pipelines rot in silence: a fetch that fails writes an empty transcript, a listing that is cut off drops half
-the catalogue, and whoever searches finds less and less while every run ends well. So a run that looks like
-that is refused, and a person who knows better says so by name.
+Pipelines decay silently: a failed fetch writes an empty transcript, or a truncated listing drops half the
+catalogue, and every run still succeeds. The gate refuses a run that looks like that. An operator who knows
+that the change is intended accepts the rule by name.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from ingest.errors import IngestError
 
 
 class Rule(StrEnum):
-    """What a run may be refused for."""
+    """A reason for which the gate refuses a run."""
 
     FEWER_VIDEOS = "fewer-videos"
     REPLACED_VIDEOS = "replaced-videos"
@@ -54,8 +54,8 @@ DEFAULT_LIMITS: Mapping[Rule, float] = MappingProxyType(
         Rule.LOST_CANARIES: 0.25,
     }
 )
-"""How much of each is let through: shares of 0 to 1, but for those of COUNTED. Another model is never let
-through but by name."""
+"""The limit of each rule: a share from 0 to 1, or a number of videos for the rules in COUNTED. Another model
+has no limit: it must be accepted by name."""
 
 COUNTED = frozenset({Rule.SHARED_TRANSCRIPTS, Rule.FUTURE_DATES})
 """The rules whose limits are numbers of videos."""
@@ -72,7 +72,7 @@ _FEW: Mapping[Rule, int] = MappingProxyType(
         Rule.PLACEHOLDERS: 3,
     }
 )
-"""As many are no sign of anything, however small the catalogue."""
+"""Absolute minimum: so few affected videos or rows never trigger the rule, whatever their share."""
 
 LASTING = frozenset(
     {
@@ -84,33 +84,33 @@ LASTING = frozenset(
         Rule.FUTURE_DATES,
     }
 )
-"""The rules about what a catalogue is, and not about what became of it: as much as was accepted once is let
-through again, or whoever accepts it would write that into the nightly job and have no rule left."""
+"""The rules about the catalogue itself, not about a change to it. A level that was accepted once is accepted
+again. Otherwise operators would put --accept into the nightly job and lose the rule."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """One rule that a run breaks, how, for a person to read, and how far, as its limit is measured."""
+    """A rule that a run breaks, the reason as text, and the level in the unit of the rule's limit."""
 
     rule: Rule
     reason: str
     level: float = 1.0
 
     def __str__(self) -> str:
-        """Write it as one line."""
+        """Format it as one line."""
         return f"{self.rule}: {self.reason}"
 
 
 class GateError(IngestError):
-    """A run that the gate refuses; one reason a line, each beginning with its rule."""
+    """The gate refuses the run. The message has one line per broken rule, which starts with the rule."""
 
     def __init__(self, message: str, refusals: Iterable[Refusal]) -> None:
-        """Say it for a person, and give `refusals` to a program."""
+        """Take the message, and the same refusals as data."""
         super().__init__(message)
         self.refusals = tuple(refusals)
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """How much there is of what a rule is about: as its limit is measured, in number, and for a person."""
+    """The measure of one rule: in the unit of its limit, as a number of videos or rows, and as text."""
 
     level: float
     count: int
@@ -118,7 +118,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """Which rules hold for a run, and how strictly."""
+    """The limits that apply to a run, and the rules that the operator accepted for it."""
 
     limits: Mapping[Rule, float] = msgspec.field(default_factory=lambda: DEFAULT_LIMITS)
     accepted: frozenset[Rule] = frozenset()
@@ -126,7 +126,7 @@ class Gate(msgspec.Struct, frozen=True):
     def refusals_of(
         self, measured: Mapping[Rule, Measured], tolerated: Mapping[str, float] = MappingProxyType({})
     ) -> list[Refusal]:
-        """Say which rules are broken, accepted ones too; `tolerated` is what was accepted of each before."""
+        """Return the broken rules, accepted ones too; `tolerated` are the levels accepted in earlier runs."""
         return [
             Refusal(rule, found.reason, found.level)
             for rule, found in measured.items()
@@ -138,16 +138,16 @@ class Gate(msgspec.Struct, frozen=True):
         """Raise GateError unless every refusal was accepted by name."""
         standing = [refusal for refusal in refusals if refusal.rule not in self.accepted]
         if standing:
-            told = "\n".join(map(str, standing))
+            reasons = "\n".join(map(str, standing))
             accept = " ".join(f"--accept {refusal.rule}" for refusal in standing)
             raise GateError(
-                f"The run was refused.\n{told}\nMend the sources or, if they are meant to be so, run it "
-                f"again with {accept}.",
+                f"The run was refused.\n{reasons}\nFix the sources. If this is intended, run it again with "
+                f"{accept}.",
                 standing,
             )
 
     def newly_tolerated(self, refusals: Iterable[Refusal]) -> dict[str, float]:
-        """Say how much of what is accepted is to be let through by later runs too."""
+        """Return the levels of accepted rules that later runs accept too."""
         return {
             str(refusal.rule): refusal.level
             for refusal in refusals
@@ -156,6 +156,6 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 def some(names: Collection[str]) -> str:
-    """List the first few."""
+    """List the first three."""
     shown = ", ".join(list(names)[:3])
     return shown + (", ..." if len(names) > 3 else "")  # noqa: PLR2004

@@ -1,106 +1,38 @@
-"""What the gate's rules measure: a catalogue against itself, and against the live index. Pure."""
+"""Measures a catalogue by each rule of the gate, against itself and against the live index. Pure."""
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 
-import msgspec
-
+from ingest.planning.facts import CatalogueFacts, recent_peaks
 from ingest.planning.gate import Measured, Rule, some
-from retrieval.catalogue.manifest import IndexCounts, Manifest, Peak
-from retrieval.catalogue.wording import share
-
-_PEAK_LASTS = timedelta(days=90)
-"""A catalogue that honestly grew smaller is not held against what it was last year."""
-
-
-class Before(msgspec.Struct, frozen=True, kw_only=True):
-    """What a catalogue is compared with: the live version, and the most there was lately.
-
-    What rots by a little every night is within every limit against the night before.
-    """
-
-    videos: int
-    transcribed: int
-    coverage: float
-
-    @classmethod
-    def of(cls, live: Manifest, now: datetime) -> "Before":
-        """Read it off the live version's manifest."""
-        peaks = fresh_peaks(live.peaks, now)
-        most = peaks.get(Rule.FEWER_VIDEOS)
-        covered = peaks.get(Rule.LESS_COVERAGE)
-        return cls(
-            videos=max(live.counts.videos, int(most.value) if most else 0),
-            transcribed=live.counts.videos_with_transcript,
-            coverage=max(live.counts.transcript_coverage, covered.value if covered else 0.0),
-        )
-
-
-class CatalogueFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run would make of the index, counted while it was planned.
-
-    Of the sources: `rows`; `repeated`, rows with the id of an earlier one; `rejected`, rows that give no
-    video for another reason than that or a failed fetch; `placeholders`, videos whose transcript only says
-    that there is none; `in_future`.
-
-    Of the whole index after the run: `videos`, `transcribed`, and the largest groups with one transcript,
-    `sharing`, or one title, `same_title`.
-
-    Of what becomes of the live index, empty where nothing is compared: `stored` videos are there, `kept` of
-    them in the sources too; `removed`; `lost` have a transcript there and none in the source, `shorter` one
-    that is less than three quarters as long; `changed` have another title or transcript, and `moved` one
-    that is another video's there; `renamed` are new and have title and transcript of one that is there.
-    """
-
-    rows: int
-    videos: int
-    transcribed: int
-    repeated: int = 0
-    rejected: int = 0
-    placeholders: tuple[str, ...] = ()
-    in_future: tuple[str, ...] = ()
-    sharing: tuple[str, ...] = ()
-    same_title: tuple[str, ...] = ()
-    before: Before | None = None
-    stored: int = 0
-    kept: int = 0
-    removed: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-    shorter: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
-    renamed: tuple[str, ...] = ()
-    other_model: str | None = None
+from retrieval.catalogue.manifest import IndexCounts, Peak
+from retrieval.catalogue.wording import counted, share
 
 
 def measure(facts: CatalogueFacts) -> dict[Rule, Measured]:
-    """Measure all that can be told before anything is embedded."""
+    """Measure each rule that can be checked before anything is embedded."""
     found = {rule: measure_one(facts) for rule, measure_one in _MEASURES.items()}
     return {rule: measured for rule, measured in found.items() if measured}
 
 
-def measure_canaries(lost: Collection[str], asked: int) -> dict[Rule, Measured]:
-    """Measure how many of the titles that found their videos no longer do."""
-    reason = f"{len(lost)} of {asked} titles no longer find their own videos: {some(lost)}"
-    measured = _of(len(lost), asked, reason)
+def measure_canaries(lost: Collection[str], searched: int) -> dict[Rule, Measured]:
+    """Measure how many of the `searched` titles no longer find their own videos; `lost` are those titles."""
+    no_longer = "no longer finds its own video" if len(lost) == 1 else "no longer find their own videos"
+    reason = f"{len(lost):,} of {counted(searched, 'title')} {no_longer}: {some(lost)}"
+    measured = _share_of(len(lost), searched, reason)
     return {Rule.LOST_CANARIES: measured} if measured else {}
-
-
-def fresh_peaks(peaks: Mapping[str, Peak], now: datetime) -> dict[str, Peak]:
-    """Leave out those of long ago."""
-    return {name: peak for name, peak in peaks.items() if now - peak.at <= _PEAK_LASTS}
 
 
 def next_peaks(
     peaks: Mapping[str, Peak], counts: IndexCounts, accepted: Collection[Rule], now: datetime
 ) -> dict[str, Peak]:
-    """Say what later runs are compared with; a fall that was accepted by name is forgotten."""
+    """Return the peaks that later runs compare with. If a fall was accepted by name, its peak starts anew."""
     present = {
         str(Rule.FEWER_VIDEOS): float(counts.videos),
         str(Rule.LESS_COVERAGE): counts.transcript_coverage,
     }
-    earlier = {name: peak for name, peak in fresh_peaks(peaks, now).items() if name not in accepted}
+    earlier = {name: peak for name, peak in recent_peaks(peaks, now).items() if name not in accepted}
     return {
         name: earlier[name] if name in earlier and earlier[name].value > value else Peak(value, now)
         for name, value in present.items()
@@ -112,26 +44,28 @@ def _fewer_videos(facts: CatalogueFacts) -> Measured | None:
         return None
     most = facts.before.videos
     gone = most - facts.videos
-    return Measured(gone / most, gone, f"{facts.videos} videos would be left of {most}")
+    return Measured(gone / most, gone, f"{facts.videos:,} of {counted(most, 'video')} would be left")
 
 
 def _replaced_videos(facts: CatalogueFacts) -> Measured | None:
-    reason = f"{len(facts.removed)} of {facts.stored} videos would be removed: {some(facts.removed)}"
-    return _of(len(facts.removed), facts.stored, reason)
+    videos = f"{len(facts.removed):,} of {counted(facts.stored, 'video')}"
+    return _share_of(len(facts.removed), facts.stored, f"{videos} would be removed: {some(facts.removed)}")
 
 
 def _renamed_videos(facts: CatalogueFacts) -> Measured | None:
-    reason = (
-        f"{len(facts.renamed)} new videos are ones that the index has by other ids: {some(facts.renamed)}"
+    found = _number(facts.renamed, "new video is", "new videos are")
+    return _share_of(
+        len(facts.renamed),
+        facts.stored,
+        f"{found} already in the index under another id: {some(facts.renamed)}",
     )
-    return _of(len(facts.renamed), facts.stored, reason)
 
 
 def _less_coverage(facts: CatalogueFacts) -> Measured | None:
     if not facts.before or not facts.videos:
         return None
     before, after = facts.before.coverage, facts.transcribed / facts.videos
-    # 0.9 - 0.8 is a little more than 0.1, and a point on the limit is within it.
+    # 0.9 - 0.8 is slightly more than 0.1 in floating point. A fall of exactly the limit is allowed.
     fall = round(before - after, 9)
     reason = f"{share(after)} of the videos would have a transcript, down from {share(before)}"
     return Measured(fall, 1, reason)
@@ -139,62 +73,64 @@ def _less_coverage(facts: CatalogueFacts) -> Measured | None:
 
 def _lost_transcripts(facts: CatalogueFacts) -> Measured | None:
     before = facts.before.transcribed if facts.before else 0
-    reason = f"{len(facts.lost)} of {before} videos would lose their transcripts: {some(facts.lost)}"
-    return _of(len(facts.lost), before, reason)
+    videos = f"{len(facts.lost):,} of {counted(before, 'transcript')}"
+    return _share_of(len(facts.lost), before, f"{videos} would be lost: {some(facts.lost)}")
 
 
 def _shorter_transcripts(facts: CatalogueFacts) -> Measured | None:
-    reason = f"{len(facts.shorter)} transcripts would lose more than a quarter: {some(facts.shorter)}"
-    return _of(len(facts.shorter), facts.kept, reason)
+    reason = f"{counted(len(facts.shorter), 'transcript')} would lose more than a quarter"
+    return _share_of(len(facts.shorter), facts.kept, f"{reason}: {some(facts.shorter)}")
 
 
 def _changed_texts(facts: CatalogueFacts) -> Measured | None:
-    reason = (
-        f"{len(facts.changed)} of {facts.kept} videos would have another title or transcript: "
-        f"{some(facts.changed)}"
-    )
-    return _of(len(facts.changed), facts.kept, reason)
+    videos = f"{len(facts.changed):,} of {counted(facts.kept, 'video')}"
+    reason = f"{videos} would have another title or transcript: {some(facts.changed)}"
+    return _share_of(len(facts.changed), facts.kept, reason)
 
 
 def _moved_texts(facts: CatalogueFacts) -> Measured | None:
-    reason = f"{len(facts.moved)} videos would have the title or transcript of another: {some(facts.moved)}"
-    return _of(len(facts.moved), facts.kept, reason)
+    videos = counted(len(facts.moved), "video")
+    reason = f"{videos} would get the title or transcript of another video: {some(facts.moved)}"
+    return _share_of(len(facts.moved), facts.kept, reason)
 
 
 def _rejected_rows(facts: CatalogueFacts) -> Measured | None:
-    reason = f"{facts.rejected} of {facts.rows} rows give no video"
-    return _of(facts.rejected, facts.rows, reason)
+    rows = f"{facts.rejected:,} of {counted(facts.rows, 'row')}"
+    return _share_of(
+        facts.rejected, facts.rows, f"{rows} {'yields' if facts.rejected == 1 else 'yield'} no video"
+    )
 
 
 def _repeated_ids(facts: CatalogueFacts) -> Measured | None:
-    reason = f"{facts.repeated} of {facts.rows} rows have the id of an earlier row"
-    return _of(facts.repeated, facts.rows, reason)
+    rows = f"{facts.repeated:,} of {counted(facts.rows, 'row')}"
+    return _share_of(
+        facts.repeated,
+        facts.rows,
+        f"{rows} {'has' if facts.repeated == 1 else 'have'} the id of an earlier row",
+    )
 
 
 def _shared_transcripts(facts: CatalogueFacts) -> Measured | None:
     number = len(facts.sharing)
-    return Measured(
-        number, number, f"{number} videos have one and the same transcript: {some(facts.sharing)}"
-    )
+    return Measured(number, number, f"{number:,} videos have the same transcript: {some(facts.sharing)}")
 
 
 def _shared_titles(facts: CatalogueFacts) -> Measured | None:
     number = len(facts.same_title)
-    reason = f"{number} of {facts.videos} videos have one and the same title: {some(facts.same_title)}"
-    return _of(number, facts.videos, reason)
+    reason = f"{number:,} of {counted(facts.videos, 'video')} have the same title: {some(facts.same_title)}"
+    return _share_of(number, facts.videos, reason)
 
 
 def _placeholders(facts: CatalogueFacts) -> Measured | None:
-    reason = (
-        f"{len(facts.placeholders)} of {facts.rows} transcripts only say that there is none, such as n/a or "
-        f"[Music]: {some(facts.placeholders)}"
-    )
-    return _of(len(facts.placeholders), facts.rows, reason)
+    found = _number(facts.placeholders, "transcript is a placeholder", "transcripts are placeholders")
+    reason = f"{found}, such as n/a or [Music]: {some(facts.placeholders)}"
+    return _share_of(len(facts.placeholders), facts.rows, reason)
 
 
 def _future_dates(facts: CatalogueFacts) -> Measured | None:
     number = len(facts.in_future)
-    return Measured(number, number, f"{number} videos were published in the future: {some(facts.in_future)}")
+    found = _number(facts.in_future, "video is dated", "videos are dated")
+    return Measured(number, number, f"{found} in the future: {some(facts.in_future)}")
 
 
 def _other_model(facts: CatalogueFacts) -> Measured | None:
@@ -222,5 +158,9 @@ _MEASURES: Mapping[Rule, Callable[[CatalogueFacts], Measured | None]] = MappingP
 )
 
 
-def _of(count: int, among: int, reason: str) -> Measured | None:
+def _share_of(count: int, among: int, reason: str) -> Measured | None:
     return Measured(count / among, count, reason) if among else None
+
+
+def _number(found: Collection[str], one: str, more: str) -> str:
+    return f"{len(found):,} {one if len(found) == 1 else more}"

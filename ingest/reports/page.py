@@ -1,11 +1,11 @@
-"""A report as one HTML page that needs nothing but itself: no script, no font, no request. Pure.
+"""The account of a run as one self-contained HTML page: no script, no font, no request. Pure.
 
-What stands in a catalogue is anybody's. Every text in the page is escaped, and characters that would not be
-seen, or that would turn the order of others around, are written as their codes.
+A catalogue may contain any text. The page escapes every text, and shows invisible characters and characters
+that change the direction of text as their codes.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -13,20 +13,19 @@ from typing import Final
 import jinja2
 import msgspec
 
-from ingest.reports.profile import CatalogueProfile, Histogram, YearCoverage
-from ingest.reports.summary import RefusedRow, RunSummary
-from ingest.rows.row import RowProblem
+from ingest.reports.account import RunAccount
+from ingest.reports.documents import reasons_of
 from retrieval.catalogue.wording import DONE_LABELS, PLANNED_LABELS, duration, is_done, outcome_text, share
 
 MOST_YEARS: Final = 40
-"""How many years have a bar of their own, the last ones."""
+"""The number of years with a bar of their own, the last ones."""
 
-# The joiners are spelling in Persian, in Indic scripts and in emoji.
+# The zero-width joiners are part of the spelling in Persian, in Indic scripts and in emoji.
 _HARMLESS: Final = frozenset("\n\u200c\u200d")
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """A number and what it counts; `bad` where it should be 0."""
+    """A number and its label; `bad` if it should be 0 and is not."""
 
     number: int
     label: str
@@ -34,7 +33,7 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class CoverageRow(msgspec.Struct, frozen=True):
-    """A bar of how many of some videos have a transcript; `width` is in per cent."""
+    """A bar that shows how many of some videos have a transcript."""
 
     label: str
     videos: int
@@ -47,20 +46,12 @@ class CoverageRow(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> str:
-        """The share as the width of a bar."""
-        return _width(self.transcribed, self.videos)
-
-
-class LengthRow(msgspec.Struct, frozen=True):
-    """A bar of how many videos have a length; `width` is in per cent of the longest bar's."""
-
-    label: str
-    videos: int
-    width: str
+        """The width of the bar in per cent."""
+        return f"{100 * self.transcribed / self.videos:.1f}" if self.videos else "0"
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """How often there was something to tell about a row, and the first time that there was."""
+    """A kind of problem of rows, how often it occurred, and its first occurrence."""
 
     severity: str
     code: str
@@ -68,85 +59,69 @@ class Reason(msgspec.Struct, frozen=True):
     first: str
 
 
-def render_page(
-    summary: RunSummary, refused: Sequence[RefusedRow], examples: Mapping[str, RowProblem]
-) -> str:
-    """Write the page; `refused` are the first rejected rows, `examples` one problem a severity and code."""
-    profile = summary.profile
-    reasons = _reasons(summary, examples)
+def render_page(account: RunAccount) -> str:
+    """Render the page of a run that has ended."""
+    reasons = _reasons(account)
+    counts = account.counts
     return _template().render(
-        summary=summary,
-        headline=outcome_text(summary.outcome),
-        tone=summary.outcome.replace(" ", "-"),
-        took=duration((summary.ended_at - summary.began_at).total_seconds()),
-        done=is_done(summary.outcome),
-        tiles=tiles_of(summary),
-        whole=_whole(summary),
-        years=year_rows(profile),
-        words=length_rows(profile.words, whole_numbers=True),
-        minutes=length_rows(profile.minutes, whole_numbers=False),
-        words_total=_words_total(profile.words),
-        minutes_total=_minutes_total(profile.minutes),
+        account=account,
+        headline=outcome_text(account.outcome),
+        tone=str(account.outcome).replace(" ", "-"),
+        took=duration((account.ended_at - account.began_at).total_seconds()),
+        done=is_done(account.outcome),
+        tiles=tiles_of(account),
+        whole=_whole(account),
+        has_years=any(year is not None for year in counts.videos),
+        years=year_rows(counts.videos, counts.transcribed),
         rejections=reasons["rejected"],
         reasons=[*reasons["warning"], *reasons["note"]],
-        refused=refused,
-        files=[file for file in (summary.quarantine, *summary.row_reports) if file],
+        files=[file for file in (account.quarantine_name, *account.row_reports) if file],
     )
 
 
-def tiles_of(summary: RunSummary) -> list[Tile]:
-    """Say what the run counted, in the order in which it matters."""
-    labels = DONE_LABELS if is_done(summary.outcome) else PLANNED_LABELS
-    counts = [Tile(count, labels[action]) for action, count in summary.actions.items()]
+def tiles_of(account: RunAccount) -> list[Tile]:
+    """Return the counts of a run, the most important first."""
+    labels = DONE_LABELS if is_done(account.outcome) else PLANNED_LABELS
+    actions, rejected = account.actions, account.counts.rejected
     return [
-        Tile(summary.rows, "rows read"),
-        *counts,
-        Tile(summary.rejected, "rows rejected", bad=summary.rejected > 0),
+        Tile(account.counts.rows, "row read" if account.counts.rows == 1 else "rows read"),
+        *(Tile(actions[name], label) for name, label in labels.items() if name in actions),
+        Tile(rejected, "row rejected" if rejected == 1 else "rows rejected", bad=rejected > 0),
     ]
 
 
-def year_rows(profile: CatalogueProfile) -> list[CoverageRow]:
-    """Give a bar to each year, to all years before the last forty, and to the videos without a date.
+def year_rows(videos: Mapping[int | None, int], transcribed: Mapping[int | None, int]) -> list[CoverageRow]:
+    """Return a bar for each year, one for all years before the last forty, and one for videos without a date.
 
-    Years without videos have one too, unless a stray date would make them thousands.
+    Years without videos have one too, unless a wrong date would cause thousands of them.
     """
-    known = {year.year: year for year in profile.years}
-    years = sorted(known)
+    years = sorted(year for year in videos if year is not None)
     if years and years[-1] - years[0] < MOST_YEARS:
         years = [*range(years[0], years[-1] + 1)]
     early, late = years[:-MOST_YEARS], years[-MOST_YEARS:]
-    rows = [_year_row(str(year), [known[year]] if year in known else []) for year in late]
+
+    def row(label: str, years: Iterable[int | None]) -> CoverageRow:
+        years = [*years]
+        return CoverageRow(
+            label, sum(videos.get(y, 0) for y in years), sum(transcribed.get(y, 0) for y in years)
+        )
+
+    rows = [row(str(year), [year]) for year in late]
     if early:
-        label = f"{early[0]} to {early[-1]}" if len(early) > 1 else str(early[0])
-        rows.insert(0, _year_row(label, [known[year] for year in early]))
-    if profile.undated.videos:
-        rows.append(CoverageRow("no date", profile.undated.videos, profile.undated.transcribed))
-    return rows
-
-
-def length_rows(histogram: Histogram, *, whole_numbers: bool) -> list[LengthRow]:
-    """Give a bar to each bin; the label of one of whole numbers ends with the last of them."""
-    most = max((bin_.videos for bin_ in histogram.bins), default=0)
-    rows = []
-    for bin_ in histogram.bins:
-        if bin_.below is None:
-            label = f"{bin_.at_least:,} or more"
-        elif not bin_.at_least:
-            label = f"under {bin_.below:,}"
-        else:
-            label = f"{bin_.at_least:,}\N{EN DASH}{bin_.below - whole_numbers:,}"
-        rows.append(LengthRow(label, bin_.videos, _width(bin_.videos, most)))
+        rows.insert(0, row(f"{early[0]} to {early[-1]}" if len(early) > 1 else str(early[0]), early))
+    if videos.get(None):
+        rows.append(row("no date", [None]))
     return rows
 
 
 def visible(text: str) -> str:
-    r"""Write as \u202e and the like what cannot be seen, or changes the direction of other characters."""
+    r"""Write characters that are invisible or change the direction of text as codes such as \u202e."""
     if text.isprintable():
         return text
-    return "".join(character if _is_seen(character) else _code(character) for character in text)
+    return "".join(character if _is_visible(character) else _code(character) for character in text)
 
 
-def _is_seen(character: str) -> bool:
+def _is_visible(character: str) -> bool:
     return character.isprintable() or character in _HARMLESS or unicodedata.category(character) == "Zs"
 
 
@@ -155,7 +130,7 @@ def _code(character: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    """Make whatever a template puts out fit to be seen; Markup is the template's own."""
+    """Make every value of the template visible text, except Markup, which is the template's own."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return visible(value)
     return f"{value:,}" if isinstance(value, int) else value
@@ -174,42 +149,21 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html")
 
 
-def _whole(summary: RunSummary) -> list[CoverageRow]:
-    """Compare the sources with what was live before and is live now."""
-    rows = [
-        CoverageRow("these sources", summary.profile.coverage.videos, summary.profile.coverage.transcribed)
-    ]
-    for label, counts in (("live before", summary.before), ("live now", summary.after)):
-        if counts:
-            rows.append(CoverageRow(label, counts.videos, counts.videos_with_transcript))
+def _whole(account: RunAccount) -> list[CoverageRow]:
+    """Compare the sources with the live versions before and after the run."""
+    counts = account.counts
+    rows = [CoverageRow("these sources", counts.videos.total(), counts.transcribed.total())]
+    for label, live in (("live before", account.before), ("live now", account.published)):
+        if live:
+            rows.append(CoverageRow(label, live.counts.videos, live.counts.videos_with_transcript))
     return rows
 
 
-def _year_row(label: str, years: Sequence[YearCoverage]) -> CoverageRow:
-    return CoverageRow(label, sum(year.videos for year in years), sum(year.transcribed for year in years))
-
-
-def _reasons(summary: RunSummary, examples: Mapping[str, RowProblem]) -> dict[str, list[Reason]]:
+def _reasons(account: RunAccount) -> dict[str, list[Reason]]:
     return {
         severity: [
-            Reason(severity, code, count, str(examples.get(f"{severity}: {code}", "")))
+            Reason(severity, code, count, str(account.examples.get((severity, code), "")))
             for code, count in counts.items()
         ]
-        for severity, counts in summary.reasons.items()
+        for severity, counts in reasons_of(account).items()
     }
-
-
-def _words_total(words: Histogram) -> str:
-    return f"{words.total:,.0f} words in {words.known:,} transcripts." + (
-        f" Without one: {words.without:,}." if words.without else ""
-    )
-
-
-def _minutes_total(minutes: Histogram) -> str:
-    return f"{minutes.total / 60:,.0f} hours in {minutes.known:,} videos." + (
-        f" Not known: {minutes.without:,}." if minutes.without else ""
-    )
-
-
-def _width(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}" if whole else "0"

@@ -1,4 +1,4 @@
-"""Verify, then switch: how a version that was built comes to be live."""
+"""Verifies a new version and makes it the live one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from ingest.planning.gate import Gate, GateError, Refusal
 from ingest.planning.rules import measure_canaries, next_peaks
 from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings
 from retrieval.catalogue.video import VideoRecord
+from retrieval.catalogue.wording import counted
 from retrieval.index.reading import NO_FILTER, VideoIndex
 from retrieval.index.store import IndexBuild
 from retrieval.search.ranking import Query, rank_videos
@@ -19,13 +20,17 @@ from retrieval.text.lexical import weigh_query
 from retrieval.text.vectors import DocumentEncoder, Embedding
 
 _PROBES = 16
-"""How many videos, evenly spread over the catalogue, a new version must find before it goes live."""
+"""The number of videos, evenly spread over the catalogue, that a new version must find."""
 
 _CANARIES = 8
+"""The number of titles that later versions must find again."""
+
 _STRICT = Gate()
-_AMONG = 5
+_FIRST_RESULTS = 5
+"""A search for a title must return its own video among this many results."""
+
 _SAME_POINT = 1e-2
-"""The distance, of about 25 between unlike videos, below which two points are the same video's."""
+"""Points closer than this belong to the same video. The distance of different videos is about 25."""
 
 
 async def publish(
@@ -42,12 +47,12 @@ async def publish(
     refusals: Sequence[Refusal] = (),
     live: Manifest | None = None,
 ) -> Manifest:
-    """Verify what a build's writer finished and make it the live version.
+    """Verify a finished build and make it the live version.
 
-    `known` are titles that found their own videos before and should still, with those videos. `refusals` are
-    what the gate found before and was told to accept, `live` the version that this one follows.
-    Raises IngestError where it does not hold or does not find what it should, GateError where the gate
-    refuses it; it is then not published.
+    `known` maps titles that found their own videos before to those videos; they must be found again.
+    `refusals` are the broken rules that were accepted, `live` the version that this one replaces.
+    Raises IngestError if the version does not contain or find the right videos, GateError if the gate refuses
+    it. The version is then not published.
     """
     now = datetime.now(UTC)
     manifest = Manifest(
@@ -79,18 +84,18 @@ async def publish(
 
 
 def check_counts(counts: IndexCounts, *, videos: int, if_refused: str) -> None:
-    """Raise IngestError unless the new version holds as many videos as the plan says."""
+    """Raise IngestError unless the new version contains as many videos as planned."""
     if counts.videos != videos:
         raise IngestError(
-            f"The new version holds {counts.videos} videos and should hold {videos}. {if_refused} Run the "
-            "same command again."
+            f"The new version contains {counted(counts.videos, 'video')} instead of {videos:,}. {if_refused} "
+            "Run the same command again."
         )
 
 
 async def check_vectors(index: VideoIndex, videos: int) -> list[VideoRecord]:
-    """Raise IngestError unless videos from all over the catalogue are found by their own vectors.
+    """Check that videos from the whole catalogue are found by their own vectors, and return those videos.
 
-    Returns those videos.
+    Raises IngestError if one is not found.
     """
     probes = await _probes(index, videos)
     dimension = index.manifest.model.dimension
@@ -105,14 +110,16 @@ async def check_vectors(index: VideoIndex, videos: int) -> list[VideoRecord]:
 
 
 async def finds(index: VideoIndex, embedding: Embedding, title: str, video_id: str) -> bool:
-    """Say whether a search for a title, of this embedding, puts a video among the first."""
+    """Return whether a search for a title with this embedding returns the video among the first results."""
     query = Query(embedding, weigh_query(title))
-    ranked = await rank_videos(index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_AMONG)
-    return video_id in {hit.video_id for hit in ranked[:_AMONG]}
+    ranked = await rank_videos(
+        index, query, mode="hybrid", where=NO_FILTER, max_distance=None, until=_FIRST_RESULTS
+    )
+    return video_id in {hit.video_id for hit in ranked[:_FIRST_RESULTS]}
 
 
 async def _probes(index: VideoIndex, videos: int) -> list[VideoRecord]:
-    """Pick videos evenly from the whole catalogue."""
+    """Select videos evenly from the whole catalogue."""
     every = max(videos // _PROBES, 1)
     probes: list[VideoRecord] = []
     cursor, seen = None, 0
@@ -128,7 +135,7 @@ async def _probes(index: VideoIndex, videos: int) -> list[VideoRecord]:
 async def _canaries(
     index: VideoIndex, probes: Iterable[VideoRecord], encoder: DocumentEncoder
 ) -> dict[str, str]:
-    """Find titles whose search puts their own video among the first, with it; videos may share a title."""
+    """Return titles that find their own video, with its id. Videos may share a title."""
     found: dict[str, str] = {}
     for video in probes:
         if await _finds_title(index, encoder, video.title_as_given, video.video_id):
@@ -144,5 +151,5 @@ async def _finds_title(index: VideoIndex, encoder: DocumentEncoder, title: str, 
 
 def _with_canaries(manifest: Manifest, canaries: Mapping[str, str]) -> Manifest:
     if manifest.counts.videos and not canaries:
-        raise IngestError("The new version finds none of the videos it was asked for by their own titles.")
+        raise IngestError("No video in the new version is found by its own title.")
     return msgspec.structs.replace(manifest, canaries=tuple(canaries), canary_videos=tuple(canaries.values()))

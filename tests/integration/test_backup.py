@@ -1,4 +1,4 @@
-"""`ingest snapshot` and `ingest restore` on both engines, from each to each, and what may go wrong."""
+"""`ingest snapshot` and `ingest restore`, from each engine to each, and their failures."""
 
 import asyncio
 import fcntl
@@ -43,14 +43,14 @@ Run = Callable[..., str]
 
 
 class Place(msgspec.Struct):
-    """Somewhere an index can be kept. A new one for each name."""
+    """A factory of empty indexes, one per name, on either engine."""
 
     folder: Path
     server: QdrantServer
     patch: pytest.MonkeyPatch
 
     def use(self, engine: str, name: str) -> SearchSettings:
-        """Make the commands keep their index there from now on."""
+        """Make the commands use this index from now on."""
         self.patch.setenv("INDEX_DIR", str(self.folder / name))
         self.patch.delenv("QDRANT_URL", raising=False)
         if engine == "stand-in":
@@ -85,7 +85,7 @@ def place(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, encoder: WordEn
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command, check its exit code, and return what it said."""
+    """Run a command, check its exit code, and return its output."""
 
     def run(*arguments: str | Path, code: int = 0) -> str:
         capsys.readouterr()
@@ -110,7 +110,7 @@ def changed(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
-    """An embedded index of ROWS and a snapshot of it. Nobody changes them."""
+    """An embedded index of ROWS and a snapshot of it. No test changes them."""
     with passing_folder() as folder, pytest.MonkeyPatch.context() as patch:
         use_word_encoder(patch)
         patch.setenv("INDEX_DIR", str(folder / "taken"))
@@ -121,14 +121,14 @@ def made() -> Iterator[Path]:
 
 @pytest.fixture
 def taken(place: Place, made: Path) -> Path:
-    """A snapshot of an embedded index of ROWS, which is still in use."""
+    """A snapshot of an embedded index of ROWS, which the commands use."""
     copied(made / "taken", place.folder / "taken")
     place.use("embedded", "taken")
     return copied(made / "talks.tar", place.folder / "talks.tar")
 
 
 def live(settings: SearchSettings) -> tuple[Manifest, list[EmbeddedVideo]]:
-    """Read all that is live."""
+    """Read the live version."""
 
     async def read() -> tuple[Manifest, list[EmbeddedVideo]]:
         scratch = settings.index_dir.with_name("scratch")
@@ -139,9 +139,9 @@ def live(settings: SearchSettings) -> tuple[Manifest, list[EmbeddedVideo]]:
 
 
 def tree(index_dir: Path) -> dict[str, str]:
-    """Every file of an index and a digest of its content, but for the lock and the log of runs.
+    """Return a digest of every file of an index, except the lock and the log of runs.
 
-    Opening a file may fill a hole of it with zeros, which is the same content.
+    Opening a sparse file may fill its holes with zeros, which is the same content.
     """
     found = {}
     for path in index_dir.rglob("*"):
@@ -154,7 +154,7 @@ def tree(index_dir: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("to", ENGINES)
 @pytest.mark.parametrize("of", ENGINES)
-def test_from_each_engine_to_each(
+def test_a_snapshot_of_each_engine_is_restored_on_each(
     place: Place, run: Run, catalogue: Path, changed: Path, of: str, to: str
 ) -> None:
     source = place.use(of, "source")
@@ -171,28 +171,28 @@ def test_from_each_engine_to_each(
     run("sync", changed)
     before, _ = live(target)
     said = run("restore", place.folder / "talks.tar")
-    assert "There is no exported model in " in said
+    assert "The model of the snapshot was not checked: " in said
     restored, found = live(target)
-    assert f"Live: version {restored.index_version}, which is {manifest.index_version} restored." in said
-    assert f"The version {before.index_version} is kept for a roll back." in said
+    assert f"Live: version {restored.index_version}, restored from {manifest.index_version}." in said
+    assert f"Version {before.index_version} is kept for rollback." in said
     assert_same_videos(found, videos)
     assert restored.index_version not in (manifest.index_version, before.index_version)
     assert msgspec.structs.replace(restored, index_version=manifest.index_version) == manifest
 
-    # It goes on from there as if nothing had been: nothing to do, something to do, and back.
-    assert "Nothing to do: the index holds all of this already." in run("sync", catalogue)
+    # Later commands work as usual.
+    assert "Nothing to do: the index is already up to date." in run("sync", catalogue)
     status = run("status")
     assert f"live: {restored.index_version}, built {manifest.built_at:%Y-%m-%d %H:%M} UTC" in status
-    assert f"published {restored.index_version} restored 5 ({place.folder / 'talks.tar'})" in status
+    assert f"published {restored.index_version}; 5 restored ({place.folder / 'talks.tar'})" in status
     run("rollback")
     assert live(target)[0].index_version == before.index_version
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_live_version_may_be_wiped_or_be_the_very_one(
+def test_a_snapshot_is_restored_over_the_same_version_and_without_one(
     place: Place, run: Run, catalogue: Path, engine: str
 ) -> None:
-    """A running API sees by its version that it is another: so it is, also where it holds the same."""
+    """A running API detects a new version by its id, so even the same contents get a new id."""
     settings = place.use(engine, "same")
     run("sync", catalogue)
     manifest, videos = live(settings)
@@ -202,11 +202,11 @@ def test_the_live_version_may_be_wiped_or_be_the_very_one(
     assert live(settings)[0].index_version != manifest.index_version
     settings = place.use(engine, "wiped")
     said = run("restore", snapshot)
-    assert "kept for a roll back" not in said
+    assert "kept for rollback" not in said
     assert_same_videos(live(settings)[1], videos)
 
 
-def test_the_same_engine_gets_the_same_files_unless_told_not_to(place: Place, run: Run, taken: Path) -> None:
+def test_the_same_engine_gets_the_same_files_unless_it_rebuilds(place: Place, run: Run, taken: Path) -> None:
     def graphs(settings: SearchSettings) -> set[str]:
         pointer = Generations(settings.index_dir).pointer()
         assert pointer
@@ -222,28 +222,28 @@ def test_the_same_engine_gets_the_same_files_unless_told_not_to(place: Place, ru
     assert not graphs(target) & source
 
 
-def test_files_of_another_version_of_the_engine_are_left_alone(place: Place, run: Run, taken: Path) -> None:
+def test_files_of_another_version_of_the_engine_are_not_used(place: Place, run: Run, taken: Path) -> None:
     def age(members: Members) -> None:
         snapshot = msgspec.json.decode(members[FIRST])
         members[FIRST] = msgspec.json.encode({**snapshot, "engine_files": "qdrant-edge 0.1"})
 
     settings = place.use("embedded", "target")
     said = run("restore", remade(taken, place.folder / "older.tar", age))
-    assert "Its files were written by qdrant-edge 0.1, and here is qdrant-edge " in said
+    assert "The snapshot contains files of qdrant-edge 0.1, but this index uses qdrant-edge " in said
     assert "Writing videos: 5 of 5" in said
     assert len(live(settings)[1]) == 5
 
 
 def test_a_dry_run_checks_and_changes_nothing(place: Place, run: Run, taken: Path) -> None:
     before = tree(place.folder / "taken")
-    assert "The snapshot is whole. Nothing was changed: this was a dry run." in run(
+    assert "The snapshot is complete. Nothing was changed: this was a dry run." in run(
         "restore", taken, "--dry-run"
     )
     assert tree(place.folder / "taken") == before
     assert "(restore " not in run("status")
 
 
-# What cannot be restored.
+# Invalid snapshots.
 
 
 def damaged(path: Path) -> None:
@@ -291,7 +291,7 @@ def change_manifest(path: Path, **changes: object) -> None:
     remade(path, path, change)
 
 
-def with_a_vector_that_is_none(path: Path) -> None:
+def with_an_invalid_vector(path: Path) -> None:
     def change(members: Members) -> None:
         videos = msgspec.msgpack.decode(members["videos/00000000.msgpack"])
         videos[2][2] = np.full(len(videos[2][2]) // 4, np.nan, "<f4").tobytes()
@@ -300,33 +300,33 @@ def with_a_vector_that_is_none(path: Path) -> None:
     remade(path, path, change)
 
 
-def with_videos_that_are_none(path: Path) -> None:
+def with_invalid_videos(path: Path) -> None:
     remade(path, path, lambda members: members.update({"videos/00000000.msgpack": b"\x91\x80"}))
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "told"),
+    ("spoil", "code", "message"),
     [
-        (damaged, 3, "is damaged or cut short"),
-        (cut_short, 3, "is damaged or cut short"),
-        (of_another_kind, 3, "is no snapshot of an index"),
+        (damaged, 3, "is damaged or truncated"),
+        (cut_short, 3, "is damaged or truncated"),
+        (of_another_kind, 3, "is not a snapshot written by"),
         (Path.unlink, 3, "cannot be read: No such file"),
         (newer, 3, f"is a snapshot of format {FORMAT + 1}"),
         (of_another_schema, 4, "has schema version 99"),
-        (of_fewer_videos, 3, "its manifest says 4 with 9"),
-        (of_another_dimension, 3, "a vector has 32 numbers and should have 34"),
-        (with_a_vector_that_is_none, 3, "is not of length 1"),
-        (with_videos_that_are_none, 3, "a member with videos cannot be read"),
+        (of_fewer_videos, 3, "its manifest says 4 and 9"),
+        (of_another_dimension, 3, "a vector has 32 numbers instead of 34"),
+        (with_an_invalid_vector, 3, "does not have length 1"),
+        (with_invalid_videos, 3, "a member with videos cannot be read"),
     ],
 )
-def test_what_cannot_be_restored_is_refused_before_anything_is_touched(
-    place: Place, run: Run, taken: Path, spoil: Callable[[Path], None], code: int, told: str
+def test_an_invalid_snapshot_is_refused_before_anything_is_changed(
+    place: Place, run: Run, taken: Path, spoil: Callable[[Path], None], code: int, message: str
 ) -> None:
     before = tree(place.folder / "taken")
     spoil(taken)
     for option in ("--dry-run", "--rebuild"):
         said = run("restore", taken, option, code=code)
-        assert told in said
+        assert message in said
         assert said.endswith("\n")
         assert "Traceback" not in said
     assert tree(place.folder / "taken") == before
@@ -337,9 +337,7 @@ def test_what_cannot_be_restored_is_refused_before_anything_is_touched(
     assert place.server.calls == []
 
 
-def test_another_model_than_the_one_here_is_refused(
-    place: Place, run: Run, taken: Path, model_dir: Path
-) -> None:
+def test_a_snapshot_of_another_model_is_refused(place: Place, run: Run, taken: Path, model_dir: Path) -> None:
     before = tree(place.folder / "taken")
     place.patch.setenv("MODEL_DIR", str(model_dir))
     said = run("restore", taken, code=4)
@@ -365,7 +363,7 @@ def cut_off(parts: list[FilePart]) -> list[FilePart]:
 
 
 @pytest.mark.parametrize("change", [outside, enormous, of_no_videos, cut_off])
-def test_files_that_are_no_index_never_go_live(
+def test_invalid_engine_files_are_never_published(
     place: Place, run: Run, taken: Path, change: Callable[[list[FilePart]], list[FilePart]]
 ) -> None:
     def spoil(members: Members) -> None:
@@ -382,11 +380,11 @@ def test_files_that_are_no_index_never_go_live(
     assert main(["restore", str(spoilt)]) in (3, 4)
     assert tree(place.folder / "taken") == before
     assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar", "spoilt.tar"}
-    # Its videos are whole, and another engine, or a rebuild, has no use for its files.
+    # A rebuild uses only the videos, which are intact.
     run("restore", spoilt, "--rebuild")
 
 
-# What there was before may be damaged: that is what a backup is for.
+# Damaged live versions.
 
 
 def damage_manifest(settings: SearchSettings, generation: str) -> None:
@@ -424,7 +422,7 @@ DAMAGED_VERSION: list[tuple[str, Damage]] = [
 
 
 @pytest.mark.parametrize(("engine", "damage"), [*DAMAGED_VERSION, ("embedded", damage_pointer)])
-def test_a_damaged_live_version_is_told_and_restored_over(
+def test_a_damaged_live_version_is_reported_and_replaced(
     place: Place, run: Run, taken: Path, changed: Path, engine: str, damage: Damage
 ) -> None:
     settings = place.use(engine, f"damaged-{damage.__name__}")
@@ -432,14 +430,14 @@ def test_a_damaged_live_version_is_told_and_restored_over(
     damage(settings, live(settings)[0].index_version)
     assert "The live version cannot be read." in run("status", code=4)
     said = run("restore", taken)
-    assert "kept for a roll back" not in said
+    assert "kept for rollback" not in said
     restored, videos = live(settings)
     assert len(videos) == 5
     assert f"live: {restored.index_version}, " in run("status")
 
 
 @pytest.mark.parametrize(("engine", "damage"), DAMAGED_VERSION)
-def test_a_damaged_live_version_can_be_rolled_back_from_and_not_to(
+def test_rollback_works_from_a_damaged_version_but_not_to_one(
     place: Place, run: Run, catalogue: Path, taken: Path, engine: str, damage: Damage
 ) -> None:
     settings = place.use(engine, f"rolled-{damage.__name__}")
@@ -455,20 +453,20 @@ def test_a_damaged_live_version_can_be_rolled_back_from_and_not_to(
     assert live(settings)[0] == first
 
 
-# What may happen to a snapshot on its way.
+# Interrupted snapshots.
 
 
-def test_a_file_that_is_there_stays_until_the_new_one_is_whole(
+def test_an_existing_file_is_kept_until_the_new_one_is_complete(
     place: Place, run: Run, taken: Path, changed: Path
 ) -> None:
     old = taken.read_bytes()
-    assert "talks.tar is there already. Name another file, or add --replace" in run("snapshot", taken, code=4)
+    assert "talks.tar already exists. Name another file, or add --replace" in run("snapshot", taken, code=4)
     run("sync", changed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingest.backup.snapshot.SnapshotWriter.finish", stop)
         assert "error: Stopped." in run("snapshot", taken, "--replace", code=4)
     assert taken.read_bytes() == old
-    # What a killed one left is cleared; what another one is still writing is not.
+    # The file of a killed snapshot is deleted; the locked file of a running one is not.
     left, held = (taken.with_name(f".talks.tar.{n}.unfinished") for n in (1, 2))
     left.write_bytes(b"half")
     with held.open("wb") as other:
@@ -484,7 +482,7 @@ def stop(*_: object) -> None:
 
 
 def test_a_snapshot_only_reads_the_index(place: Place, run: Run, taken: Path) -> None:
-    """Another user may take it, of a folder that is mounted read-only, and the API's files stay its own."""
+    """So another user can take it, of a read-only folder, and the owner of the files does not change."""
     entries = [place.folder / "taken", *(place.folder / "taken").rglob("*")]
     for path in entries:
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -503,21 +501,21 @@ def test_a_snapshot_only_reads_the_index(place: Place, run: Run, taken: Path) ->
 
 
 def unchanging(found: os.stat_result) -> tuple[int, ...]:
-    """All that is said of a file but when it was last read, and its blocks: reading may fill its holes."""
+    """Return the metadata of a file that reading does not change: no access time and no blocks."""
     return (found.st_ino, found.st_uid, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @pytest.mark.usefixtures("taken")
-def test_without_an_index_or_a_place_for_it_there_is_no_snapshot(place: Place, run: Run) -> None:
+def test_without_an_index_or_a_folder_there_is_no_snapshot(place: Place, run: Run) -> None:
     assert "No such file or directory" in run("snapshot", place.folder / "absent" / "talks.tar", code=4)
-    assert "is there already" in run("snapshot", place.folder, "--replace", code=4)
+    assert "already exists" in run("snapshot", place.folder, "--replace", code=4)
     for engine in ENGINES:
         place.use(engine, "none")
         assert "There is no index in " in run("snapshot", place.folder / "new.tar", code=4)
     assert {path.name for path in place.folder.iterdir()} == {"taken", "talks.tar"}
 
 
-def test_a_version_that_a_run_did_not_end_is_no_backup(
+def test_an_incomplete_version_is_not_backed_up(
     place: Place, run: Run, catalogue: Path, changed: Path
 ) -> None:
     place.use("stand-in", "partial")
@@ -525,7 +523,7 @@ def test_a_version_that_a_run_did_not_end_is_no_backup(
     with place.server.faults.on(answering(500), where=lambda seen: seen.path.endswith("/UpdateBatch")):
         run("sync", changed, code=4)
     snapshot = place.folder / "talks.tar"
-    assert "The live version is not whole" in run("snapshot", snapshot, code=4)
+    assert "The live version is incomplete" in run("snapshot", snapshot, code=4)
     assert not snapshot.exists()
     run("sync", changed)
     run("snapshot", snapshot)
@@ -556,10 +554,8 @@ def test_on_a_server_no_run_writes_while_a_snapshot_is_taken(place: Place, run: 
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
-def test_a_snapshot_that_is_killed_leaves_no_half_file_under_its_name(
-    place: Place, run: Run, taken: Path, step: int
-) -> None:
-    # Below the index folder, where each change ends the process in its turn.
+def test_a_killed_snapshot_leaves_no_incomplete_file(place: Place, run: Run, taken: Path, step: int) -> None:
+    # In the index folder, where each change can end the process.
     index_dir = place.folder / "taken"
     before, path = tree(index_dir), index_dir / "talks.tar"
     killed = run_module("tests.support.stopping_sync", str(step), "snapshot", path, **dict(os.environ))
@@ -575,11 +571,11 @@ def test_a_snapshot_that_is_killed_leaves_no_half_file_under_its_name(
     assert taken
 
 
-# What may happen to a restore on its way.
+# Interrupted restores.
 
 
 @pytest.mark.parametrize("step", [2, 5, 8, 11])
-def test_a_restore_that_is_killed_leaves_a_whole_version_live(
+def test_a_killed_restore_leaves_a_complete_version_live(
     place: Place, run: Run, taken: Path, changed: Path, step: int
 ) -> None:
     settings = place.use("embedded", "taken")
@@ -596,7 +592,7 @@ def test_a_restore_that_is_killed_leaves_a_whole_version_live(
     assert [*settings.index_dir.glob("building/*")] == []
 
 
-def test_a_restore_may_lose_the_server_at_any_request(
+def test_a_restore_survives_the_loss_of_the_server_at_any_request(
     place: Place, run: Run, taken: Path, changed: Path
 ) -> None:
     settings = place.use("stand-in", "lost")
@@ -621,7 +617,7 @@ def test_a_restore_may_lose_the_server_at_any_request(
     assert len(collections_of(place.server, f"{prefix}-")) == 4
 
 
-def test_a_version_that_does_not_find_its_videos_is_not_published(
+def test_a_restored_version_that_does_not_find_its_videos_is_not_published(
     place: Place, run: Run, taken: Path, changed: Path
 ) -> None:
     for engine in ENGINES:
@@ -642,7 +638,7 @@ async def found_nothing(*_: object) -> bool:
 
 
 @pytest.mark.usefixtures("taken")
-def test_a_snapshot_of_what_does_not_hold_together_is_not_made(place: Place, run: Run) -> None:
+def test_an_inconsistent_version_is_not_backed_up(place: Place, run: Run) -> None:
     settings = SearchSettings.from_environment(os.environ)
     generations = Generations(settings.index_dir)
     pointer = generations.pointer()
@@ -652,7 +648,7 @@ def test_a_snapshot_of_what_does_not_hold_together_is_not_made(place: Place, run
     fewer = msgspec.structs.replace(manifest.counts, passages=1)
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, counts=fewer)))
     said = run("snapshot", place.folder / "new.tar", code=4)
-    assert "and its manifest says 5 with 1. Build the index again" in said
+    assert "but its manifest says 5 and 1. Rebuild the index" in said
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, schema_version=99)))
     assert "has schema version 99" in run("snapshot", place.folder / "new.tar", code=4)
     assert not (place.folder / "new.tar").exists()
@@ -661,7 +657,7 @@ def test_a_snapshot_of_what_does_not_hold_together_is_not_made(place: Place, run
 # Under a running API.
 
 
-def test_a_running_api_takes_a_restored_version_up_without_an_error(
+def test_a_running_api_switches_to_a_restored_version_without_an_error(
     small_index: tuple[Path, str], model_dir: Path, folder: Path
 ) -> None:
     ingest = Ingest(copied(small_index[0], folder / "index"), model_dir.resolve())

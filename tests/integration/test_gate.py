@@ -1,4 +1,4 @@
-"""The gate through the whole batch job: what rots is refused, and the live index stays, byte by byte."""
+"""The gate in the whole batch job: decayed catalogues are refused, and the live index keeps every byte."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ THINGS = (
     "tomato", "bread", "engine", "bicycle", "star", "piano",
     "river", "bridge", "clock", "candle", "ladder", "mirror",
 )  # fmt: skip
-HONEST_VERSIONS = 20
-ROTTEN_VERSIONS = 40
+SOUND_VERSIONS = 20
+DAMAGED_VERSIONS = 40
 
 
 def video(number: int) -> dict[str, object]:
@@ -43,7 +43,7 @@ def changed(rows: Rows, which: range, **columns: object) -> Rows:
 
 
 class Broken(WordEncoder):
-    """A model that gives an embedding of the wrong length, or none that is a number."""
+    """A model whose embeddings have the wrong length, or are not numbers."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ ROWS = catalogue()
 NEW = [video(number) for number in range(60, 64)]
 TITLES = [str(row["title"]) for row in ROWS]
 ANOTHER = Model(WordEncoder(), IDENTITY.__class__("other", "1" * 64, IDENTITY.dimension), 256)
-# Videos of the same titles that are about nothing else: nobody finds the ones from before by their titles.
+# Videos with the same titles and few other words: searches for the titles no longer find the originals.
 IMPOSTORS = [
     {"video_id": f"a{n}-{thing}", "title": title, "transcript": f"{title} {thing}"}
     for n, title in enumerate(TITLES)
@@ -66,7 +66,7 @@ IMPOSTORS = [
 
 
 def shifted(rows: Rows, column: str) -> Rows:
-    """The rows as a join that is off by one makes them."""
+    """The rows after a join that is off by one."""
     return [row | {column: other[column]} for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
 
 
@@ -142,9 +142,9 @@ def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def bytes_of(folder: Path) -> dict[Path, bytes]:
-    """All there is but what is told of runs, by path."""
-    told = {RUNS_FILE, "quarantine.jsonl"}
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told)
+    """All files except the records of runs, by path."""
+    records = {RUNS_FILE, "quarantine.jsonl"}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in records)
     return {path: path.read_bytes() for path in files}
 
 
@@ -168,29 +168,27 @@ def test_a_poisoned_catalogue_is_refused_and_the_index_stays(
 
 
 @pytest.mark.usefixtures("index_dir")
-def test_what_is_accepted_by_name_goes_through_and_is_recorded(
+def test_an_accepted_run_is_published_and_recorded(
     tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     embed_with(word_model())
     assert main(["sync", str(write_jsonl(tmp_path / "good.jsonl", ROWS))]) == 0
     half = write_jsonl(tmp_path / "half.jsonl", ROWS[:30])
     assert main(["sync", str(half), "--prune", "--dry-run"]) == 4
-    assert "fewer-videos: 30 videos would be left of 60" in capsys.readouterr().err
+    assert "fewer-videos: 30 of 60 videos would be left" in capsys.readouterr().err
     assert main(["sync", str(half), "--prune", "--accept", "fewer-videos"]) == 0
     assert main(["status"]) == 0
     assert "accepted: fewer-videos" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("index_dir")
-def test_what_is_accepted_of_a_catalogue_is_not_asked_again_the_next_night(
-    tmp_path: Path, embed_with: Callable[[Model], None]
-) -> None:
+def test_a_level_accepted_once_is_accepted_again(tmp_path: Path, embed_with: Callable[[Model], None]) -> None:
     embed_with(word_model())
     good, odd = write_jsonl(tmp_path / "good.jsonl", ROWS), tmp_path / "odd.jsonl"
     assert main(["sync", str(good)]) == 0
     write_jsonl(odd, [*ROWS, *ROWS[:5]])
     assert main(["sync", str(odd)]) == 4
-    assert main(["sync", str(odd), "--accept", "repeated-ids"]) == 1  # It has nothing else to do.
+    assert main(["sync", str(odd), "--accept", "repeated-ids"]) == 1  # There is nothing else to do.
     assert main(["sync", str(odd)]) == 1
     assert main(["sync", str(good)]) == 0
     assert main(["sync", str(odd)]) == 1
@@ -198,7 +196,7 @@ def test_what_is_accepted_of_a_catalogue_is_not_asked_again_the_next_night(
 
 
 @pytest.mark.usefixtures("index_dir")
-def test_what_rots_by_a_little_every_night_is_refused_before_it_is_much(
+def test_a_catalogue_that_loses_a_little_every_night_is_refused(
     tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     embed_with(word_model())
@@ -210,16 +208,16 @@ def test_what_rots_by_a_little_every_night_is_refused_before_it_is_much(
             break
     assert code == 4
     assert len(rows) == 88
-    assert "fewer-videos: 88 videos would be left of 100" in capsys.readouterr().err
+    assert "fewer-videos: 88 of 100 videos would be left" in capsys.readouterr().err
 
 
-def test_a_source_that_is_written_while_it_is_read_is_not_published(
+def test_a_source_that_changes_while_it_is_read_is_not_published(
     index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody has looked at the second reading, the gate neither."""
+    """The gate checked only the first reading."""
     talks = tmp_path / "talks.jsonl"
 
-    class Meddling(WordEncoder):
+    class Rewriting(WordEncoder):
         def count_pieces(self, text: str) -> int:
             write_jsonl(talks, failing(more, "n/a"))
             return super().count_pieces(text)
@@ -228,16 +226,16 @@ def test_a_source_that_is_written_while_it_is_read_is_not_published(
     assert main(["sync", str(write_jsonl(talks, ROWS))]) == 0
     before = bytes_of(index_dir)
     more = [video(number) for number in range(700)]  # More than are read at a time.
-    embed_with(word_model(Meddling()))
+    embed_with(word_model(Rewriting()))
     assert main(["sync", str(write_jsonl(talks, more))]) == 4
     assert "changed while the sources were read. Run the same command again" in capsys.readouterr().err
     assert bytes_of(index_dir) == before
 
 
-def rotten(rows: Rows, chance: random.Random) -> Rows:
-    """What a pipeline makes of a good catalogue on a bad day."""
+def damaged(rows: Rows, chance: random.Random) -> Rows:
+    """Damage a good catalogue as a failing pipeline does."""
     kind = chance.randrange(3)
-    if kind == 0:  # Fetches fail, and the failure is written down as a transcript.
+    if kind == 0:  # Fetches fail, and a placeholder is stored as the transcript.
         failed = set(chance.sample(range(len(rows)), chance.randint(len(rows) // 20 + 1, len(rows))))
         return [row | {"transcript": "n/a"} if n in failed else row for n, row in enumerate(rows)]
     if kind == 1:  # The listing stops after a page.
@@ -247,26 +245,26 @@ def rotten(rows: Rows, chance: random.Random) -> Rows:
 
 
 @pytest.mark.usefixtures("index_dir")
-def test_of_a_history_that_rots_every_rotten_version_is_refused_and_no_honest_one(
+def test_every_damaged_version_of_a_history_is_refused_and_no_sound_one(
     tmp_path: Path, embed_with: Callable[[Model], None]
 ) -> None:
     embed_with(word_model())
     chance = random.Random(133)
-    days = [True] * HONEST_VERSIONS + [False] * ROTTEN_VERSIONS
+    days = [True] * SOUND_VERSIONS + [False] * DAMAGED_VERSIONS
     chance.shuffle(days)
     good = catalogue(40)
     assert main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", good)), "--prune"]) == 0
     outcomes = []
-    for day, is_honest in enumerate(days):
-        if is_honest:  # New uploads, a title put right, now and then a video taken down.
+    for day, is_sound in enumerate(days):
+        if is_sound:  # New uploads, a corrected title, sometimes a deleted video.
             good = [*good, *(video(1000 + 10 * day + n) for n in range(chance.randint(0, 4)))]
-            good[chance.randrange(len(good))]["title"] = f"put right on day{day}"
+            good[chance.randrange(len(good))]["title"] = f"corrected on day{day}"
             if chance.random() < 0.3:
                 good = good[1:]
             rows = good
         else:
-            rows = rotten(good, chance)
+            rows = damaged(good, chance)
         code = main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), "--prune"])
-        outcomes.append((is_honest, code))
-    assert {code for is_honest, code in outcomes if is_honest} == {0}
-    assert {code for is_honest, code in outcomes if not is_honest} == {4}
+        outcomes.append((is_sound, code))
+    assert {code for is_sound, code in outcomes if is_sound} == {0}
+    assert {code for is_sound, code in outcomes if not is_sound} == {4}

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from ingest.__main__ import main
-from ingest.sync import pipeline
+from ingest.sync import job
 from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.catalogue.runs import Run, RunOutcome
 from retrieval.opening import server_index
@@ -185,7 +185,7 @@ def test_one_failed_request_never_damages_the_live_version(
 ) -> None:
     """Whether or not the request was executed, the old or the new version is live afterwards."""
     sample = write_jsonl(tmp_path / "sample.jsonl", ROWS[:1]).resolve()
-    environment.setattr(pipeline, "SAMPLE_CATALOGUE", sample)
+    environment.setattr(job, "SAMPLE_CATALOGUE", sample)
     # Both faults run through the same code, so each is tried on other requests.
     for after in itertools.count(start=fault is LOST, step=stride):
         prefix = f"once-{fault.kind}-{command[:2]}-{after}"

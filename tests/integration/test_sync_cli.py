@@ -22,7 +22,7 @@ from tests.support.documents import write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.processes import PATIENCE, Ingest, copied, eventually
 
-# One of each: another title, other things shown, a shorter transcript, gone, as it was, and new.
+# One of each: a new title, new shown fields, a shorter transcript, a removed, an unchanged and a new video.
 EDITED: list[dict[str, object]] = [
     {**ROWS[0], "title": "Growing beans"},
     {**ROWS[1], "channel": "Bakery", "language": None, "url": "https://videos.example.org/bread"},
@@ -33,7 +33,7 @@ EDITED: list[dict[str, object]] = [
 
 
 class Edited(msgspec.Struct):
-    """An index before and after a sync of EDITED, what that run said, and its report."""
+    """An index before and after a sync of EDITED, the output of that run, and its report."""
 
     before: Contents
     after: Contents
@@ -59,7 +59,7 @@ def read(report: Path) -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """What a page says, and what it would fetch."""
+    """The text of a page, and the addresses it would fetch."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Page(HTMLParser):
         self.said += data
 
 
-def test_a_first_sync_brings_everything_in(small_index: tuple[Path, str]) -> None:
+def test_a_first_sync_indexes_everything(small_index: tuple[Path, str]) -> None:
     index_dir, said = small_index
     found = contents_of(index_dir)
     assert found.vectors.keys() == {row["video_id"] for row in ROWS}
@@ -100,7 +100,7 @@ def test_a_second_sync_embeds_and_writes_nothing(ingest: Ingest, catalogue: Path
     before = files_of(ingest.index_dir)
     said = ingest.done("sync", catalogue)
     assert "keep: 5 (" in said
-    assert "Nothing to do: the index holds all of this already." in said
+    assert "Nothing to do: the index is already up to date." in said
     assert "Embedding" not in said
     assert "Live: version" not in said
     assert files_of(ingest.index_dir) == before
@@ -119,7 +119,7 @@ def test_only_what_changed_is_embedded(edited: Edited) -> None:
         assert line in edited.said.splitlines()
 
 
-def test_what_did_not_change_keeps_its_embeddings(edited: Edited) -> None:
+def test_unchanged_videos_keep_their_embeddings(edited: Edited) -> None:
     before, after = edited.before, edited.after
     for video_id in ("bread", "stars", "bicycle"):
         assert after.vectors[video_id].tobytes() == before.vectors[video_id].tobytes()
@@ -134,7 +134,7 @@ def test_a_new_title_changes_its_half_of_the_vector_only(edited: Edited) -> None
     assert edited.after.record("tomato")["title"] == "Growing beans"
 
 
-def test_what_is_only_shown_is_brought_up_to_date(edited: Edited) -> None:
+def test_fields_that_are_only_shown_are_updated(edited: Edited) -> None:
     record = edited.after.record("bread")
     assert record["url"] == "https://videos.example.org/bread"
     assert record["channel"] == "Bakery"
@@ -153,7 +153,7 @@ def test_a_shortened_transcript_leaves_no_stale_passage(edited: Edited) -> None:
     assert len(edited.after.passages) == edited.after.manifest.counts.passages == 6
 
 
-def test_what_the_source_lost_stays_until_it_is_pruned(edited: Edited, model_dir: Path) -> None:
+def test_videos_missing_in_the_source_stay_until_they_are_pruned(edited: Edited, model_dir: Path) -> None:
     assert "bicycle" in edited.after.vectors
     ingest = Ingest(copied(edited.folder / "index", edited.folder / "pruned"), model_dir.resolve())
     report = edited.folder / "pruned.json"
@@ -167,13 +167,13 @@ def test_what_the_source_lost_stays_until_it_is_pruned(edited: Edited, model_dir
     assert outcomes == kept | {"bicycle": "remove"}
 
 
-def test_an_edited_index_is_the_one_built_from_nothing(edited: Edited, empty: Ingest) -> None:
+def test_an_edited_index_equals_one_built_from_scratch(edited: Edited, empty: Ingest) -> None:
     fresh = write_jsonl(edited.folder / "fresh.jsonl", [*EDITED, ROWS[3]])
     empty.done("sync", fresh)
     assert_same_contents(contents_of(empty.index_dir), edited.after)
 
 
-def test_a_dry_run_tells_the_plan_and_changes_nothing(ingest: Ingest, catalogue: Path) -> None:
+def test_a_dry_run_shows_the_plan_and_changes_nothing(ingest: Ingest, catalogue: Path) -> None:
     before = files_of(ingest.index_dir)
     said = ingest.done("sync", write_jsonl(catalogue, EDITED), "--prune", "--dry-run")
     for line in ("add: 1 (wall)", "re-embed: 2 (tomato, engine)", "update: 1 (bread)", "remove: 1 (bicycle)"):
@@ -188,7 +188,7 @@ def test_a_dry_run_makes_no_index(empty: Ingest, catalogue: Path) -> None:
     assert not (empty.index_dir / "generations").exists()
 
 
-def test_the_report_has_a_row_for_every_row_and_a_page(ingest: Ingest, catalogue: Path, folder: Path) -> None:
+def test_a_run_writes_a_json_report_and_a_page(ingest: Ingest, catalogue: Path, folder: Path) -> None:
     bad = [{"video_id": "<b>untitled", "title": None}, {**ROWS[0], "title": "Another"}]
     report, page = folder / "report.json", folder / "report.html"
     write_jsonl(catalogue, [*ROWS, *bad])
@@ -214,7 +214,7 @@ def test_the_report_has_a_row_for_every_row_and_a_page(ingest: Ingest, catalogue
     assert shown.addresses == ["data:,"]
     assert shown.tags.isdisjoint({"script", "img", "iframe", "object", "form", "b"})
     for said in (
-        "Nothing to do",
+        "No changes",
         "rows read7",
         "unchanged5",
         "rows rejected2",
@@ -227,7 +227,7 @@ def test_the_report_has_a_row_for_every_row_and_a_page(ingest: Ingest, catalogue
         assert said in words
 
 
-def test_only_the_good_rows_go_in(empty: Ingest, folder: Path) -> None:
+def test_only_valid_rows_are_indexed(empty: Ingest, folder: Path) -> None:
     rows = [
         ROWS[0],
         {"video_id": "untitled", "title": None},
@@ -284,7 +284,7 @@ def of_another_kind(folder: Path) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize("make", [garbage, cut_short, without_a_title, nowhere, of_another_kind])
-def test_a_source_that_cannot_be_read_is_named_and_changes_nothing(
+def test_an_unreadable_source_is_named_and_changes_nothing(
     ingest: Ingest, folder: Path, make: Callable[[Path], tuple[Path, str]]
 ) -> None:
     good = write_jsonl(folder / "good.jsonl", [{"video_id": "new", "title": "New"}])
@@ -298,7 +298,7 @@ def test_a_source_that_cannot_be_read_is_named_and_changes_nothing(
     assert files_of(ingest.index_dir) == before
 
 
-def test_captions_come_in_with_a_table(empty: Ingest, folder: Path) -> None:
+def test_captions_and_a_table_are_synced_together(empty: Ingest, folder: Path) -> None:
     (folder / "captions").mkdir()
     (folder / "captions" / "kettle.vtt").write_text(
         "WEBVTT\n\n00:00:01.000 --> 00:00:03.500\nFill the kettle to the line.\n", encoding="utf-8"
@@ -311,7 +311,7 @@ def test_captions_come_in_with_a_table(empty: Ingest, folder: Path) -> None:
     assert found.said("kettle") == ["Fill the kettle to the line."]
 
 
-def test_captions_that_were_not_downloaded_leave_what_the_index_has(empty: Ingest, folder: Path) -> None:
+def test_captions_that_were_not_downloaded_keep_the_indexed_ones(empty: Ingest, folder: Path) -> None:
     (folder / "videos").mkdir()
     for video_id in ("kettle", "bread"):
         info = {"id": video_id, "title": video_id, "automatic_captions": {"en": []}}
@@ -325,30 +325,13 @@ def test_captions_that_were_not_downloaded_leave_what_the_index_has(empty: Inges
     finished = empty("sync", folder / "videos", "--prune")
     assert finished.returncode == 1
     assert "rejected: fetch-failed: 1" in finished.stdout
-    assert "Nothing to do: the index holds all of this already." in finished.stdout
+    assert "Nothing to do: the index is already up to date." in finished.stdout
     after = contents_of(empty.index_dir)
     assert (after.version, after.said("kettle")) == (before.version, ["All about kettle."])
 
 
-def test_a_wrong_option_is_2(ingest: Ingest, catalogue: Path) -> None:
-    before = files_of(ingest.index_dir)
-    finished = ingest("sync", catalogue, "--everything")
-    assert finished.returncode == 2
-    assert "usage: python -m ingest" in finished.stderr
-    assert files_of(ingest.index_dir) == before
-
-
-def test_without_a_model_it_is_4(ingest: Ingest, catalogue: Path, folder: Path) -> None:
-    before = files_of(ingest.index_dir)
-    finished = msgspec.structs.replace(ingest, model_dir=folder / "none")("sync", catalogue)
-    assert finished.returncode == 4
-    assert "python -m ingest export-model" in finished.stderr
-    assert "Traceback" not in finished.stderr
-    assert files_of(ingest.index_dir) == before
-
-
-def test_of_two_runs_at_once_one_is_told_to_wait(ingest: Ingest, catalogue: Path, folder: Path) -> None:
-    # A pipe for a source: the first run waits at it, with the lock in its hand.
+def test_of_two_runs_at_once_one_is_refused(ingest: Ingest, catalogue: Path, folder: Path) -> None:
+    # The first run waits for the pipe while it has the lock.
     pipe = folder / "pipe.jsonl"
     os.mkfifo(pipe)
     before = files_of(ingest.index_dir)
@@ -386,7 +369,7 @@ def test_control_c_stops_a_sync_at_once(empty: Ingest) -> None:
 
 
 def opened_for_writing(pipe: Path) -> int | None:
-    """Open a pipe that somebody reads; None while nobody does."""
+    """Open a pipe for writing; None while no process reads it."""
     try:
         return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as e:
@@ -408,7 +391,7 @@ def test_status_and_rollback(edited: Edited, model_dir: Path) -> None:
     assert previous.startswith(f"previous: {edited.after.version}, ")
 
 
-def test_a_dry_run_can_be_read_by_a_program(ingest: Ingest, catalogue: Path) -> None:
+def test_a_dry_run_can_print_json(ingest: Ingest, catalogue: Path) -> None:
     write_jsonl(catalogue, [*ROWS, {"video_id": "new", "title": "Painting", "transcript": "brush " * 900}])
     finished = ingest("sync", catalogue, "--dry-run", "--json")
     assert finished.returncode == 0, finished.stderr
@@ -419,7 +402,7 @@ def test_a_dry_run_can_be_read_by_a_program(ingest: Ingest, catalogue: Path) -> 
     assert ingest("sync", catalogue, "--json").returncode == 2
 
 
-def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest, folder: Path) -> None:
+def test_a_watched_folder_is_synced_until_sigterm(empty: Ingest, folder: Path) -> None:
     watched = folder / "watched"
     watched.mkdir()
     write_jsonl(watched / "talks.jsonl", ROWS[:2])
@@ -436,18 +419,18 @@ def test_a_watched_folder_is_synced_and_sigterm_ends_the_watching(empty: Ingest,
     assert "3 videos" in empty.done("status")
 
 
-@pytest.mark.parametrize("heard_by_the_run_too", [False, True], ids=["watch alone", "both"])
-def test_a_watch_that_is_stopped_stops_its_run_which_cleans_up(
-    empty: Ingest, folder: Path, *, heard_by_the_run_too: bool
+@pytest.mark.parametrize("signals_the_run_too", [False, True], ids=["watch alone", "both"])
+def test_a_stopped_watch_stops_its_run_which_cleans_up(
+    empty: Ingest, folder: Path, *, signals_the_run_too: bool
 ) -> None:
-    """A service manager may tell the watch alone, or everything it started; a terminal does the latter."""
+    """A service manager may signal the watch alone or all its processes; a terminal signals all of them."""
     watched = folder / "watched"
     watched.mkdir()
     (watched / "talks.jsonl").write_bytes(SAMPLE_CATALOGUE.read_bytes())
     with empty.start("watch", watched, "--every", "0.1") as watching:
         try:
             eventually(lambda: [*empty.index_dir.glob("building/*/passages")] or None)
-            if heard_by_the_run_too:
+            if signals_the_run_too:
                 (run,) = Path(f"/proc/{watching.pid}/task/{watching.pid}/children").read_text().split()
                 os.kill(int(run), signal.SIGTERM)
             watching.send_signal(signal.SIGTERM)
@@ -459,15 +442,15 @@ def test_a_watch_that_is_stopped_stops_its_run_which_cleans_up(
     assert [run.outcome for run in read_runs(empty.index_dir)] == ["stopped"]
 
 
-def test_rejected_rows_are_set_aside_until_a_run_has_none(empty: Ingest, catalogue: Path) -> None:
+def test_rejected_rows_are_quarantined_until_a_run_has_none(empty: Ingest, catalogue: Path) -> None:
     bad = {"video_id": "bad", "title": None, "transcript": "\ud800 half a letter"}
     write_jsonl(catalogue, [ROWS[0], bad, {**ROWS[0], "title": "Again"}])
     quarantine = empty.index_dir / "quarantine.jsonl"
-    told = f"Rejected rows, and why: {quarantine}"
+    message = f"Rejected rows and the reasons: {quarantine}"
     for _ in ("published", "nothing to do"):
         finished = empty("sync", catalogue)
         assert finished.returncode == 1
-        assert told in finished.stdout
+        assert message in finished.stdout
     first, second = map(json.loads, quarantine.read_text(encoding="utf-8").splitlines())
     assert first["place"].endswith("talks.jsonl, line 2")
     assert first["sources"] == second["sources"] == [str(catalogue)]
@@ -475,9 +458,9 @@ def test_rejected_rows_are_set_aside_until_a_run_has_none(empty: Ingest, catalog
     assert first["row"] == bad
     assert second["reasons"][0]["code"] == "duplicate-id"
     assert second["row"]["title"] == "Again"
-    # A run that fails says nothing about rows, and neither does one of another source.
+    # Neither a failed run nor a run of another source deletes the file.
     assert empty("sync", catalogue.with_name("absent.jsonl")).returncode == 3
-    assert told not in empty.done("sync", write_jsonl(catalogue.with_name("other.jsonl"), ROWS[3:4]))
+    assert message not in empty.done("sync", write_jsonl(catalogue.with_name("other.jsonl"), ROWS[3:4]))
     assert quarantine.exists()
     write_jsonl(catalogue, ROWS[:2])
     empty.done("sync", catalogue)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.__main__ import main
-from ingest.sync.watch import STOP_PATIENCE
+from ingest.sync.watch import STOP_SECONDS
 from tests.support.processes import REPOSITORY
 
 SCHEDULE = REPOSITORY / "deploy" / "schedule"
@@ -80,5 +80,5 @@ def test_systemd_waits_longer_than_a_watch_waits_for_its_run() -> None:
     unit = (SCHEDULE / "vidsearch-watch.service").read_text(encoding="ascii")
     seconds = re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
     assert seconds
-    assert int(seconds[1]) >= STOP_PATIENCE + 5
-    assert f"{STOP_PATIENCE:.0f} s for its cleanup" in unit
+    assert int(seconds[1]) >= STOP_SECONDS + 5
+    assert f"{STOP_SECONDS:.0f} s for its cleanup" in unit

@@ -3,7 +3,6 @@ import io
 import pytest
 from rich.console import Console
 
-from ingest import progress
 from ingest.progress import shown_step
 
 
@@ -16,62 +15,59 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(progress, "monotonic", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
-def test_where_nobody_looks_a_line_is_told_now_and_then_and_at_the_end(clock: Clock) -> None:
+def test_without_a_terminal_lines_are_printed_regularly_and_at_the_end(clock: Clock) -> None:
     out = io.StringIO()
-    with shown_step(Console(file=out), "Embedding videos", 100) as step:
+    with shown_step(Console(file=out), "Embedding videos", 100, clock=clock) as step:
         for _ in range(50):
             clock.now += 1.0
             step.advance(2)
     lines = out.getvalue().splitlines()
     assert lines == [
-        "Embedding videos: 20 of 100, 2.0 a second, 0:00:40 left",
-        "Embedding videos: 40 of 100, 2.0 a second, 0:00:30 left",
-        "Embedding videos: 60 of 100, 2.0 a second, 0:00:20 left",
-        "Embedding videos: 80 of 100, 2.0 a second, 0:00:10 left",
-        "Embedding videos: 100 of 100, 2.0 a second",
+        "Embedding videos: 20 of 100, 2.0 per second, 40 s left",
+        "Embedding videos: 40 of 100, 2.0 per second, 30 s left",
+        "Embedding videos: 60 of 100, 2.0 per second, 20 s left",
+        "Embedding videos: 80 of 100, 2.0 per second, 10 s left",
+        "Embedding videos: 100 of 100, 2.0 per second",
     ]
 
 
 def test_a_short_step_is_one_line(clock: Clock) -> None:
     out = io.StringIO()
-    with shown_step(Console(file=out), "Embedding videos", 3) as step:
+    with shown_step(Console(file=out), "Embedding videos", 3, clock=clock) as step:
         step.advance(1)
         clock.now += 0.5
         step.advance(2)
-    assert out.getvalue() == "Embedding videos: 3 of 3, 6.0 a second\n"
+    assert out.getvalue() == "Embedding videos: 3 of 3, 6.0 per second\n"
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_step_that_takes_no_time_is_told_too() -> None:
+def test_a_step_that_takes_no_time_is_printed_too(clock: Clock) -> None:
     out = io.StringIO()
-    with shown_step(Console(file=out), "Embedding videos", 1) as step:
+    with shown_step(Console(file=out), "Embedding videos", 1, clock=clock) as step:
         step.advance(1)
     assert out.getvalue().startswith("Embedding videos: 1 of 1, ")
 
 
-def test_a_step_of_unknown_length_is_told_now_and_then_and_not_at_its_end(clock: Clock) -> None:
+def test_a_step_without_a_total_prints_lines_regularly_but_none_at_the_end(clock: Clock) -> None:
     out = io.StringIO()
-    with shown_step(Console(file=out), "Reading the sources, rows") as step:
+    with shown_step(Console(file=out), "Reading the sources, rows", clock=clock) as step:
         for _ in range(15):
             clock.now += 1.0
             step.advance(100)
-    assert out.getvalue() == "Reading the sources, rows: 1,000, 100 a second\n"
+    assert out.getvalue() == "Reading the sources, rows: 1,000, 100 per second\n"
 
 
-def test_a_terminal_shows_how_far_a_step_of_unknown_length_is_and_then_nothing() -> None:
+def test_a_terminal_shows_the_progress_of_a_step_without_a_total_and_clears_it() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, legacy_windows=False)
     with shown_step(console, "Reading the sources, rows") as step:
         step.advance(3000)
     shown = out.getvalue()
     assert "3,000" in shown
-    assert shown.endswith("\x1b[2K")  # The line is wiped.
+    assert shown.endswith("\x1b[2K")  # The line is cleared.
 
 
 def test_a_terminal_has_a_bar() -> None:

@@ -34,10 +34,10 @@ def packed(videos: list[EmbeddedVideo]) -> bytes:
 
 @settings(max_examples=60, deadline=None)
 @given(own=vectors, weights=words, parts=st.lists(passages, max_size=4))
-def test_a_video_comes_back_bit_by_bit(
+def test_a_video_is_unpacked_bit_by_bit(
     own: np.ndarray, weights: SparseVector, parts: list[EmbeddedPassage]
 ) -> None:
-    # Titles alike, as in any index, and others.
+    # Some passages share the title with the video, as in any index; others do not.
     alike = [
         msgspec.structs.replace(part, vector=np.concatenate([own[:DIMENSION], part.vector[DIMENSION:]]))
         for part in parts
@@ -48,17 +48,17 @@ def test_a_video_comes_back_bit_by_bit(
     assert_same_videos(list(unpack(packed([video]), DIMENSION)), [video])
 
 
-def test_a_title_is_kept_once() -> None:
+def test_a_title_is_stored_once() -> None:
     title, *rest = unit_vectors(11, 384, seed=1)
     parts = [passage(np.concatenate([title, row]), "") for row in rest]
     video = embedded("a", np.concatenate([title, rest[0]]), passages=parts)
     assert len(packed([video])) < 4 * 384 * (2 + 10) + 1000
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_other_bytes_are_refused() -> None:
     content = packed([embedded("a", (1, 2, 3, 4, 5, 6))])
     for damaged in (content[:-1], content + b"x", b"", b"\x90\x90", msgspec.msgpack.encode([{}])):
         with pytest.raises((msgspec.DecodeError, ValueError)):
             assert not list(unpack(damaged, DIMENSION))
-    with pytest.raises(ValueError, match="has 6 numbers and should have 8"):
+    with pytest.raises(ValueError, match="has 6 numbers instead of 8"):
         list(unpack(content, 4))

@@ -1,4 +1,4 @@
-"""The file itself: any tar reads it, any flipped bit is found, and nothing in it can hurt."""
+"""The file itself: any tar program reads it, any flipped bit is detected, and no content is dangerous."""
 
 import os
 import random
@@ -47,12 +47,12 @@ def read(path: Path) -> tuple[object, dict[str, list[bytes]]]:
 def refusal(path: Path) -> str:
     with pytest.raises(SourceError) as refused:
         read(path)
-    told = str(refused.value)
-    assert told.startswith(f"{path}: ")
-    return told
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ")
+    return message
 
 
-def test_what_was_written_is_read(path: Path) -> None:
+def test_a_written_snapshot_is_read_again(path: Path) -> None:
     assert read(path) == (SNAPSHOT, CONTENTS)
 
 
@@ -66,7 +66,7 @@ def test_any_tar_unpacks_it_and_sha256sum_checks_it(path: Path, tmp_path: Path) 
     assert len(list(unpacked.glob("*/*.msgpack"))) == 4
 
 
-def test_a_flipped_bit_is_found_wherever_it_is(path: Path) -> None:
+def test_a_flipped_bit_is_detected_anywhere(path: Path) -> None:
     """In every header, at both ends of every member, in the padding, in the end, and in the last line."""
     whole = path.read_bytes()
     chance = random.Random(8)
@@ -76,25 +76,25 @@ def test_a_flipped_bit_is_found_wherever_it_is(path: Path) -> None:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
-        told = refusal(path)
-        assert ("is no snapshot" if place <= len(FIRST) else "is damaged or cut short") in told
+        message = refusal(path)
+        assert ("is not a snapshot" if place <= len(FIRST) else "is damaged or truncated") in message
     assert len(places) > 3000
 
 
-def test_a_file_that_is_cut_short_or_longer_is_found(path: Path) -> None:
+def test_a_truncated_or_longer_file_is_detected(path: Path) -> None:
     whole = path.read_bytes()
     for length in (*range(0, 600, 7), *range(600, len(whole), 997), len(whole) - 1):
         path.write_bytes(whole[:length])
-        assert ("is damaged or cut short" if length > len(FIRST) else "is no snapshot") in refusal(path)
+        assert ("is damaged or truncated" if length > len(FIRST) else "is not a snapshot") in refusal(path)
     for more in (b"\n", b"\0" * 512, whole):
         path.write_bytes(whole + more)
-        assert "is damaged or cut short" in refusal(path)
+        assert "is damaged or truncated" in refusal(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"PAR1", b"{}", os.urandom(5000)])
-def test_another_file_is_no_snapshot(path: Path, content: bytes) -> None:
+def test_another_file_is_not_a_snapshot(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    assert "is no snapshot of an index; ingest snapshot makes them" in refusal(path)
+    assert "is not a snapshot written by ingest snapshot" in refusal(path)
 
 
 def test_a_folder_or_nothing_cannot_be_read(tmp_path: Path) -> None:
@@ -102,12 +102,12 @@ def test_a_folder_or_nothing_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in refusal(tmp_path / "absent")
 
 
-def test_a_newer_format_is_told_before_anything_else_of_it_is_read(path: Path, tmp_path: Path) -> None:
+def test_a_newer_format_is_reported_before_anything_else_is_read(path: Path, tmp_path: Path) -> None:
     def make_newer(members: Members) -> None:
         members[FIRST] = msgspec.json.encode({"format": FORMAT + 1, "manifest": "of another kind"})
 
     newer = remade(path, tmp_path / "newer.tar", make_newer)
-    assert f"is a snapshot of format {FORMAT + 1}, and this program reads format {FORMAT}" in refusal(newer)
+    assert f"is a snapshot of format {FORMAT + 1}, but this program reads format {FORMAT}" in refusal(newer)
 
 
 def linked(member: tarfile.TarInfo) -> None:
@@ -115,7 +115,7 @@ def linked(member: tarfile.TarInfo) -> None:
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
 
 
-def of_odd_size(size: int) -> Callable[[tarfile.TarInfo], None]:
+def of_wrong_size(size: int) -> Callable[[tarfile.TarInfo], None]:
     def described(member: tarfile.TarInfo) -> None:
         if member.name.startswith(ENGINE):
             member.size = size
@@ -136,36 +136,38 @@ def renamed(name: str) -> Callable[[tarfile.TarInfo], None]:
     [
         linked,
         lambda member: setattr(member, "type", tarfile.GNUTYPE_SPARSE),
-        *map(of_odd_size, (LARGEST_MEMBER + 1, 1 << 60, -512)),
+        *map(of_wrong_size, (LARGEST_MEMBER + 1, 1 << 60, -512)),
         *map(renamed, ("../../outside", "/outside", "engine/../../outside", "engine/1.msgpack", "CURRENT")),
     ],
 )
-def test_a_made_up_file_whose_checksums_hold_can_do_no_harm(
+def test_a_crafted_file_with_valid_checksums_is_harmless(
     path: Path, tmp_path: Path, head: Callable[[tarfile.TarInfo], object]
 ) -> None:
     members = members_of(path)
     del members[SUMS]
-    odd = write_snapshot(tmp_path / "odd.tar", members, head)
-    assert "was not made by ingest snapshot" in refusal(odd)
-    assert {p.name for p in tmp_path.iterdir()} == {"talks.tar", "odd.tar"}
+    crafted = write_snapshot(tmp_path / "crafted.tar", members, head)
+    assert "was not written by ingest snapshot" in refusal(crafted)
+    assert {p.name for p in tmp_path.iterdir()} == {"talks.tar", "crafted.tar"}
 
 
 @pytest.mark.parametrize("size", [512, LARGEST_MEMBER])
 def test_a_member_longer_than_the_file_is_refused(path: Path, tmp_path: Path, size: int) -> None:
     members = members_of(path)
     del members[SUMS]
-    assert "was not made by" in refusal(write_snapshot(tmp_path / "odd.tar", members, of_odd_size(size)))
-
-
-def test_a_member_that_the_checksums_do_not_name_is_refused(path: Path, tmp_path: Path) -> None:
-    members = members_of(path)  # With its checksums, which stay as they are.
-    members["videos/00000000.msgpack"] = b"other"
-    assert "videos/00000000.msgpack is not what SHA256SUMS says" in refusal(
-        write_snapshot(tmp_path / "odd.tar", members)
+    assert "was not written by" in refusal(
+        write_snapshot(tmp_path / "crafted.tar", members, of_wrong_size(size))
     )
 
 
-def test_a_file_that_changes_while_it_is_read_is_noticed(path: Path) -> None:
+def test_a_member_that_does_not_match_its_checksum_is_refused(path: Path, tmp_path: Path) -> None:
+    members = members_of(path)  # Including the checksums, which stay unchanged.
+    members["videos/00000000.msgpack"] = b"other"
+    assert "videos/00000000.msgpack does not match SHA256SUMS" in refusal(
+        write_snapshot(tmp_path / "crafted.tar", members)
+    )
+
+
+def test_a_change_while_the_file_is_read_is_detected(path: Path) -> None:
     with opened_snapshot(path) as snapshot:
         start, end = starts_of(path.read_bytes())["videos/00000002.msgpack"]
         members = snapshot.members(VIDEOS)
@@ -173,10 +175,10 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(path: Path) -> None:
         with path.open("r+b") as file:
             file.seek((start + 512 + end) // 2)
             file.write(b"!")
-        with pytest.raises(SourceError, match="has changed since it was read"):
+        with pytest.raises(SourceError, match="changed while it was read"):
             list(members)
 
 
-def test_a_member_that_no_restore_would_read_is_not_written(path: Path) -> None:
+def test_a_member_that_is_too_large_is_not_written(path: Path) -> None:
     with path.open("wb") as file, pytest.raises(IngestError, match="too large for a snapshot"):
         SnapshotWriter(file, SNAPSHOT).add(VIDEOS, bytes(LARGEST_MEMBER + 1))

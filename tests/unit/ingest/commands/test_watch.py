@@ -1,4 +1,4 @@
-"""`ingest watch` in this process; its looks and its runs are stand-ins."""
+"""`ingest watch` in this process; it does not wait, and its runs are stand-ins."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ ALL = ("--prune", "--accept", "future-dates", "--language", "de", "--language", 
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Sequence[Path], Sequence[str]]]:
-    """What the watch runs with until its third look, at which it is stopped."""
+    """The sources and options of the runs until the watch is stopped at its third look."""
     runs: list[tuple[Sequence[Path], Sequence[str]]] = []
     looks = []
 
@@ -35,7 +35,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Sequence[Path], Sequence
     return runs
 
 
-def test_a_watch_gives_its_options_to_its_runs(
+def test_a_watch_passes_its_options_to_its_runs(
     tmp_path: Path, runs: list[tuple[Sequence[Path], Sequence[str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "talk.vtt").write_text("words")
@@ -48,10 +48,10 @@ def test_a_watch_gives_its_options_to_its_runs(
     assert given == asked
     said = capsys.readouterr().out
     assert f"Watching {tmp_path} every 60 s" in said
-    assert "every run is let through as to future-dates, not only the next one" in said
+    assert "Every run of this watch accepts future-dates, not only the next one." in said
 
 
-def test_nothing_is_deleted_while_something_is_missing(
+def test_nothing_is_pruned_while_a_link_is_broken(
     tmp_path: Path, runs: list[tuple[Sequence[Path], Sequence[str]]]
 ) -> None:
     (tmp_path / "talk.vtt").write_text("words")
@@ -61,14 +61,14 @@ def test_nothing_is_deleted_while_something_is_missing(
     assert "--prune" not in options
 
 
-def test_what_begins_like_an_option_stays_a_value() -> None:
+def test_a_value_that_begins_with_a_dash_is_not_read_as_an_option() -> None:
     args = parse(["watch", "folder", "--report=-r.html", "--language=-de"])
-    given = parse(["sync", *sync_options(args, is_whole=True), "--", "-talks.csv"])
+    given = parse(["sync", *sync_options(args, is_complete=True), "--", "-talks.csv"])
     assert (given.report, given.language, given.sources) == ([Path("-r.html")], ["-de"], [Path("-talks.csv")])
 
 
 @pytest.mark.parametrize("command", ["sync", "watch"])
-def test_a_report_is_not_written_where_it_would_be_read(
+def test_a_report_that_would_be_read_as_a_source_is_refused(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "talk.vtt").write_text("words")
@@ -77,6 +77,6 @@ def test_a_report_is_not_written_where_it_would_be_read(
     assert f"--report {report} would be read as a source" in capsys.readouterr().err
 
 
-def test_a_folder_that_there_is_not_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", str(tmp_path / "none")]) == 3
     assert "there is no such folder" in capsys.readouterr().err

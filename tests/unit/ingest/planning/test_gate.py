@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.planning.facts import Baseline, CatalogueFacts
 from ingest.planning.gate import Gate, GateError, Refusal, Rule
-from ingest.planning.rules import Before, CatalogueFacts, measure, measure_canaries, next_peaks
+from ingest.planning.rules import measure, measure_canaries, next_peaks
 from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, PassageSettings, Peak
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-BEFORE = Before(videos=100, transcribed=90, coverage=0.9)
+BEFORE = Baseline(videos=100, transcribed=90, coverage=0.9)
 SOUND = CatalogueFacts(rows=100, videos=100, transcribed=90, before=BEFORE, stored=100, kept=100)
 NAMES = tuple(f"v{n}" for n in range(100))
 
@@ -23,7 +24,7 @@ def broken(facts: CatalogueFacts) -> set[Rule]:
     return {refusal.rule for refusal in refusals(facts)}
 
 
-def test_nothing_is_held_against_a_catalogue_that_stays_as_it_is() -> None:
+def test_an_unchanged_catalogue_breaks_no_rule() -> None:
     assert broken(SOUND) == set()
 
 
@@ -47,14 +48,14 @@ def test_nothing_is_held_against_a_catalogue_that_stays_as_it_is() -> None:
         (Rule.OTHER_MODEL, {"other_model": None}, {"other_model": "another one"}),
     ],
 )
-def test_each_rule_lets_through_what_is_just_within_it(
+def test_each_rule_allows_exactly_its_limit(
     rule: Rule, just: dict[str, object], over: dict[str, object]
 ) -> None:
     assert broken(msgspec.structs.replace(SOUND, **just)) == set()
     assert broken(msgspec.structs.replace(SOUND, **over)) == {rule}
 
 
-def test_three_placeholders_are_no_sign_of_anything_in_a_catalogue_of_three() -> None:
+def test_three_placeholders_never_break_the_rule_however_small_the_catalogue() -> None:
     small = CatalogueFacts(rows=3, videos=3, transcribed=0, placeholders=NAMES[:3])
     assert broken(small) == set()
     assert broken(msgspec.structs.replace(small, rows=4, videos=4, placeholders=NAMES[:4])) == {
@@ -66,7 +67,7 @@ def test_a_first_catalogue_is_compared_with_nothing() -> None:
     assert broken(CatalogueFacts(rows=1, videos=1, transcribed=0)) == set()
 
 
-def test_too_many_canaries_that_are_lost_are_told_by_title() -> None:
+def test_too_many_lost_canaries_are_reported_by_title() -> None:
     gate = Gate()
     assert gate.refusals_of(measure_canaries(["one", "two"], 8)) == []
     assert gate.refusals_of(measure_canaries([], 0)) == []
@@ -74,7 +75,7 @@ def test_too_many_canaries_that_are_lost_are_told_by_title() -> None:
     assert str(refusal) == "lost-canaries: 3 of 8 titles no longer find their own videos: one, two, three"
 
 
-def test_each_reason_is_a_line_and_the_last_says_how_to_accept_them() -> None:
+def test_each_reason_is_a_line_and_the_last_line_names_the_options_to_accept_them() -> None:
     found = refusals(msgspec.structs.replace(SOUND, repeated=50, in_future=NAMES[:4]))
     with pytest.raises(GateError) as refused:
         Gate().check(found)
@@ -82,7 +83,7 @@ def test_each_reason_is_a_line_and_the_last_says_how_to_accept_them() -> None:
     assert first == "The run was refused."
     assert reasons == [
         "repeated-ids: 50 of 100 rows have the id of an earlier row",
-        "future-dates: 4 videos were published in the future: v0, v1, v2, ...",
+        "future-dates: 4 videos are dated in the future: v0, v1, v2, ...",
     ]
     assert last.endswith("--accept repeated-ids --accept future-dates.")
 
@@ -95,11 +96,11 @@ def test_accepting_a_rule_accepts_no_other() -> None:
     Gate(accepted=frozenset({Rule.REPEATED_IDS, Rule.FUTURE_DATES})).check(found)
 
 
-def test_what_was_accepted_of_a_catalogue_is_let_through_again_and_no_more() -> None:
+def test_an_accepted_level_is_accepted_again_but_no_higher_one() -> None:
     gate = Gate(accepted=frozenset({Rule.FUTURE_DATES, Rule.FEWER_VIDEOS}))
     found = refusals(msgspec.structs.replace(SOUND, in_future=NAMES[:2], videos=50, transcribed=45))
     tolerated = gate.newly_tolerated(found)
-    # What became of a catalogue is another thing each time.
+    # A change to the catalogue is accepted only once.
     assert tolerated == {"future-dates": 2}
     assert refusals(msgspec.structs.replace(SOUND, in_future=NAMES[:2]), **tolerated) == []
     (refusal,) = refusals(msgspec.structs.replace(SOUND, in_future=NAMES[:3]), **tolerated)
@@ -117,13 +118,13 @@ def manifest(videos: int, transcribed: int, peaks: dict[str, Peak]) -> Manifest:
     )
 
 
-def test_a_catalogue_is_held_against_the_most_there_was_lately() -> None:
-    """What rots by a little every night is within the limit every night."""
+def test_a_catalogue_is_compared_with_its_recent_peak() -> None:
+    """A catalogue that loses a little every night is within the limit every night."""
     peaks, counts = {}, IndexCounts(200, 400, 200)
     for night in range(20):
         now = NOW + timedelta(days=night)
         peaks = next_peaks(peaks, counts, [], now)
-        before = Before.of(manifest(counts.videos, counts.videos_with_transcript, peaks), now)
+        before = Baseline.of(manifest(counts.videos, counts.videos_with_transcript, peaks), now)
         videos = counts.videos - 4
         facts = CatalogueFacts(
             rows=videos, videos=videos, transcribed=videos - night, before=before, stored=counts.videos
@@ -133,26 +134,45 @@ def test_a_catalogue_is_held_against_the_most_there_was_lately() -> None:
         counts = IndexCounts(videos, 2 * videos, videos - night)
     assert night == 5
     assert broken(facts) == {Rule.FEWER_VIDEOS}
-    # A person said that it is meant to be so, or it is long ago.
+    # The fall was accepted by name, or the peak is too old.
     assert next_peaks(peaks, counts, [Rule.FEWER_VIDEOS], now)["fewer-videos"].value == counts.videos
     later = now + timedelta(days=91)
     assert next_peaks(peaks, counts, [], later)["fewer-videos"].value == counts.videos
+
+
+@pytest.mark.parametrize(
+    ("fact", "reason"),
+    [
+        ({"in_future": NAMES[:1]}, "1 video is dated in the future: v0"),
+        ({"in_future": NAMES[:2]}, "2 videos are dated in the future: v0, v1"),
+        (
+            {"placeholders": NAMES[:4]},
+            "4 transcripts are placeholders, such as n/a or [Music]: v0, v1, v2, ...",
+        ),
+        ({"rejected": 1}, "1 of 9 rows yields no video"),
+        ({"repeated": 2}, "2 of 9 rows have the id of an earlier row"),
+        ({"before": BEFORE}, "1 of 100 videos would be left"),
+    ],
+)
+def test_reasons_use_the_singular_and_the_plural(fact: dict[str, object], reason: str) -> None:
+    facts = msgspec.structs.replace(CatalogueFacts(rows=9, videos=1, transcribed=1), **fact)
+    assert reason in {measured.reason for measured in measure(facts).values()}
 
 
 counts = st.integers(0, 50)
 
 
 @given(counts, counts, counts, counts, counts, counts)
-def test_more_of_the_same_is_never_worse(
+def test_more_good_videos_never_break_a_rule(
     before: int, kept: int, transcribed: int, transcribed_before: int, repeated: int, more: int
 ) -> None:
-    """A catalogue that only grows by good videos breaks no rule that it did not break before."""
+    """A catalogue that gains only good videos breaks no new rule."""
     facts = CatalogueFacts(
         rows=kept + repeated,
         repeated=repeated,
         videos=kept,
         transcribed=min(transcribed, kept),
-        before=Before(
+        before=Baseline(
             videos=before,
             transcribed=min(transcribed_before, before),
             coverage=min(transcribed_before, before) / before if before else 0.0,

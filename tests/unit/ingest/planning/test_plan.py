@@ -10,6 +10,11 @@ HASHES = st.builds(StoredVideo, content_hash=st.sampled_from("ab"), record_hash=
 VIDEOS = st.dictionaries(st.sampled_from("tuvwxyz"), HASHES)
 
 
+def plan_of(source: dict[str, StoredVideo], stored: dict[str, StoredVideo], *, prune: bool) -> Plan:
+    actions = {video_id: decide(wanted, stored.get(video_id)) for video_id, wanted in source.items()}
+    return make_plan(actions, stored, prune=prune)
+
+
 def carried_out(
     plan: Plan, source: dict[str, StoredVideo], stored: dict[str, StoredVideo]
 ) -> dict[str, StoredVideo]:
@@ -23,10 +28,10 @@ def carried_out(
 
 
 @given(source=VIDEOS, stored=VIDEOS, prune=st.booleans())
-def test_every_id_has_exactly_one_action_in_the_sources_order(
+def test_every_id_has_exactly_one_action_in_the_order_of_the_source(
     source: dict[str, StoredVideo], stored: dict[str, StoredVideo], *, prune: bool
 ) -> None:
-    plan = make_plan(source, stored, prune=prune)
+    plan = plan_of(source, stored, prune=prune)
     gone = [video_id for video_id in stored if video_id not in source]
     assert list(plan.actions) == [*source, *(gone if prune else [])]
     assert sorted(plan.ids(*Action)) == sorted(plan.actions)
@@ -34,10 +39,10 @@ def test_every_id_has_exactly_one_action_in_the_sources_order(
 
 
 @given(source=VIDEOS, stored=VIDEOS, prune=st.booleans())
-def test_only_what_the_source_lacks_is_removed_and_only_by_prune(
+def test_only_videos_missing_in_the_source_are_removed_and_only_with_prune(
     source: dict[str, StoredVideo], stored: dict[str, StoredVideo], *, prune: bool
 ) -> None:
-    removed = make_plan(source, stored, prune=prune).ids(Action.REMOVE)
+    removed = plan_of(source, stored, prune=prune).ids(Action.REMOVE)
     assert set(removed) == (stored.keys() - source.keys() if prune else set())
 
 
@@ -45,16 +50,16 @@ def test_only_what_the_source_lacks_is_removed_and_only_by_prune(
 def test_only_new_texts_are_embedded(source: dict[str, StoredVideo], stored: dict[str, StoredVideo]) -> None:
     there = {video_id: video.content_hash for video_id, video in stored.items()}
     new = {video_id for video_id, video in source.items() if there.get(video_id) != video.content_hash}
-    assert set(make_plan(source, stored, prune=True).ids(*EMBEDDED)) == new
+    assert set(plan_of(source, stored, prune=True).ids(*EMBEDDED)) == new
 
 
 @given(source=VIDEOS, stored=VIDEOS, prune=st.booleans())
-def test_what_was_carried_out_leaves_nothing_to_do(
+def test_after_a_plan_was_carried_out_there_is_nothing_to_do(
     source: dict[str, StoredVideo], stored: dict[str, StoredVideo], *, prune: bool
 ) -> None:
-    plan = make_plan(source, stored, prune=prune)
+    plan = plan_of(source, stored, prune=prune)
     after = carried_out(plan, source, stored)
-    assert make_plan(source, after, prune=prune).changes_nothing
+    assert plan_of(source, after, prune=prune).changes_nothing
     assert after == (source if prune else stored | source)
     assert plan.changes_nothing is (after == stored)
 
@@ -69,5 +74,9 @@ def test_what_was_carried_out_leaves_nothing_to_do(
         (StoredVideo("b", "y"), Action.REEMBED),
     ],
 )
-def test_decides_by_what_changed(there: StoredVideo | None, action: Action) -> None:
+def test_the_action_depends_on_what_changed(there: StoredVideo | None, action: Action) -> None:
     assert decide(StoredVideo("a", "x"), there) is action
+
+
+def test_videos_of_rejected_rows_are_not_removed() -> None:
+    assert make_plan({}, ["a", "b"], prune=True, spared={"a"}).actions == {"b": Action.REMOVE}

@@ -1,6 +1,7 @@
-from collections.abc import Mapping
+import io
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,41 +9,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.planning.gate import Rule
-from ingest.reports.page import (
-    MOST_YEARS,
-    length_rows,
-    render_page,
-    tiles_of,
-    visible,
-    year_rows,
-)
-from ingest.reports.profile import CatalogueProfile, Coverage, ProfileCounts, YearCoverage
-from ingest.reports.summary import GateFinding, RefusedRow, RunSummary
+from ingest.planning.plan import Action, Plan
+from ingest.reports.account import Finding, RejectedRow, RunAccount, RunRequest
+from ingest.reports.files import Quarantine, ReportFile
+from ingest.reports.page import MOST_YEARS, render_page, tiles_of, visible, year_rows
 from ingest.rows.row import Place, RowProblem
-from retrieval.catalogue.manifest import IndexCounts
-from retrieval.catalogue.video import Video
+from retrieval.catalogue.manifest import IndexCounts, Manifest
+from tests.support.embedded_videos import manifest_of
 
 BEGAN = datetime(2024, 5, 31, 12, tzinfo=UTC)
-EMPTY = ProfileCounts().profile()
-SUMMARY = RunSummary(
-    outcome="published",
-    why=None,
-    dry_run=False,
-    began_at=BEGAN,
-    ended_at=BEGAN + timedelta(seconds=184),
-    sources=("talks.jsonl",),
-    accepted=(),
-    index_version="v-test",
-    rows=1234,
-    actions={"add": 1200, "re-embed": 0, "update": 0, "keep": 33, "remove": 2},
-    rejected=1,
-    reasons={"rejected": {"missing": 1}, "warning": {}, "note": {}},
-    truncated=0,
-    findings=(),
-    before=IndexCounts(videos=35, passages=70, videos_with_transcript=35),
-    after=IndexCounts(videos=1233, passages=9000, videos_with_transcript=1230),
-    profile=EMPTY,
-)
+
+
+def version(name: str, *, videos: int, transcribed: int) -> Manifest:
+    counts = IndexCounts(videos=videos, passages=9, videos_with_transcript=transcribed)
+    return msgspec.structs.replace(manifest_of([], version=name), counts=counts)
+
+
+def account_of(outcome: str = "published", **changes: object) -> RunAccount:
+    """Build the account of a run with 1,234 rows, one of them rejected."""
+    account = RunAccount(RunRequest(("talks.jsonl",)))
+    account.began_at, account.ended_at = BEGAN, BEGAN + timedelta(seconds=184)
+    account.outcome = outcome
+    account.counts.actions.update({"add": 1200, "keep": 33, "rejected": 1})
+    account.counts.reasons["rejected", "missing"] = 1
+    account.plan = Plan({"gone": Action.REMOVE, "too": Action.REMOVE})
+    account.findings = ()
+    account.before = version("v-old", videos=35, transcribed=35)
+    if outcome == "published":
+        account.published = version("v-test", videos=1233, transcribed=1230)
+    for name, value in changes.items():
+        setattr(account, name, value)
+    return account
+
+
 VOID = {"meta", "link", "br", "hr", "img"}
 
 
@@ -70,28 +69,19 @@ class Page(HTMLParser):
         self.text += data
 
 
-def refused(text: str, *, field: str | None = "title") -> RefusedRow:
-    return RefusedRow(text, text, (RowProblem(Place(text), text, field, "missing", text),))
+def rejected(text: str, *, field: str | None = "title") -> RejectedRow:
+    return RejectedRow(text, text, (RowProblem(Place(text), text, field, "missing", text),))
 
 
-def shown(summary: RunSummary, *rows: RefusedRow, examples: Mapping[str, RowProblem] | None = None) -> str:
-    return " ".join(Page(render_page(summary, rows, examples or {})).text.split())
+def shown(account: RunAccount) -> str:
+    return " ".join(Page(render_page(account)).text.split())
 
 
-def changed(**fields: object) -> RunSummary:
-    return msgspec.structs.replace(SUMMARY, **fields)
-
-
-def profile_of(*years: int | None) -> CatalogueProfile:
-    counts = ProfileCounts()
-    for year in years:
-        date = datetime(year, 1, 1, tzinfo=UTC) if year else None
-        counts.add(Video(video_id="v", title="t", transcript="a b c", published_at=date, duration=90))
-    return counts.profile()
-
-
-def test_a_page_says_what_the_run_came_to() -> None:
-    told = shown(changed(profile=profile_of(2020, 2022, None)), refused("line 7"))
+def test_a_page_shows_the_result_of_the_run() -> None:
+    account = account_of(rejected_rows=[rejected("line 7")])
+    account.counts.videos.update([2020, 2022, None])
+    account.counts.transcribed.update([2020, 2022, None])
+    told = shown(account)
     for words in (
         "Published: 1,233 videos are live",
         "2024-05-31 12:00:00 UTC, 3 min 4 s. Version v-test.",
@@ -102,7 +92,6 @@ def test_a_page_says_what_the_run_came_to() -> None:
         "live before 100% 35 35",
         "live now >99% 1,230 1,233",
         "2020 100% 1 1 2021 \N{EN DASH} 0 0 2022 100% 1 1 no date 100% 1 1",
-        "9 words in 3 transcripts.",
         "missing 1",
     ):
         assert words in told
@@ -117,22 +106,27 @@ HOSTILE = (
 
 
 def page_of(text: str) -> Page:
-    """Write a page that has this text wherever one may stand."""
+    """Render a page that contains a text in every place that may contain one."""
     problem = RowProblem(Place(text), text, text, text, text, "note")
-    summary = changed(
+    quarantine = Quarantine(Path(text.encode(errors="replace").decode()), io.StringIO())
+    quarantine.rows = 1
+    account = account_of(
         why=text,
-        sources=(text,),
-        findings=(GateFinding(Rule.PLACEHOLDERS, text, accepted=False),),
-        index_version=text,
-        reasons={"rejected": {text: 1}, "warning": {}, "note": {text: 1}},
-        quarantine=text,
-        row_reports=(text,),
+        request=RunRequest((text,)),
+        findings=(Finding(Rule.PLACEHOLDERS, text, accepted=False),),
+        published=version(text, videos=2, transcribed=1),
+        examples={("note", text): problem},
+        rejected_rows=[rejected(text, field=text)],
+        quarantine=quarantine,
+        files=[ReportFile(Path("report.json"), io.BytesIO())],
     )
-    return Page(render_page(summary, [refused(text, field=text)], {f"note: {text}": problem}))
+    account.counts.reasons.clear()
+    account.counts.reasons.update({("rejected", text): 1, ("note", text): 1})
+    return Page(render_page(account))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_stands_in_a_catalogue_is_text_and_nothing_else(text: str) -> None:
+def test_text_of_a_catalogue_stays_text(text: str) -> None:
     page, plain = page_of(text), page_of("ordinary")
     assert page.tags == plain.tags
     assert page.text.count(text) == plain.text.count("ordinary") > 10
@@ -164,91 +158,87 @@ def test_no_text_breaks_a_page(text: str) -> None:
         ("one\ntwo", "one\ntwo"),
     ],
 )
-def test_what_cannot_be_seen_is_written_as_its_code(text: str, seen: str) -> None:
+def test_invisible_characters_are_shown_as_their_codes(text: str, seen: str) -> None:
     assert visible(text) == seen
 
 
-def test_a_text_of_either_direction_is_kept_apart_from_what_stands_beside_it() -> None:
-    assert '<bdi class="place">\u05de\u05d6\u05d4\u05d4</bdi>' in render_page(
-        SUMMARY, [refused("\u05de\u05d6\u05d4\u05d4")], {}
-    )
+def test_a_text_of_either_direction_is_isolated_from_its_surroundings() -> None:
+    account = account_of(rejected_rows=[rejected("\u05de\u05d6\u05d4\u05d4")])
+    assert '<bdi class="place">\u05de\u05d6\u05d4\u05d4</bdi>' in render_page(account)
 
 
-def test_a_run_that_was_not_carried_out_says_what_it_would_have_done() -> None:
-    why = "The run was refused.\nfewer-videos: 1 of 9"
+def test_a_refused_run_shows_its_plan_and_the_broken_rules() -> None:
     findings = (
-        GateFinding(Rule.FEWER_VIDEOS, "1 of 9", accepted=False),
-        GateFinding(Rule.FUTURE_DATES, "3 are", accepted=True),
+        Finding(Rule.FEWER_VIDEOS, "1 of 9", accepted=False),
+        Finding(Rule.FUTURE_DATES, "3 are", accepted=True),
     )
-    accepted = (Rule.FUTURE_DATES,)
-    told = shown(
-        changed(outcome="refused", why=why, findings=findings, accepted=accepted, index_version=None)
-    )
-    assert "Refused" in told
-    assert "What was to be done" in told
-    assert "to add1,200" in told
-    assert "fewer-videos refused 1 of 9 future-dates accepted 3 are" in told
-    assert "Accepted by name: future-dates." in told
-    told = shown(changed(outcome="dry run", dry_run=True, index_version=None))
-    assert "What would be done" in told
-    assert "It has nothing against this run." in told
+    request = RunRequest(("talks.jsonl",), frozenset({Rule.FUTURE_DATES}))
+    why = "The run was refused.\nfewer-videos: 1 of 9"
+    told = shown(account_of("refused", why=why, findings=findings, request=request))
+    for words in (
+        "Refused",
+        "Planned changes",
+        "to add1,200",
+        "fewer-videos refused 1 of 9 future-dates accepted 3 are",
+        "Accepted by name: future-dates.",
+    ):
+        assert words in told
 
 
-def test_a_run_that_ended_before_it_was_planned_says_so() -> None:
-    told = shown(changed(outcome="failed", why="x.csv: is gone", findings=None, index_version=None))
+def test_a_dry_run_shows_its_plan() -> None:
+    told = shown(account_of("dry run", request=RunRequest(dry_run=True)))
+    assert "Planned changes" in told
+    assert "Nothing was changed: this was a dry run." in told
+    assert "No rule was broken." in told
+
+
+def test_a_run_that_ended_before_it_had_a_plan_says_so() -> None:
+    told = shown(account_of("failed", why="x.csv: is gone", findings=None))
     assert "x.csv: is gone" in told
     assert "before it had a plan" in told
-    assert "before the gate was asked" in told
+    assert "before the gate was checked" in told
 
 
-def test_a_catalogue_without_dates_or_lengths_says_so() -> None:
-    bare = ProfileCounts()
-    bare.add(Video(video_id="v", title="t"))
-    told = shown(changed(profile=bare.profile()))
-    for missing in ("a date of publication", "a transcript", "a duration"):
-        assert f"No video of these sources has {missing}." in told
+def test_a_catalogue_without_dates_says_so() -> None:
+    account = account_of()
+    account.counts.videos[None] += 1
+    assert "No video in these sources has a publication date." in shown(account)
 
 
-def test_rows_that_are_not_listed_are_counted_and_said_to_be_elsewhere() -> None:
-    many = changed(rejected=1002, reasons={"rejected": {"missing": 1002}, "warning": {}, "note": {}})
-    told = shown(many, refused("line 1"))
-    assert "The first 1 of 1,002 are listed, 1,001 are not. --report FILE.json has them all." in told
-    told = shown(msgspec.structs.replace(many, quarantine="q.jsonl", row_reports=("r.json",)), refused("x"))
-    assert "1,001 are not. All of them are in q.jsonl and in r.json." in told
+def test_rejected_rows_that_are_not_listed_are_counted() -> None:
+    account = account_of(rejected_rows=[rejected("line 1")])
+    account.counts.actions["rejected"] = 1002
+    assert "Only the first 1 of 1,002 are listed. --report FILE.json lists all of them." in shown(account)
+    account.quarantine = Quarantine(Path("q.jsonl"), io.StringIO())
+    account.quarantine.rows = 1002
+    account.files = [ReportFile(Path("r.json"), io.BytesIO())]
+    assert "are listed. All of them are in q.jsonl and in r.json." in shown(account)
 
 
-def test_notes_are_counted_with_the_first_of_each() -> None:
+def test_warnings_and_notes_are_counted_with_their_first_occurrence() -> None:
     problem = RowProblem(Place("a.csv", 3), "v", "url", "bad-url", "is no address", "warning")
-    reasons = {"rejected": {}, "warning": {"bad-url": 12}, "note": {"no-transcript": 1000}}
-    told = shown(changed(reasons=reasons, truncated=2), examples={"warning: bad-url": problem})
+    account = account_of(truncated=["a", "b"], examples={("warning", "bad-url"): problem})
+    account.counts.reasons.update({("warning", "bad-url"): 12, ("note", "no-transcript"): 1000})
+    told = shown(account)
     assert "warning bad-url 12 a.csv, row 3, field url: is no address note no-transcript 1,000" in told
-    assert "Of 2 videos a passage is longer than the model reads" in told
+    assert "2 videos have a passage longer than the model's input" in told
 
 
-def test_rejected_rows_stand_out_only_where_there_are_any() -> None:
-    assert [tile.bad for tile in tiles_of(SUMMARY)] == [False] * 6 + [True]
-    assert not any(tile.bad for tile in tiles_of(changed(rejected=0)))
+def test_rejected_rows_stand_out_only_if_there_are_any() -> None:
+    account = account_of()
+    assert [tile.bad for tile in tiles_of(account)] == [False] * 6 + [True]
+    account.counts.actions["rejected"] = 0
+    assert not any(tile.bad for tile in tiles_of(account))
 
 
-def test_a_stray_date_does_not_make_a_thousand_years() -> None:
-    rows = year_rows(profile_of(1, 2020, 2022, 9999))
+def test_a_wrong_date_does_not_add_thousands_of_years() -> None:
+    rows = year_rows({1: 1, 2020: 1, 2022: 1, 9999: 1}, {})
     assert [row.label for row in rows] == ["1", "2020", "2022", "9999"]
 
 
 def test_early_years_are_summed_up() -> None:
-    years = tuple(YearCoverage(year, 2, 1) for year in range(1960, 2025))
-    rows = year_rows(msgspec.structs.replace(EMPTY, years=years, undated=Coverage(3, 0)))
+    years = range(1960, 2025)
+    rows = year_rows({**dict.fromkeys(years, 2), None: 3}, dict.fromkeys(years, 1))
     assert len(rows) == MOST_YEARS + 2
     assert (rows[0].label, rows[0].videos, rows[0].share) == ("1960 to 1984", 50, "50%")
     assert (rows[-1].label, rows[-1].width) == ("no date", "0.0")
-
-
-def test_the_longest_bar_is_as_long_as_there_is_room() -> None:
-    rows = length_rows(profile_of(2020, 2021).minutes, whole_numbers=False)
-    assert [(row.label, row.width) for row in rows[:3]] == [
-        ("under 1", "0.0"),
-        ("1\N{EN DASH}3", "100.0"),
-        ("3\N{EN DASH}10", "0.0"),
-    ]
-    labels = [row.label for row in length_rows(EMPTY.words, whole_numbers=True)]
-    assert (labels[1], labels[-1]) == ("10\N{EN DASH}29", "30,000 or more")

@@ -112,7 +112,7 @@ async def test_a_title_that_does_not_find_its_video_is_no_canary(generations: Ge
 @pytest.mark.parametrize("found", [6, 8, 0])
 async def test_a_version_of_another_size_is_refused(found: int) -> None:
     counts = IndexCounts(videos=found, passages=9, videos_with_transcript=0)
-    with pytest.raises(IngestError, match=rf"holds {found} videos and should hold 7.*All is well"):
+    with pytest.raises(IngestError, match=rf"contains {found} videos instead of 7.*All is well"):
         check_counts(counts, videos=7, if_refused="All is well.")
     check_counts(msgspec.structs.replace(counts, videos=7), videos=7, if_refused="All is well.")
 
@@ -153,7 +153,7 @@ async def test_a_version_whose_titles_find_other_videos_is_refused(generations: 
     await go_live(generations, embedded(videos))
     before = live_files(generations)
     another = RenamingEncoder(dict(zip(MEANINGLESS, [*MEANINGLESS[1:], MEANINGLESS[0]], strict=True)))
-    with pytest.raises(IngestError, match=r"none of the videos.*by their own titles.*index is as it was"):
+    with pytest.raises(IngestError, match=r"No video .* is found by its own title.*index is as it was"):
         await go_live(generations, embedded(videos), encoder=another)
     assert live_files(generations) == before
 

@@ -1,4 +1,4 @@
-"""A run in a process of its own; the program it runs is a stand-in."""
+"""A run in its own process; the program is a stand-in."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from ingest.sync import watch as sync_process
 from ingest.sync.watch import run_sync_process, stop_process
 from tests.support.processes import eventually
 
-CLEANING_UP = """
+CLEANUP = """
 import pathlib, signal, sys, time
 def stop(*_):
     pathlib.Path(sys.argv[1], "cleaned").touch()
@@ -21,7 +21,7 @@ signal.signal(signal.SIGTERM, stop)
 pathlib.Path(sys.argv[1], "ready").touch()
 time.sleep(60)
 """
-DEAF = """
+UNSTOPPABLE = """
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path(sys.argv[1], "ready").touch()
@@ -39,40 +39,40 @@ def running(program: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def test_a_run_that_is_stopped_cleans_up(tmp_path: Path) -> None:
-    with running(CLEANING_UP, tmp_path) as process:
+def test_a_stopped_run_cleans_up(tmp_path: Path) -> None:
+    with running(CLEANUP, tmp_path) as process:
         stop_process(process)
         assert process.returncode == 4
     assert (tmp_path / "cleaned").exists()
 
 
 def test_a_run_that_does_not_stop_is_killed(tmp_path: Path) -> None:
-    with running(DEAF, tmp_path) as process:
-        stop_process(process, patience=0.1)
+    with running(UNSTOPPABLE, tmp_path) as process:
+        stop_process(process, seconds=0.1)
         assert process.returncode == -9
 
 
 class Interrupted:
-    """A process whose first wait is cut off by Ctrl-C."""
+    """A process whose first wait is interrupted by Ctrl-C."""
 
     def __init__(self, command: list[str]) -> None:
         self.command = command
-        self.heard: list[str] = []
+        self.calls: list[str] = []
 
-    def wait(self, patience: float | None = None) -> int:
-        self.heard.append(f"wait {patience}")
-        if len(self.heard) == 1:
+    def wait(self, timeout: float | None = None) -> int:
+        self.calls.append(f"wait {timeout}")
+        if len(self.calls) == 1:
             raise KeyboardInterrupt
         return 4
 
     def terminate(self) -> None:
-        self.heard.append("terminate")
+        self.calls.append("terminate")
 
     def kill(self) -> None:
-        self.heard.append("kill")
+        self.calls.append("kill")
 
 
-def test_where_the_watch_is_stopped_so_is_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_the_watch_stops_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Interrupted] = []
 
     def start(command: list[str]) -> Interrupted:
@@ -84,8 +84,8 @@ def test_where_the_watch_is_stopped_so_is_its_run(monkeypatch: pytest.MonkeyPatc
         run_sync_process([Path("-odd.csv")], ["--prune"])
     (process,) = started
     assert process.command[1:] == ["-m", "ingest", "sync", "--prune", "--", "-odd.csv"]
-    assert process.heard[:3] == ["wait None", "terminate", "wait 20.0"]
+    assert process.calls[:3] == ["wait None", "terminate", "wait 20.0"]
 
 
-def test_the_exit_code_is_the_runs_own() -> None:
+def test_the_exit_code_of_the_run_is_returned() -> None:
     assert run_sync_process([Path("talks.csv")], ["--no-such-option"]) == 2

@@ -6,15 +6,16 @@ import pytest
 
 from ingest.sources.folders.watched import WatchedFolder
 from ingest.sync.watch import FIRST_PAUSE, LONGEST_PAUSE, Watch
+from retrieval.catalogue.wording import duration
 
 
 class Runs:
-    """Stands in for a sync: keeps what it was run with, and ends with the codes it is given, then with 0."""
+    """A stand-in for syncs: records them, and returns the given exit codes, then 0."""
 
     def __init__(self, *codes: int | OSError) -> None:
         self.codes = list(codes)
         self.found: list[WatchedFolder] = []
-        self.told: list[str] = []
+        self.logged: list[str] = []
         self.now = 0.0
 
     def __call__(self, found: WatchedFolder) -> int:
@@ -29,7 +30,7 @@ class Runs:
         return [list(found.sources) for found in self.found]
 
     def watch(self, folder: Path) -> Watch:
-        return Watch(folder, self, self.told.append, clock=lambda: self.now)
+        return Watch(folder, self, self.logged.append, clock=lambda: self.now)
 
 
 def look(watch: Watch, times: int) -> None:
@@ -37,7 +38,7 @@ def look(watch: Watch, times: int) -> None:
         watch.look()
 
 
-def test_what_is_there_is_synced_once_it_has_settled(tmp_path: Path) -> None:
+def test_a_folder_is_synced_once_it_has_settled(tmp_path: Path) -> None:
     runs = Runs()
     watch = runs.watch(tmp_path)
     watch.look()
@@ -76,7 +77,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_any_change_is_a_reason_for_another_run(tmp_path: Path, change: str) -> None:
+def test_any_change_starts_another_run(tmp_path: Path, change: str) -> None:
     for name in ("one.vtt", "two.vtt"):
         (tmp_path / name).write_text("words")
     runs = Runs()
@@ -87,7 +88,7 @@ def test_any_change_is_a_reason_for_another_run(tmp_path: Path, change: str) -> 
     assert len(runs.sources) == 2
 
 
-def test_a_file_that_no_source_reads_neither_delays_a_run_nor_starts_one(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_source_neither_delays_nor_starts_a_run(tmp_path: Path) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     runs = Runs()
     watch = runs.watch(tmp_path)
@@ -97,14 +98,14 @@ def test_a_file_that_no_source_reads_neither_delays_a_run_nor_starts_one(tmp_pat
     assert len(runs.sources) == 1
 
 
-def test_a_run_that_fails_is_tried_again_ever_later(tmp_path: Path) -> None:
+def test_a_failed_run_is_retried_after_longer_and_longer_pauses(tmp_path: Path) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     runs = Runs(*[4] * 8, 1)
     watch = runs.watch(tmp_path)
     look(watch, 2)
     pause = FIRST_PAUSE
     for tries in range(1, 9):
-        assert f"exit code 4. It is tried again in {pause / 60:.0f} min" in runs.told[-1]
+        assert f"exit code 4. Retrying in {duration(pause)}" in runs.logged[-1]
         runs.now += pause - 1
         look(watch, 3)
         assert len(runs.sources) == tries
@@ -113,24 +114,24 @@ def test_a_run_that_fails_is_tried_again_ever_later(tmp_path: Path) -> None:
         assert len(runs.sources) == tries + 1
         pause = min(2 * pause, LONGEST_PAUSE)
     assert pause == LONGEST_PAUSE
-    assert runs.told[-1] == "Synced. Watching for changes."
+    assert runs.logged[-1] == "Synced. Watching for changes."
 
 
-def test_a_change_of_the_files_is_tried_at_once_and_begins_the_pauses_anew(tmp_path: Path) -> None:
+def test_a_change_of_the_files_is_synced_at_once_and_resets_the_pauses(tmp_path: Path) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     runs = Runs(4, 4, 3)
     watch = runs.watch(tmp_path)
     look(watch, 2)
     runs.now += FIRST_PAUSE
     watch.look()
-    assert "in 2 min" in runs.told[-1]
+    assert "in 2 min" in runs.logged[-1]
     (tmp_path / "talk.vtt").write_text("mended")
     look(watch, 2)
     assert len(runs.sources) == 3
-    assert "in 1 min" in runs.told[-1]
+    assert "in 1 min" in runs.logged[-1]
 
 
-def test_what_was_synced_before_a_run_failed_is_looked_at_again(tmp_path: Path) -> None:
+def test_after_a_failed_run_the_last_synced_state_is_synced_again(tmp_path: Path) -> None:
     talk = tmp_path / "talk.vtt"
     talk.write_text("words")
     runs = Runs(0, 4)
@@ -150,48 +151,48 @@ def test_what_was_synced_before_a_run_failed_is_looked_at_again(tmp_path: Path) 
     [
         (
             -9,
-            "was killed by SIGKILL, as by a machine that is out of memory. It is tried again in 1 min",
+            "was killed by SIGKILL, possibly because memory ran out. Retrying in 1 min",
         ),
-        (-11, "The run was killed by SIGSEGV. It is"),
-        (-40, "The run was killed by signal 40. It is"),
-        (2, "The run ended with exit code 2. It is"),
+        (-11, "The run was killed by SIGSEGV. Retrying"),
+        (-40, "The run was killed by signal 40. Retrying"),
+        (2, "The run ended with exit code 2. Retrying"),
         (
             OSError(12, "Cannot allocate memory"),
-            "could not be started ([Errno 12] Cannot allocate memory). It is",
+            "could not be started ([Errno 12] Cannot allocate memory). Retrying",
         ),
     ],
 )
-def test_however_a_run_fails_it_is_told_and_tried_again(
+def test_every_kind_of_failure_is_logged_and_retried(
     tmp_path: Path, ending: int | OSError, told: str
 ) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     runs = Runs(ending)
     watch = runs.watch(tmp_path)
     look(watch, 2)
-    assert told in runs.told[-1]
+    assert told in runs.logged[-1]
     runs.now += FIRST_PAUSE
     watch.look()
     assert len(runs.sources) == 2
 
 
-def test_a_folder_that_cannot_be_read_or_is_empty_is_waited_for_and_told_once(tmp_path: Path) -> None:
+def test_an_unreadable_or_empty_folder_is_logged_once_and_waited_for(tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     runs = Runs()
     watch = runs.watch(folder)
     look(watch, 3)
-    assert runs.told == [f"{folder} cannot be read (No such file or directory). It is waited for."]
+    assert runs.logged == [f"Cannot read {folder} (No such file or directory). Waiting until it can be read."]
     folder.mkdir()
     (folder / "notes.txt").write_text("words")
     look(watch, 3)
-    assert runs.told[1:] == [f"There is nothing in {folder} that can be read as a source. It is waited for."]
+    assert runs.logged[1:] == [f"{folder} contains no readable source. Waiting for one."]
     (folder / "talk.vtt").write_text("words")
     look(watch, 3)
     assert runs.sources == [[folder]]
-    assert runs.told[2:] == [f"There is something to read in {folder} now.", "Synced. Watching for changes."]
+    assert runs.logged[2:] == [f"{folder} now contains a readable source.", "Synced. Watching for changes."]
 
 
 @pytest.mark.parametrize("target", ["nowhere", "lost.csv"])
-def test_a_link_that_leads_nowhere_is_passed_over_and_told_once(tmp_path: Path, target: str) -> None:
+def test_a_broken_link_is_skipped_and_logged_once(tmp_path: Path, target: str) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     lost = tmp_path / "lost.csv"
     lost.symlink_to(tmp_path / target)
@@ -200,19 +201,19 @@ def test_a_link_that_leads_nowhere_is_passed_over_and_told_once(tmp_path: Path, 
     look(watch, 4)
     assert runs.sources == [[tmp_path]]
     assert runs.found[0].passed_over == (str(lost),)
-    assert [told for told in runs.told if "the link leads nowhere" in told] == runs.told[:1]
+    assert [line for line in runs.logged if "the link is broken" in line] == runs.logged[:1]
     lost.unlink()
     look(watch, 2)
     assert len(runs.sources) == 2
     assert runs.found[1].passed_over == ()
 
 
-def test_tables_beside_captions_are_told_once(tmp_path: Path) -> None:
+def test_tables_beside_captions_are_logged_once(tmp_path: Path) -> None:
     (tmp_path / "talks.csv").write_text("video_id,title\n")
     runs = Runs()
     watch = runs.watch(tmp_path)
     for name in ("one.vtt", "two.vtt", "three.vtt"):
         (tmp_path / name).write_text("words")
         look(watch, 2)
-    assert [told for told in runs.told if "tables and captions" in told] == runs.told[:1]
+    assert [line for line in runs.logged if "tables and captions" in line] == runs.logged[:1]
     assert runs.sources == [[tmp_path / "talks.csv", tmp_path]] * 3

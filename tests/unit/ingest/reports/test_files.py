@@ -9,7 +9,7 @@ import pytest
 
 from ingest.errors import IngestError, SourceError
 from ingest.planning.gate import GateError
-from ingest.reports.quarantine import Quarantine, quarantining
+from ingest.reports.files import Quarantine, quarantining
 from ingest.rows.row import Place, check_row
 
 A, B = Path("/a.csv"), Path("/b.csv")
@@ -17,7 +17,7 @@ A, B = Path("/a.csv"), Path("/b.csv")
 
 def rejecting(quarantine: Quarantine, *rows: int) -> None:
     for number in rows:
-        quarantine.set_aside(check_row({"video_id": "a", "title": None}, place=Place("a.csv", number)))
+        quarantine.add(check_row({"video_id": "a", "title": None}, place=Place("a.csv", number)))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def places(path: Path) -> list[str]:
 @pytest.mark.parametrize(
     "error", [GateError("refused", ()), IngestError("no row"), SourceError("torn"), KeyboardInterrupt()]
 )
-def test_the_rows_of_a_run_are_kept_however_it_ends(path: Path, error: BaseException) -> None:
+def test_the_rejected_rows_are_kept_however_a_run_ends(path: Path, error: BaseException) -> None:
     run(path, [A], 1)
     with pytest.raises(type(error)):
         run(path, [A], 2, 3, error=error)
@@ -47,7 +47,7 @@ def test_the_rows_of_a_run_are_kept_however_it_ends(path: Path, error: BaseExcep
     assert [*path.parent.iterdir()] == [path]
 
 
-def test_a_run_that_fails_without_any_leaves_those_before(path: Path) -> None:
+def test_a_failed_run_without_rejected_rows_keeps_the_earlier_ones(path: Path) -> None:
     run(path, [A], 1)
     with pytest.raises(SourceError):
         run(path, [A], error=SourceError("gone"))
@@ -55,7 +55,7 @@ def test_a_run_that_fails_without_any_leaves_those_before(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sources", "stays"), [([A], True), ([B], True), ([A, B], False), ([B, A], False)])
-def test_a_run_without_any_deletes_those_of_its_own_sources(
+def test_a_run_without_rejected_rows_deletes_those_of_its_own_sources(
     path: Path, sources: list[Path], *, stays: bool
 ) -> None:
     run(path, [A, B], 1)
@@ -64,7 +64,7 @@ def test_a_run_without_any_deletes_those_of_its_own_sources(
     assert len([*path.parent.iterdir()]) == stays
 
 
-def test_a_source_is_the_same_from_wherever_it_is_named(
+def test_sources_are_named_independently_of_the_working_directory(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(path, [tmp_path / "talks.csv", Path("youtube:@handle")], 1)
@@ -75,7 +75,7 @@ def test_a_source_is_the_same_from_wherever_it_is_named(
 
 
 @pytest.mark.parametrize("content", ['{"place": "a.csv, row 1"}\n', "[]\n", "{torn", "", '{"sources": 7}\n'])
-def test_a_file_that_does_not_say_of_what_goes_with_the_next_run(path: Path, content: str) -> None:
+def test_a_file_without_sources_is_deleted_by_the_next_run(path: Path, content: str) -> None:
     path.parent.mkdir()
     path.write_text(content)
     run(path, [A])
@@ -101,7 +101,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_costs_neither_the_runs_own_error_nor_the_earlier_rows(path: Path) -> None:
+def test_a_full_disk_hides_neither_the_runs_own_error_nor_the_earlier_rows(path: Path) -> None:
     run(path, [A], 1)
     with full_disk(), pytest.raises(GateError):
         run(path, [A], 2, error=GateError("refused", ()))
@@ -110,7 +110,7 @@ def test_a_full_disk_costs_neither_the_runs_own_error_nor_the_earlier_rows(path:
 
 
 @pytest.mark.parametrize("rows", [1, 1000])
-def test_a_full_disk_ends_a_run_that_had_no_other_error(path: Path, rows: int) -> None:
+def test_a_full_disk_fails_a_run_that_has_no_other_error(path: Path, rows: int) -> None:
     run(path, [A], 1)
     with full_disk(), pytest.raises(OSError, match="File too large"):
         run(path, [A], *range(rows))
@@ -118,7 +118,7 @@ def test_a_full_disk_ends_a_run_that_had_no_other_error(path: Path, rows: int) -
     assert [*path.parent.iterdir()] == [path]
 
 
-def test_a_place_that_cannot_be_written_is_told_first(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "index").write_text("a file")
-    with pytest.raises(IngestError, match=r"cannot be written: .* Nothing was done"):
+    with pytest.raises(IngestError, match=r"Cannot write .* Nothing was changed"):
         run(tmp_path / "index" / "quarantine.jsonl", [A])
