@@ -1,4 +1,4 @@
-"""The log of ingest runs, kept with the index: what an operator or a dashboard asks about first."""
+"""The log of the last ingest runs, stored with the index. The status command, page and metrics read it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,14 +13,14 @@ from retrieval.errors import UnreadableLogError
 RUNS_FILE = "runs.json"
 
 RESTORED = "restored"
-"""What a restore counts its videos as, and no other run does."""
+"""The name of the count of restored videos; only a restore has it."""
 
 KEPT_RUNS = 20
-"""How many runs are remembered, the last ones; those in a row that came to the same count as one."""
+"""The number of entries in the log. Consecutive runs with the same result share an entry."""
 
 
 class RunOutcome(StrEnum):
-    """How a run ended."""
+    """The outcome of a run."""
 
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
@@ -30,13 +30,13 @@ class RunOutcome(StrEnum):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of ingest. `ended_at` and `outcome` are None while it is at work, and where it was killed.
+    """One run of ingest. `ended_at` and `outcome` are None while it is running, or if it was killed.
 
-    `counts` are videos by what was done to them, and rows that were rejected. `index_version` is what it made
-    live, `why` what it was refused or failed for, `accepted` the rules it was let through by name.
+    `counts` are videos by action, and rejected rows. `index_version` is the version that it published, `why`
+    the reason if it was refused or failed, and `accepted` the rules of the gate accepted by name.
 
-    `times` runs in a row came to the same: the rest is said of the last one, and `since` is when the first of
-    them began, None where there is but one.
+    If `times` > 1, the entry describes the last of so many consecutive runs with the same result, and `since`
+    is the time at which the first of them began.
     """
 
     began_at: datetime
@@ -52,10 +52,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def last_confirmed(runs: Iterable[Run]) -> datetime | None:
-    """Say when a sync last went through: what was live then held what its sources did.
+    """Return the time at which a sync last succeeded: the live version then equalled its sources.
 
-    `runs` have the last one first. None where no sync is known of since a snapshot was restored, which
-    brought back what there was before.
+    `runs` start with the last one. None if no sync has succeeded since a snapshot was restored, because a
+    restore brings back an older state.
     """
     for run in runs:
         if run.index_version and RESTORED in run.counts:
@@ -66,9 +66,9 @@ def last_confirmed(runs: Iterable[Run]) -> datetime | None:
 
 
 def read_runs(index_dir: Path) -> tuple[Run, ...]:
-    """Read the log of an embedded index, the last run first; empty where there is none.
+    """Read the log of an embedded index, the last run first; empty if there is none.
 
-    Raises UnreadableLogError where it cannot be read.
+    Raises UnreadableLogError if it cannot be read.
     """
     path = index_dir / RUNS_FILE
     try:
@@ -80,6 +80,6 @@ def read_runs(index_dir: Path) -> tuple[Run, ...]:
 
 
 def write_runs(index_dir: Path, runs: Sequence[Run]) -> None:
-    """Replace the log of an embedded index, whose lock is held. Raises OSError."""
+    """Replace the log of an embedded index; the caller holds its lock. Raises OSError."""
     discard_replacements(index_dir / RUNS_FILE)
     replace_file(index_dir / RUNS_FILE, msgspec.json.format(msgspec.json.encode(runs)))

@@ -2,15 +2,15 @@
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ingest.__main__ import main
-from ingest.embedding import encoders
 from ingest.embedding.encoders import Model
 from retrieval.catalogue.runs import RUNS_FILE
-from tests.support.documents import IDENTITY, WordEncoder, word_model, write_jsonl
+from tests.support.documents import IDENTITY, WordEncoder, use_model, word_model, write_jsonl
 from tests.support.folders import passing_folder
 
 Rows = list[dict[str, object]]
@@ -127,10 +127,7 @@ POISON: dict[str, tuple[Rows, Model, str]] = {
 
 @pytest.fixture
 def embed_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], None]:
-    def embed_with(model: Model) -> None:
-        monkeypatch.setattr(encoders, "load_model", lambda _, device: model)  # noqa: ARG005
-
-    return embed_with
+    return partial(use_model, monkeypatch)
 
 
 @pytest.fixture

@@ -82,6 +82,6 @@ def test_the_api_loads_no_batch_library(module: str, tmp_path: Path) -> None:
 
 
 def test_the_command_line_helps_without_the_heavy_libraries(tmp_path: Path) -> None:
-    loaded = set(json.loads(python("-c", LOADED.format(module="ingest.__main__"), cwd=tmp_path)))
+    loaded = set(json.loads(python("-c", LOADED.format(module="ingest.commands.command_line"), cwd=tmp_path)))
     assert "ingest.commands.command_line" in loaded
     assert loaded.isdisjoint({"torch", "sentence_transformers", "onnxruntime", "polars", "litestar"})

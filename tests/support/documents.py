@@ -74,13 +74,18 @@ def word_model(encoder: WordEncoder | None = None) -> Model:
 def use_word_encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
     """Make the command line embed with an encoder that needs no model."""
     encoder = WordEncoder()
+    use_model(monkeypatch, word_model(encoder))
+    return encoder
+
+
+def use_model(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    """Make the command line embed with a model."""
 
     def load_model(_: Path, *, device: str) -> Model:
         assert device == "cpu"
-        return word_model(encoder)
+        return model
 
     monkeypatch.setattr(encoders, "load_model", load_model)
-    return encoder
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,6 @@ import polars as pl
 import pytest
 
 from ingest.__main__ import main
-from ingest.embedding import encoders
 from ingest.embedding.encoders import Model
 from ingest.model.proof_texts import SAMPLE_CATALOGUE
 from ingest.planning.gate import Rule
@@ -21,7 +21,7 @@ from retrieval.catalogue.runs import KEPT_RUNS, RUNS_FILE, read_runs
 from retrieval.durable_files import file_lock
 from retrieval.edge.generations import Generations
 from tests.support.contents import assert_same_contents, contents_of, files_of
-from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, word_model, write_jsonl
+from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, use_model, word_model, write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.open_gate import OPEN_GATE
 
@@ -46,17 +46,8 @@ def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch, index_dir: Path) -> Serve:
-    """Make the command line embed with a model."""
     assert index_dir
-
-    def use(model: Model) -> None:
-        def load_model(_: Path, *, device: str) -> Model:
-            assert device == "cpu"
-            return model
-
-        monkeypatch.setattr(encoders, "load_model", load_model)
-
-    return use
+    return partial(use_model, monkeypatch)
 
 
 @pytest.fixture
@@ -443,6 +434,10 @@ def test_no_good_row_changes_nothing(
     assert "None of the 2 rows gives a video. Nothing was changed" in said
     assert "line 1, field title" in said
     assert "line 2, field video_id" in said
+    assert "The only row gives no video." in run(
+        "sync", write_jsonl(catalogue, [{"video_id": "", "title": "A"}]), code=4
+    )
+    run("sync", write_jsonl(catalogue, [{"video_id": "a", "title": ""}] * 2), code=4)
     quarantine = index_dir / "quarantine.jsonl"
     assert f"Rejected rows and the reasons: {quarantine}" in said
     assert quarantine.read_text(encoding="utf-8").count("\n") == 2
