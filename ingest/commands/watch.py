@@ -2,8 +2,9 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,10 +15,18 @@ from ingest.rows.row import file_name
 from retrieval.settings import SearchSettings
 
 
-def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
-    """Sync a folder whenever its files have changed and settled."""
+def watch(
+    args: argparse.Namespace,
+    _: SearchSettings,
+    console: Console,
+    *,
+    run: Callable[[Sequence[Path], Sequence[str]], int] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Sync a folder whenever its files have changed and settled; `run` syncs sources with options."""
     from ingest.sync.watch import Watch, run_sync_process  # noqa: PLC0415 - `--help` must not load it.
 
+    run_sync = run or run_sync_process
     if not args.folder.is_dir():
         raise SourceError(f"{args.folder}: there is no such folder. Check the path")
     check_paths(args.report, [args.folder])
@@ -25,7 +34,7 @@ def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
     show = partial(console.print, markup=False)
     watch = Watch(
         args.folder,
-        lambda found: run_sync_process(found.sources, sync_options(args, is_complete=not found.passed_over)),
+        lambda found: run_sync(found.sources, sync_options(args, is_complete=not found.passed_over)),
         show,
     )
     show(f"Watching {file_name(args.folder)} every {args.every:g} s. Stop with Ctrl-C or SIGTERM.")
@@ -34,7 +43,7 @@ def watch(args: argparse.Namespace, _: SearchSettings, console: Console) -> int:
     try:
         while True:
             watch.look()
-            time.sleep(args.every)
+            sleep(args.every)
     except KeyboardInterrupt:
         return ExitCode.DONE
 

@@ -1,24 +1,26 @@
 """`ingest watch` in this process; it does not wait, and its runs are stand-ins."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ingest.__main__ import main
-from ingest.commands import watch as watch_command
 from ingest.commands.command_line import parse
-from ingest.commands.watch import sync_options
-from ingest.sync import watch as sync_process
+from ingest.commands.signals import restored_handlers
+from ingest.commands.watch import sync_options, watch
+from retrieval.settings import SearchSettings
 
 ALL = ("--prune", "--accept", "future-dates", "--language", "de", "--language", "en")
 
 
-@pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Sequence[Path], Sequence[str]]]:
-    """The sources and options of the runs until the watch is stopped at its third look."""
+def watched(*arguments: str | Path) -> tuple[Sequence[Path], Sequence[str], str]:
+    """Watch until the third look. Return the sources and options of the only run, and the output."""
     runs: list[tuple[Sequence[Path], Sequence[str]]] = []
-    looks = []
+    looks: list[float] = []
+    out = io.StringIO()
 
     def run(sources: Sequence[Path], options: Sequence[str]) -> int:
         runs.append((sources, options))
@@ -29,35 +31,30 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Sequence[Path], Sequence
         if len(looks) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sync_process, "run_sync_process", run)
-    monkeypatch.setattr(watch_command, "stop_at_signals", lambda: None)
-    monkeypatch.setattr(watch_command.time, "sleep", sleep)
-    return runs
+    args = parse(["watch", *map(str, arguments)])
+    console = Console(file=out, soft_wrap=True)
+    with restored_handlers():
+        assert watch(args, SearchSettings(), console, run=run, sleep=sleep) == 0
+    ((sources, options),) = runs
+    return sources, options, out.getvalue()
 
 
-def test_a_watch_passes_its_options_to_its_runs(
-    tmp_path: Path, runs: list[tuple[Sequence[Path], Sequence[str]]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_watch_passes_its_options_to_its_runs(tmp_path: Path) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     report = tmp_path / "report.html"
-    assert main(["watch", str(tmp_path), *ALL, "--report", str(report), "--device", "cuda"]) == 0
-    ((sources, options),) = runs
+    sources, options, said = watched(tmp_path, *ALL, "--report", report, "--device", "cuda")
     assert sources == (tmp_path,)
     given = parse(["sync", *options, "--", *map(str, sources)])
     asked = parse(["sync", *ALL, "--report", str(report), "--device", "cuda", str(tmp_path)])
     assert given == asked
-    said = capsys.readouterr().out
     assert f"Watching {tmp_path} every 60 s" in said
     assert "Every run of this watch accepts future-dates, not only the next one." in said
 
 
-def test_nothing_is_pruned_while_a_link_is_broken(
-    tmp_path: Path, runs: list[tuple[Sequence[Path], Sequence[str]]]
-) -> None:
+def test_nothing_is_pruned_while_a_link_is_broken(tmp_path: Path) -> None:
     (tmp_path / "talk.vtt").write_text("words")
     (tmp_path / "lost.csv").symlink_to(tmp_path / "nowhere")
-    assert main(["watch", str(tmp_path), "--prune"]) == 0
-    ((_, options),) = runs
+    _, options, _ = watched(tmp_path, "--prune")
     assert "--prune" not in options
 
 
