@@ -215,7 +215,7 @@ def test_a_run_writes_a_json_report_and_a_page(ingest: Ingest, catalogue: Path, 
         "these sources 80% 4 5",
         "live before 80% 4 5",
         f"{catalogue}, line 6 <b>untitled title is empty; give every video a title",
-        f"All of them are in {ingest.index_dir / 'quarantine.jsonl'} and in {report}.",
+        f"The complete list is in {ingest.index_dir / 'quarantine.jsonl'} and in {report}.",
         "note placeholder-transcript 1",
     ):
         assert said in words

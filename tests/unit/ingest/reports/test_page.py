@@ -212,7 +212,7 @@ def test_rejected_rows_that_are_not_listed_are_counted() -> None:
     account.quarantine = Quarantine(Path("q.jsonl"), io.StringIO())
     account.quarantine.rows = 1002
     account.files = [ReportFile(Path("r.json"), io.BytesIO())]
-    assert "are listed. All of them are in q.jsonl and in r.json." in shown(account)
+    assert "are listed. The complete list is in q.jsonl and in r.json." in shown(account)
 
 
 def test_warnings_and_notes_are_counted_with_their_first_occurrence() -> None:
