@@ -20,7 +20,7 @@ from ingest.progress import shown_step
 from retrieval.catalogue.manifest import IndexCounts, Manifest, check_servable
 from retrieval.catalogue.wording import counted
 from retrieval.durable_files import sync_folder
-from retrieval.index.store import VersionExport, IndexStore
+from retrieval.index.store import IndexStore, VersionExport
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""One small catalogue, brought in by the real command line once for all tests."""
+"""A small catalogue, synced once per run by the real command line, and the processes that serve it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -47,11 +47,18 @@ def encoder(model_dir: Path) -> OnnxEncoder:
 
 @pytest.fixture(scope="session")
 def small_index(model_dir: Path) -> Iterator[tuple[Path, str]]:
-    """An index of ROWS, and what the run that made it said. Nobody changes it."""
+    """An index of ROWS, and the output of the run that built it. Read-only."""
     with passing_folder() as folder:
         catalogue = write_jsonl(folder / "talks.jsonl", ROWS)
         ingest = Ingest(folder / "index", model_dir.resolve())
         yield ingest.index_dir, ingest.done("sync", catalogue)
+
+
+@pytest.fixture(scope="session")
+def small_api(small_index: tuple[Path, str], model_dir: Path) -> Iterator[Api]:
+    """One API on the small index, for every test that only reads."""
+    with running_api(small_index[0], model_dir.resolve()) as api:
+        yield api
 
 
 @pytest.fixture
@@ -74,13 +81,13 @@ def ingest(folder: Path, small_index: tuple[Path, str], model_dir: Path) -> Inge
 
 @pytest.fixture
 def catalogue(folder: Path) -> Path:
-    """The file that the small index was made from."""
+    """The file that the small index was built from."""
     return write_jsonl(folder / "talks.jsonl", ROWS)
 
 
 @pytest.fixture(scope="session")
 def sample_index(model_dir: Path) -> Iterator[Ingest]:
-    """An index of the sample catalogue. Nobody changes it."""
+    """An index of the sample catalogue. Read-only."""
     with passing_folder() as folder:
         ingest = Ingest(folder / "index", model_dir.resolve())
         ingest.done("sync", REPOSITORY / "ingest" / "sample" / "catalogue.jsonl")

@@ -1,4 +1,4 @@
-"""Keys, limits and refusals of `python -m api`, as an operator and a client meet them."""
+"""Keys, rate limits and refusals of `python -m api`, as operators and clients see them."""
 
 import contextlib
 import http.client
@@ -13,7 +13,6 @@ import pytest
 
 from api.access.key_file import read_keys
 from api.access.keys import Keyring
-from tests.support.folders import passing_folder
 from tests.support.processes import (
     PATIENCE,
     REPOSITORY,
@@ -27,12 +26,11 @@ from tests.support.processes import (
     running_api,
 )
 
-SOON = 2.0
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested is that this is refused.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the test checks that this is refused.
 SEARCH = "/v1/search"
 CLOSED = 401
 OPEN = 503
-"""There is no index: whoever is let in is told so."""
+"""The status of an accepted request, as there is no index."""
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def keys_file(folder: Path) -> Path:
 
 
 def keys(keys_file: Path, *arguments: str) -> str:
-    """Run a command about keys that must succeed, and return what it printed."""
+    """Run a `keys` command that must succeed, and return its output."""
     finished = run_module("api", "keys", *arguments, KEYS_FILE=str(keys_file))
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.strip()
@@ -50,21 +48,21 @@ def keys(keys_file: Path, *arguments: str) -> str:
 def ask(api: Api, key: str | None = None, **headers: str) -> httpx.Response:
     if key is not None:
         headers["authorization"] = f"Bearer {key}"
-    return httpx.get(f"{api.address}{SEARCH}", params={"query": "x"}, headers=headers, timeout=10)
+    return httpx.get(f"{api.address}{SEARCH}", params={"query": "x"}, headers=headers, timeout=PATIENCE)
 
 
-def test_keys_are_taken_up_and_taken_back_without_a_restart(empty: Ingest, keys_file: Path) -> None:
+def test_keys_are_added_and_revoked_without_a_restart(empty: Ingest, keys_file: Path) -> None:
     own = {"HOST": EVERYWHERE, "KEYS_FILE": str(keys_file)}
     with running_api(empty.index_dir, empty.model_dir, "--open", **own) as api:
         assert ask(api).status_code == OPEN
         key = keys(keys_file, "add", "web", "--scope", "search")
-        eventually(lambda: ask(api).status_code == CLOSED or None, within=SOON)
+        eventually(lambda: ask(api).status_code == CLOSED or None)
         assert ask(api, key).status_code == OPEN
         assert ask(api, "wrong").status_code == CLOSED
         assert api.get("/livez").status_code == 200
         keys(keys_file, "revoke", "web")
-        eventually(lambda: ask(api, key).status_code == CLOSED or None, within=SOON)
-        # Nobody is let in now, rather than everybody.
+        eventually(lambda: ask(api, key).status_code == CLOSED or None)
+        # Without any key left, the service is closed instead of open.
         assert ask(api).status_code == CLOSED
         assert api.stop() == 0
     logged = next(empty.index_dir.parent.glob("api-*.log")).read_text()
@@ -72,7 +70,7 @@ def test_keys_are_taken_up_and_taken_back_without_a_restart(empty: Ingest, keys_
     assert "Traceback" not in logged
 
 
-def test_for_others_it_does_not_start_without_a_key(empty: Ingest, keys_file: Path) -> None:
+def test_a_public_address_needs_a_key(empty: Ingest, keys_file: Path) -> None:
     own = {**empty.environment, "HOST": EVERYWHERE, "PORT": str(free_port()), "KEYS_FILE": str(keys_file)}
     refused = run_module("api", **own)
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -110,7 +108,7 @@ def test_two_writers_lose_no_key(keys_file: Path) -> None:
     assert [key and key.name for key in found] == names
 
 
-# Ends the process as if killed, right before the change to the file system that the number says.
+# Kills its own process right before the file system change with this number.
 STOPPING = """
 import os, sys
 steps = int(sys.argv[1])
@@ -128,7 +126,7 @@ sys.exit(main(["keys", "add", "late", "--scope", "search"]))
 """
 
 
-def test_an_add_that_is_stopped_anywhere_leaves_the_old_keys_and_the_next_one_works(keys_file: Path) -> None:
+def test_an_add_that_is_killed_at_any_step_leaves_the_old_keys(keys_file: Path) -> None:
     keys(keys_file, "add", "first", "--scope", "search")
     before = keys_file.read_bytes()
     codes = []
@@ -145,7 +143,7 @@ def test_an_add_that_is_stopped_anywhere_leaves_the_old_keys_and_the_next_one_wo
             break
         assert keys_file.read_bytes() == before
         assert stopped.stdout == b""
-    # The folder, the lock, the file beside and its renaming were reached; after them the key is there.
+    # The steps: make the folder, open the lock, write the temporary file, rename it.
     assert codes == [77, 77, 77, 77, 0]
     assert [key.name for key in read_keys(keys_file) or ()] == ["first", "late"]
 
@@ -156,7 +154,7 @@ def limited(empty: Ingest) -> Iterator[Api]:
         yield api
 
 
-def test_a_limit_is_told_and_kept_and_a_claimed_address_is_not_believed(limited: Api) -> None:
+def test_a_rate_limit_is_announced_and_ignores_forwarded_addresses(limited: Api) -> None:
     answers = [ask(limited, **{"x-forwarded-for": f"192.0.2.{number}"}) for number in range(5)]
     assert [answer.status_code for answer in answers] == [OPEN, OPEN, OPEN, 429, 429]
     assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["2", "1", "0", "0", "0"]
@@ -165,13 +163,13 @@ def test_a_limit_is_told_and_kept_and_a_claimed_address_is_not_believed(limited:
     assert limited.get("/livez").status_code == 200
 
 
-def test_only_a_trusted_proxy_is_believed_and_only_for_the_address_it_saw(empty: Ingest) -> None:
+def test_only_the_address_that_a_trusted_proxy_added_is_limited(empty: Ingest) -> None:
     own = {"RATE_LIMIT_ADDRESS": "1/hour", "TRUSTED_PROXIES": "127.0.0.1"}
     with running_api(empty.index_dir, empty.model_dir, **own) as api:
         asked = [
             ("192.0.2.1", OPEN),
             ("192.0.2.1", 429),
-            # What stands before the address that the proxy added is the client's own claim.
+            # Addresses before the one that the proxy added were sent by the client.
             ("198.51.100.9, 192.0.2.1", 429),
             ("192.0.2.2", OPEN),
             ("2001:db8::1", OPEN),
@@ -183,28 +181,23 @@ def test_only_a_trusted_proxy_is_believed_and_only_for_the_address_it_saw(empty:
         ]
 
 
-@pytest.fixture(scope="module")
-def api(model_dir: Path) -> Iterator[Api]:
-    """One service for all tests that leave nothing behind in it."""
-    with passing_folder() as folder, running_api(folder / "index", model_dir.resolve()) as api:
-        yield api
-
-
 @contextlib.contextmanager
 def connected(api: Api) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", int(api.address.rpartition(":")[2]), timeout=10)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(api.address.rpartition(":")[2]), timeout=PATIENCE
+    )
     try:
         yield connection
     finally:
         connection.close()
 
 
-def test_a_body_of_no_announced_length_is_cut_off_at_the_limit(api: Api) -> None:
+def test_a_chunked_body_is_refused_at_the_limit(small_api: Api) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(64):
             yield b" " * 65_536
 
-    with connected(api) as connection:
+    with connected(small_api) as connection:
         with contextlib.suppress(ConnectionError):
             connection.request(
                 "POST",
@@ -217,17 +210,17 @@ def test_a_body_of_no_announced_length_is_cut_off_at_the_limit(api: Api) -> None
         assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
 
 
-def test_a_body_where_none_belongs_is_not_read(api: Api) -> None:
-    with connected(api) as connection:
+def test_an_unexpected_body_is_not_read(small_api: Api) -> None:
+    with connected(small_api) as connection:
         connection.request("GET", "/livez", b"x" * 1_000_000)
         assert connection.getresponse().read() == b'{"status":"pass"}'
         connection.request("GET", "/livez")
         assert connection.getresponse().status == 200
 
 
-def test_what_is_no_http_is_a_problem_as_well(api: Api) -> None:
-    host, _, port = api.address.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+def test_malformed_http_is_a_problem_response(small_api: Api) -> None:
+    host, _, port = small_api.address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(b"this is no HTTP\r\n\r\n")
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")

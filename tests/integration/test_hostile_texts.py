@@ -1,4 +1,4 @@
-"""A slice of `python -m tests.fuzz.hostile_texts`."""
+"""A short run of `python -m tests.fuzz.hostile_texts`."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ QUERIES = 300
 ROWS = 30
 
 
-def test_hostile_texts_break_nothing_and_are_told_to_nobody(folder: Path, model_dir: Path) -> None:
+def test_hostile_texts_break_nothing_and_are_not_logged(folder: Path, model_dir: Path) -> None:
     with attacked(folder, model_dir, ROWS, seed=5) as (api, client):
         assert check_catalogue(client) > ROWS // 2
         outcomes = ask_everything(client, hostile_texts(QUERIES, seed=6))

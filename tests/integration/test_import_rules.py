@@ -1,4 +1,4 @@
-"""Who imports whom, and that importing does nothing."""
+"""The import rules, and that importing a module has no effect."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.processes import REPOSITORY, environment
 
-# Imports every module of the product and tells of every change to the file system meanwhile.
+# Imports every module of the product and lists all changes to the file system.
 WATCH = """
 import importlib, json, os, pkgutil, sys
 changes = []
@@ -20,7 +20,7 @@ def watch(event, arguments):
             return
     elif event not in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.truncate"):
         return
-    # Whoever asks where temporary files go writes one to see that it can.
+    # Python looks for a folder for temporary files by writing one.
     if str(arguments[0]).startswith(os.environ["TMPDIR"]):
         return
     changes.append(f"{event} {arguments}")
@@ -51,8 +51,8 @@ def python(*arguments: str, cwd: Path, **own: str) -> str:
     return finished.stdout
 
 
-def test_the_rooms_keep_to_their_directions() -> None:
-    # It stands beside this Python, whether or not that folder is on the path.
+def test_the_import_contracts_hold() -> None:
+    # The program is next to this Python, whether or not that folder is in PATH.
     program = str(Path(sys.executable).with_name("lint-imports"))
     said = python(program, "--no-cache", cwd=REPOSITORY)
     assert "0 broken" in said
@@ -63,9 +63,9 @@ def test_importing_changes_no_file(tmp_path: Path) -> None:
     here, home, temporary = (tmp_path / name for name in ("here", "home", "temporary"))
     for folder in (here, home, temporary):
         folder.mkdir()
-    # onnxruntime would leave telemetry under HOME from its import on; the product tells it not to.
+    # onnxruntime would write telemetry under HOME on import; the product switches that off.
     own = {"HOME": str(home), "TMPDIR": str(temporary)}
-    # torch makes an empty folder for a cache of its own.
+    # torch creates an empty cache folder.
     own["TORCHINDUCTOR_CACHE_DIR"] = str(temporary / "torchinductor")
     told = json.loads(python("-c", WATCH, cwd=here, **own))
     assert {"api.app", "api.command_line", "ingest.model.export", "retrieval.opening"} <= set(told["modules"])
@@ -81,7 +81,7 @@ def test_the_api_loads_no_batch_library(module: str, tmp_path: Path) -> None:
     assert loaded.isdisjoint({"torch", "polars", "sentence_transformers", "transformers", "ingest"})
 
 
-def test_the_command_line_helps_without_the_heavy_libraries(tmp_path: Path) -> None:
+def test_the_command_line_prints_help_without_heavy_libraries(tmp_path: Path) -> None:
     loaded = set(json.loads(python("-c", LOADED.format(module="ingest.commands.command_line"), cwd=tmp_path)))
     assert "ingest.commands.command_line" in loaded
     assert loaded.isdisjoint({"torch", "sentence_transformers", "onnxruntime", "polars", "litestar"})

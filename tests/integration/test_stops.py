@@ -1,4 +1,4 @@
-"""SIGTERM under load, again and again: nobody who was let in goes away without an answer."""
+"""SIGTERM under load: every request on an open connection is answered."""
 
 import asyncio
 import json
@@ -15,16 +15,12 @@ import uvicorn
 from api.observability.readiness import Draining
 from api.server.connections import BoundedConnection
 from api.server.server import AnnouncingServer, accept_waiting
-from tests.support.processes import REPOSITORY, Ingest, environment, free_port, running_api
+from tests.support.processes import PATIENCE, REPOSITORY, Ingest, environment, free_port, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
 pytestmark = pytest.mark.anyio
 
 LOADED_SECONDS = 0.6
-STOPPED_SECONDS = 9.0
-SAID_SECONDS = 1.0
-"""Within how long /readyz is to say that the service stops."""
-
 QUERIES = ["growing tomatoes", "painting a wall", "baking bread", "camshaft", "rings of Saturn"]
 
 
@@ -32,9 +28,8 @@ def is_stopping(said: Said) -> bool:
     return said.status == 503 and json.loads(said.body)["code"] == "stopping"
 
 
-async def test_no_request_is_lost_when_it_is_told_to_stop(ingest: Ingest, stops: int) -> None:
+async def test_no_request_is_lost_when_the_service_stops(ingest: Ingest, stops: int) -> None:
     answered = refused = 0
-    longest = said_after = 0.0
     lost = []
     for stop in range(stops):
         with running_api(ingest.index_dir, ingest.model_dir, SEARCH_CACHE="0") as api:
@@ -45,31 +40,26 @@ async def test_no_request_is_lost_when_it_is_told_to_stop(ingest: Ingest, stops:
             await asyncio.sleep(LOADED_SECONDS + 0.02 * (stop % 5))
             told = time.monotonic()
             api.process.terminate()
-            assert await asyncio.to_thread(api.process.wait, STOPPED_SECONDS) == 0
-            longest = max(longest, time.monotonic() - told)
+            assert await asyncio.to_thread(api.process.wait, PATIENCE) == 0
             await asking
         lost += [
             f"{one.kind}, {one.ended - told:.3f} s after SIGTERM: {one.why}"
             for one in crowd.lost + probe.lost
         ]
         stopping = [said for said in probe.answers if is_stopping(said)]
-        assert stopping, "/readyz never said that the service stops"
-        said_after = max(said_after, stopping[0].given - told)
+        assert stopping, "/readyz never reported that the service is stopping"
         assert all(is_stopping(said) for said in probe.answers if said.asked > stopping[0].given)
         late = [said for said in crowd.answers if said.asked > stopping[0].given]
-        assert late, "no search was answered any more once /readyz said that the service stops"
+        assert late, "no search was answered after /readyz reported that the service is stopping"
         assert all(said.closes for said in late)
         assert {said.status for said in crowd.answers} <= {200, 503}
         answered += len(crowd.answers)
         refused += sum(said.status == 503 for said in crowd.answers)
     sys.stdout.write(f"{stops} stops: {answered} answers, {refused} of them refusals, {len(lost)} lost\n")
-    sys.stdout.write(f"exit within {longest:.2f} s, /readyz said so within {said_after:.3f} s\n")
     assert lost == []
-    assert longest < STOPPED_SECONDS
-    assert said_after < SAID_SECONDS
 
 
-def test_who_has_connected_is_accepted_before_the_port_is_closed() -> None:
+def test_waiting_connections_are_accepted_before_the_port_is_closed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as port:
         address = port.getsockname()
         with socket.create_connection(address), socket.create_connection(address) as second:
@@ -100,21 +90,21 @@ async def listening() -> AnnouncingServer:
 
 
 def ask_without_a_pause(connection: socket.socket) -> None:
-    """Send a request that no event loop has a chance to read before this returns."""
+    """Send a request without giving an event loop the chance to read it."""
     connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
 def ends_with_an_answer(connection: socket.socket) -> bool:
-    connection.settimeout(5)
+    connection.settimeout(PATIENCE)
     with connection, connection.makefile("rb") as received:
         return received.read().endswith(b"\r\n\r\nok")
 
 
-async def test_what_has_arrived_when_the_port_is_closed_is_answered() -> None:
+async def test_requests_that_arrived_before_the_port_closed_are_answered() -> None:
     server = await listening()
     address = server.servers[0].sockets[0].getsockname()
     idle = await asyncio.to_thread(socket.create_connection, address)
-    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody.
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it.
         await asyncio.sleep(0.01)
     waiting = socket.create_connection(address)
     ask_without_a_pause(idle)
@@ -128,7 +118,7 @@ async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
     server = await listening()
     address = server.servers[0].sockets[0].getsockname()
     idle = await asyncio.to_thread(socket.create_connection, address)
-    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody.
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it.
         await asyncio.sleep(0.01)
     (connection,) = server.server_state.connections
     ask_without_a_pause(idle)
@@ -137,7 +127,7 @@ async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
     assert ends_with_an_answer(idle)
 
 
-# Closes its index when it is told to on standard input.
+# Closes its index when a line arrives on standard input.
 SLOWLY_CLOSING = """
 import asyncio, contextlib, sys
 from api import app
@@ -159,7 +149,7 @@ sys.exit(command_line.main([]))
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_does_not_end_it_before_the_index_is_closed(again: int) -> None:
+def test_a_second_signal_does_not_stop_it_before_the_index_is_closed(again: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SLOWLY_CLOSING],
         cwd=REPOSITORY,
@@ -175,7 +165,7 @@ def test_a_second_signal_does_not_end_it_before_the_index_is_closed(again: int) 
         assert process.stdout.readline() == "closing\n"
         for _ in range(2):
             process.send_signal(again)
-        assert process.communicate("close\n", timeout=STOPPED_SECONDS) == ("closed\n", None)
+        assert process.communicate("close\n", timeout=PATIENCE) == ("closed\n", None)
         assert process.returncode == 0
     finally:
         process.kill()

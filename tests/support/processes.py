@@ -1,4 +1,4 @@
-"""The product's own entry points, run as a user runs them."""
+"""The product's entry points, run as processes."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.support.open_gate import OPEN_GATE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
-"""Seconds after which a process that should have ended or answered is taken for stuck."""
+"""Seconds after which a process that has not ended or answered counts as stuck."""
 
 _OWN = (
     *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL"),
@@ -29,7 +29,7 @@ _OWN = (
     *("CORS_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
 )
 _NOTHING_KEPT = {"EMBEDDINGS_DIR": "off", "KEYS_FILE": "/nonexistent/keys.json"}
-"""What a test embeds is neither found nor kept in this checkout, whose keys are not asked for either."""
+"""Tests neither read nor write this checkout's embeddings cache and keys."""
 
 _T = TypeVar("_T")
 
@@ -44,11 +44,11 @@ class Ingest(msgspec.Struct, frozen=True):
     embeddings_dir: Path | None = None
 
     def __call__(self, *arguments: str | Path) -> Finished:
-        """Run one command to its end."""
+        """Run one command and wait for its end."""
         return run_module("ingest", *arguments, **self.environment)
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start one command and come back at once."""
+        """Start one command without waiting for its end."""
         return subprocess.Popen(
             command("ingest", *arguments),
             cwd=REPOSITORY,
@@ -59,7 +59,7 @@ class Ingest(msgspec.Struct, frozen=True):
         )
 
     def done(self, *arguments: str | Path) -> str:
-        """Run a command that must succeed, and return what it said."""
+        """Run a command that must succeed, and return its output."""
         finished = self(*arguments)
         assert finished.returncode == 0, finished.stderr + finished.stdout
         return finished.stdout
@@ -85,20 +85,20 @@ class Api(msgspec.Struct):
     address: str
     process: subprocess.Popen[str]
     log: Path
-    """What it writes to either stream."""
+    """Its standard output and error."""
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
-        return httpx.get(f"{self.address}{path}", params=parameters, timeout=10)
+        return httpx.get(f"{self.address}{path}", params=parameters, timeout=PATIENCE)
 
     def stop(self) -> int:
-        """Ask it to stop, and return its exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
 
 @contextmanager
 def running_api(index_dir: Path, model_dir: Path, *arguments: str, **more: str) -> Iterator[Api]:
-    """Run the service until it answers, and kill it at the end if it still runs."""
+    """Start the service, wait until it answers, and kill it at the end if it still runs."""
     port = free_port()
     log = index_dir.parent / f"api-{port}.log"
     with log.open("w") as stderr:
@@ -120,7 +120,7 @@ def running_api(index_dir: Path, model_dir: Path, *arguments: str, **more: str) 
 
 
 def run_module(module: str, *arguments: str | Path, within: float = PATIENCE, **own: str) -> Finished:
-    """Run `python -m MODULE` to its end, which must come within so many seconds."""
+    """Run `python -m MODULE` and wait for its end. Raises TimeoutExpired after `within` seconds."""
     return subprocess.run(
         command(module, *arguments),
         cwd=REPOSITORY,
@@ -137,7 +137,7 @@ def command(module: str, *arguments: str | Path) -> list[str]:
 
 
 def environment(**own: str) -> dict[str, str]:
-    """This process's environment, with nothing of the product's in it but `own`."""
+    """Return this process's environment without the product's variables, except `own`."""
     inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
     return {**inherited, **_NOTHING_KEPT, "PYTHONDONTWRITEBYTECODE": "1", **own}
 
@@ -150,7 +150,7 @@ def free_port() -> int:
 
 
 def eventually(ask: Callable[[], _T | None], *, within: float = PATIENCE) -> _T:
-    """Ask again and again until there is an answer; fail after `within` seconds."""
+    """Call `ask` until it returns something other than None; fail after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
         answer = ask()
@@ -161,7 +161,7 @@ def eventually(ask: Callable[[], _T | None], *, within: float = PATIENCE) -> _T:
 
 
 def copied(index_dir: Path, to: Path) -> Path:
-    """Copy an index folder; `cp` keeps the holes in the engine's files, where Python would fill them."""
+    """Copy an index folder with `cp`, which keeps the holes in sparse files."""
     subprocess.run(["cp", "-R", str(index_dir), str(to)], check=True)  # noqa: S607
     return to
 

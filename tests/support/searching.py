@@ -63,7 +63,7 @@ Heard = tuple[Question, Answer]
 
 def ask_all(address: str, queries: Iterable[str]) -> dict[Question, Answer]:
     """Ask each query on both paths."""
-    with httpx.Client(base_url=address, timeout=10) as client:
+    with httpx.Client(base_url=address, timeout=60) as client:
         return {(path, query): _ask(client, (path, query)) for query in queries for path in PATHS}
 
 
@@ -101,7 +101,7 @@ class Clients:
 
     def _search(self, path: str) -> None:
         try:
-            with httpx.Client(base_url=self._address, timeout=10) as client:
+            with httpx.Client(base_url=self._address, timeout=60) as client:
                 while not self._stop.is_set():
                     for query in self._queries:
                         question = (path, query)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-_WAITED = 10.0
+_WAITED = 60.0
 _END_OF_HEAD = b"\r\n\r\n"
 
 

@@ -1,19 +1,19 @@
-"""Waiting in tests for what happens soon, without measuring how soon."""
+"""Waiting for a condition on the event loop."""
 
 import asyncio
 from collections.abc import Callable
 
-_LONGEST = 30.0
+_LONGEST = 60.0
 
 
 async def until(happened: Callable[[], object]) -> None:
-    """Return when `happened()` is true; raises TimeoutError where it does not become so."""
+    """Return when `happened()` is true. Raises TimeoutError after a minute."""
     async with asyncio.timeout(_LONGEST):
-        while not happened():  # noqa: ASYNC110 - what is waited for knows no events.
+        while not happened():  # noqa: ASYNC110 - the condition has no event.
             await asyncio.sleep(0.001)
 
 
 async def a_while(turns: int = 50) -> None:
-    """Let everything that can run do so."""
+    """Let other tasks run for a few turns of the event loop."""
     for _ in range(turns):
         await asyncio.sleep(0)
