@@ -1,4 +1,4 @@
-"""Background tasks: started with a block, stopped with it, and never dead without a line of log."""
+"""Background tasks: started with a block, stopped with it, and logged if they end on their own."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 async def background_task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
     """Run `work` in a task until the block ends, then cancel it and wait for it.
 
-    The work is meant to run for ever. If it ends on its own, with or without an error, that is logged, and
+    The work is meant to run forever. If it ends on its own, with or without an error, the end is logged and
     the task is `done()`, which readiness reports. A vendor's panic (a `BaseException`) counts as an error.
     """
     task = asyncio.create_task(work, name=name)

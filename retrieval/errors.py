@@ -1,16 +1,28 @@
-"""The errors that cross rooms. Each message says what is wrong, where, and what to do."""
+"""The errors that cross package borders. Each message states what is wrong, where, and what to do.
+
+`code` and `title` are public: the API sends them. A code is stable, because programs rely on it. An error
+that defines neither is an internal error to a client of the API.
+"""
+
+from typing import ClassVar
 
 
 class VidsearchError(Exception):
-    """Any error this product raises on purpose; its text is fit for a user to read."""
+    """Base of every error that this product raises on purpose. Its text is fit for a user to read."""
+
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
 
 
 class IndexUnavailableError(VidsearchError):
-    """There is no index, or the one there cannot be opened or does not answer."""
+    """There is no index, or the index cannot be opened or does not respond."""
+
+    code = "index-unavailable"
+    title = "The index is unavailable"
 
 
 class UnreadableVersionError(IndexUnavailableError):
-    """What says which version is live, or what a version is, is damaged or gone."""
+    """The pointer to the live version, or the version itself, is damaged or missing."""
 
 
 class UnreadableLogError(VidsearchError):
@@ -22,20 +34,29 @@ class IncompatibleIndexError(IndexUnavailableError):
 
 
 class RunInProgressError(VidsearchError):
-    """Another ingest run is at work on the same index or model."""
+    """Another ingest run is working on the same index or model."""
 
 
 class ModelUnavailableError(VidsearchError):
-    """The exported model is missing, damaged or not the one its description claims."""
+    """The exported model is missing or damaged, or is not the one that its description names."""
 
 
 class OverloadedError(VidsearchError):
-    """More work is waiting than the limit allows; the caller may try again shortly."""
+    """More work is waiting than the limit allows. The caller may retry shortly."""
+
+    code = "overloaded"
+    title = "Overloaded"
 
 
 class VideoNotFoundError(VidsearchError):
-    """No video of that id is in the index."""
+    """The index has no video with that id."""
+
+    code = "video-not-found"
+    title = "Video not found"
 
 
 class CursorError(VidsearchError):
     """A page cursor that this program did not issue."""
+
+    code = "invalid-parameter"
+    title = "Invalid parameter"

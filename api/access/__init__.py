@@ -1,1 +1,1 @@
-"""Who may ask what: keys, rate limits, trusted proxies, and the guard that applies them."""
+"""Access: API keys, rate limits, trusted proxies, and the guard that applies them."""

@@ -1,11 +1,9 @@
-"""Who may use which route: the host it was asked by, how often, and with which key."""
+"""The access guard of every route: allowed hosts, rate limits and API keys."""
 
 import re
 from typing import Any
 
-import msgspec
 from litestar.connection import ASGIConnection
-from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme
 from litestar.types import Guard, Scope
@@ -14,126 +12,82 @@ from api.access.keys import StoredKey
 from api.access.live_keys import LiveKeys
 from api.access.rate_limits import RateLimits
 from api.access.settings import AccessSettings
-from api.wire.errors import (
-    HostNotAllowedError,
-    KeyInvalidError,
-    KeyRequiredError,
-    RateLimitedError,
-    ScopeMissingError,
-)
+from api.wire.errors import HostNotAllowedError, KeyInvalidError, KeyRequiredError, ScopeMissingError
+from api.wire.route_properties import properties_of
 
-SCOPE = "scope"
-"""The name under which a route says in its `opt` which of ACCESS it is."""
-
-
-class Access(msgspec.Struct, frozen=True):
-    """What a kind of route asks for: a key's scope, the right host, and to be counted against the limits."""
-
-    scope: str | None = None
-    checks_host: bool = True
-    is_counted: bool = True
-
-
-# Probes and scrapers ask by address and without pause: a kubelet and a Prometheus name no host of ours.
-ACCESS = {
-    "open": Access(),
-    "pages": Access(is_counted=False),
-    "health": Access(checks_host=False, is_counted=False),
-    "search": Access("search"),
-    "metrics": Access("metrics", checks_host=False, is_counted=False),
-    "admin": Access("admin"),
-}
 _HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
-_UNDECLARED = ACCESS["admin"]
-_OPTIONS = {"OPTIONS"}
 
-# For `opt` of a route, and of a route that asks for a key `security` too. The empty one: keys may be off.
-OPEN = {SCOPE: "open"}
-PAGES = {SCOPE: "pages"}
-HEALTH = {SCOPE: "health"}
-SEARCH = {SCOPE: "search"}
-METRICS = {SCOPE: "metrics"}
+# For `security` of a route that needs a key. The empty requirement: the service may run without keys.
 ASKS_FOR_KEY: list[SecurityRequirement] = [{"bearer": []}, {"header": []}, {}]
-
-# The errors of a route that is open, and of one that asks for a key, for `described`.
-MAY_BE_REFUSED = (HostNotAllowedError, RateLimitedError)
-NEEDS_KEY = (*MAY_BE_REFUSED, KeyRequiredError, KeyInvalidError, ScopeMissingError)
 
 SECURITY_SCHEMES = Components(
     security_schemes={
         "bearer": SecurityScheme(
             type="http",
             scheme="bearer",
-            description="`Authorization: Bearer KEY`. Asked for only where keys were made.",
+            description="`Authorization: Bearer KEY`. Required only if the service has keys.",
         ),
         "header": SecurityScheme(
             type="apiKey",
             name="X-API-Key",
             security_scheme_in="header",
-            description="The same key, where something in between uses Authorization itself. It comes first.",
+            description="The same key, if a proxy uses Authorization itself. It takes precedence.",
         ),
     }
 )
 
 
 def guard_access(settings: AccessSettings, keys: LiveKeys, limits: RateLimits) -> Guard:
-    """Make the guard of every route. A route that does not say what it is takes an admin's key.
+    """Make the guard of every route. A route that does not declare its properties needs an admin's key.
 
-    It is one guard and not several because Litestar copies the handler for each.
+    It is one guard and not several because Litestar copies the handler for each guard.
     """
     hosts = _Hosts(settings.allowed_hosts)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Let a request through, and put its key where `scope["auth"]` has it.
+        """Admit a request, and store its key as `scope["auth"]`.
 
         Raises HostNotAllowedError, RateLimitedError, KeyRequiredError, KeyInvalidError or ScopeMissingError.
         """
-        access = access_of(handler)
+        route = properties_of(handler)
         scope = connection.scope
-        if access.checks_host:
+        if route.checks_host:
             hosts.check(scope)
-        if access.is_counted:
-            # Before the key is looked at: who sends wrong ones is counted as well.
+        if route.is_rate_limited:
+            # Before the key is checked, so that guesses of keys are limited too.
             limits.count_address(scope)
-        if access.scope is not None and keys.asked_for:
-            key = scope["auth"] = _find(scope, keys)
-            if not key.opens(access.scope):
-                raise ScopeMissingError(access.scope)
-            if access.is_counted:
+        if route.key_scope is not None and keys.required:
+            key = scope["auth"] = _find_key(scope, keys)
+            if not key.allows(route.key_scope):
+                raise ScopeMissingError(route.key_scope)
+            if route.is_rate_limited:
                 limits.count_key(scope, key)
 
     return guard
 
 
-def access_of(handler: BaseRouteHandler) -> Access:
-    """Look up what a handler asks for. To ask which methods a route has takes nothing."""
-    if isinstance(handler, HTTPRouteHandler) and handler.http_methods == _OPTIONS:
-        return ACCESS["open"]
-    return ACCESS.get(handler.opt.get(SCOPE, ""), _UNDECLARED)
-
-
 class _Hosts:
-    """The names that a service may be asked by; any where none is given."""
+    """The host names that the service serves. Without any, it serves every host name."""
 
     def __init__(self, allowed: tuple[str, ...]) -> None:
         names = [name.lower().rstrip(".") for name in allowed]
         self._names = frozenset(name for name in names if not name.startswith("*."))
-        self._endings = tuple(name[1:] for name in names if name.startswith("*."))
+        self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
 
     def check(self, scope: Scope) -> None:
-        """Raise HostNotAllowedError unless the request names one of them."""
-        if not self._names and not self._endings:
+        """Raise HostNotAllowedError unless the request names an allowed host."""
+        if not self._names and not self._suffixes:
             return
         sent = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        # The port is nobody's business: what is published under another one is the same service.
-        form = _HOST.fullmatch(sent.lower())
-        name = form["name"].rstrip(".") if form else ""
-        if name not in self._names and not name.endswith(self._endings):
+        # The port is not compared: a proxy may publish the service on another port.
+        match = _HOST.fullmatch(sent.lower())
+        name = match["name"].rstrip(".") if match else ""
+        if name not in self._names and not name.endswith(self._suffixes):
             raise HostNotAllowedError
 
 
-def _find(scope: Scope, keys: LiveKeys) -> StoredKey:
-    """Find the key that a request was sent with. Raises KeyRequiredError or KeyInvalidError."""
+def _find_key(scope: Scope, keys: LiveKeys) -> StoredKey:
+    """Find the key of a request. Raises KeyRequiredError or KeyInvalidError."""
     sent = _sent_key(scope)
     if sent is None:
         raise KeyRequiredError
@@ -150,6 +104,6 @@ def _sent_key(scope: Scope) -> bytes | None:
             return value
         if name == b"authorization":
             scheme, _, rest = value.partition(b" ")
-            # Another scheme is a matter between the client and whoever stands in between.
+            # Other schemes are between the client and a proxy.
             bearer = rest.strip() if scheme.lower() == b"bearer" else bearer
     return bearer

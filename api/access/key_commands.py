@@ -70,12 +70,12 @@ def _add(arguments: argparse.Namespace, settings: AccessSettings) -> None:
         key, stored = make_key(arguments.name, arguments.scope, now)
         _check(settings, (*keys, stored))
         write_keys(_file(settings), (*keys, stored))
-    sys.stderr.write(f"Kept in {_file(settings)}; the key itself is shown only now:\n")
+    sys.stderr.write(f"Stored in {_file(settings)}. The key is shown only once:\n")
     sys.stdout.write(f"{key}\n")
 
 
 def _list(_: argparse.Namespace, settings: AccessSettings) -> None:
-    rows = [("NAME", "SCOPES", "BEGINS WITH", "CREATED", "KEPT IN")]
+    rows = [("NAME", "SCOPES", "BEGINS WITH", "CREATED", "STORED IN")]
     rows += [_row(key, str(_file(settings))) for key in read_keys(_file(settings)) or ()]
     rows += [_row(key, "API_KEYS") for key in settings.keys]
     if len(rows) == 1:
@@ -88,18 +88,20 @@ def _list(_: argparse.Namespace, settings: AccessSettings) -> None:
 
 def _revoke(arguments: argparse.Namespace, settings: AccessSettings) -> None:
     if arguments.name in {key.name for key in settings.keys}:
-        raise SettingsError(f"The key {arguments.name} is in API_KEYS. Take it out there, and start again.")
+        raise SettingsError(
+            f"The key {arguments.name} is in API_KEYS. Remove it there, and restart the service."
+        )
     with one_writer(_file(settings)):
         keys = read_keys(_file(settings)) or ()
         left = tuple(key for key in keys if key.name != arguments.name)
         if len(left) == len(keys):
-            raise SettingsError(f"There is no key named {arguments.name!r}. `keys list` shows them.")
+            raise SettingsError(f"There is no key named {arguments.name!r}. `keys list` lists the keys.")
         write_keys(_file(settings), left)
     sys.stderr.write(f"Revoked {arguments.name}.\n")
     if not left and not settings.keys:
         sys.stderr.write(
-            f"No key is left, and keys are still asked for: remove {_file(settings)} and start again to "
-            "serve without.\n"
+            "No key is left, and requests still need one. "
+            f"To serve without keys, remove {_file(settings)} and restart the service.\n"
         )
 
 
@@ -107,11 +109,11 @@ def _file(settings: AccessSettings) -> Path:
     return settings.keys_file or KEYS_FILE.default
 
 
-def _check(settings: AccessSettings, kept: tuple[StoredKey, ...]) -> None:
-    """Raise SettingsError where two of these and the environment's keys share a name or an id."""
-    Keyring((*settings.keys, *kept))
+def _check(settings: AccessSettings, stored: tuple[StoredKey, ...]) -> None:
+    """Raise SettingsError if two of these keys and those of API_KEYS share a name or an id."""
+    Keyring((*settings.keys, *stored))
 
 
-def _row(key: StoredKey, kept_in: str) -> tuple[str, str, str, str, str]:
+def _row(key: StoredKey, stored_in: str) -> tuple[str, str, str, str, str]:
     created = "unknown" if key.created_at is None else key.created_at.strftime(_SHOWN_TIME)
-    return key.name, "+".join(key.scopes), f"vs_{key.key_id}", created, kept_in
+    return key.name, "+".join(key.scopes), f"vs_{key.key_id}", created, stored_in

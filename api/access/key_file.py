@@ -1,4 +1,4 @@
-"""The file of keys: read whole, replaced whole, by one writer at a time."""
+"""The key file: read and replaced as a whole, by one writer at a time."""
 
 import errno
 import fcntl
@@ -14,7 +14,7 @@ from retrieval.durable_files import replace_file
 from retrieval.settings import SettingsError
 
 _VERSION = 1
-_ONLY_ITS_OWNER = 0o600
+_OWNER_ONLY = 0o600
 
 
 class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,55 +23,56 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_keys(path: Path) -> tuple[StoredKey, ...] | None:
-    """Read the keys; None where there is no file, which is not the same as a file without keys.
+    """Read the keys. Returns None if there is no file, which differs from a file without keys.
 
-    Raises SettingsError where it cannot be read.
+    Raises SettingsError if the file cannot be read.
     """
     try:
         content = msgspec.json.decode(path.read_bytes(), type=_Content)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SettingsError(f"The keys in {path} (KEYS_FILE) cannot be read: {error.strerror}.") from error
+        raise SettingsError(f"Cannot read the keys in {path} (KEYS_FILE): {error.strerror}.") from error
     except (msgspec.DecodeError, SettingsError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"The keys in {path} (KEYS_FILE) are damaged: {error}. "
-            "Put the file back, or remove it and add keys anew."
+            "Restore the file, or remove it and add the keys again."
         ) from error
     if content.version != _VERSION:
         raise SettingsError(
-            f"The keys in {path} (KEYS_FILE) were written by another version of this program."
+            f"The keys in {path} (KEYS_FILE) were written by another version of vidsearch. "
+            "Run that version, or remove the file and add the keys again."
         )
     return content.keys
 
 
 def write_keys(path: Path, keys: tuple[StoredKey, ...]) -> None:
-    """Replace the keys: who reads meanwhile, or after a crash, finds the old ones or the new.
+    """Replace the keys atomically: a reader, even after a crash, finds either the old or the new ones.
 
-    The file stays its owner's, whoever writes it, for the service has to read it. A new one that root
-    writes is the folder's owner's. Raises SettingsError where they cannot be written so.
+    The file keeps its owner, because the service has to read it. A new file that root writes belongs to the
+    owner of the folder. Raises SettingsError if the file cannot be written this way.
     """
     content = msgspec.json.format(msgspec.json.encode(_Content(keys))) + b"\n"
     try:
-        replace_file(path, content, mode=_ONLY_ITS_OWNER, owner=_owner(path))
+        replace_file(path, content, mode=_OWNER_ONLY, owner=_owner(path))
     except OSError as error:
-        raise _cannot_keep(path, error) from error
+        raise _cannot_store(path, error) from error
 
 
 @contextmanager
 def one_writer(path: Path) -> Iterator[None]:
-    """Wait for whoever else is changing the keys, then keep others out. Raises SettingsError."""
+    """Hold the lock of the key file. Waits for another writer. Raises SettingsError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the file: the file itself is replaced, and a lock on the old one keeps nobody from the new.
+        # Next to the file: the file itself is replaced, so a lock on it would not protect the new one.
         lock = path.with_name(f".{path.name}.lock").open("w")
     except OSError as error:
-        raise _cannot_keep(path, error) from error
+        raise _cannot_store(path, error) from error
     with lock:
         try:
             os.fchown(lock.fileno(), *_owner(path))
         except OSError as error:
-            raise _cannot_keep(path, error) from error
+            raise _cannot_store(path, error) from error
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -80,13 +81,15 @@ def _owner(path: Path) -> tuple[int, int]:
     try:
         kept = path.stat()
     except FileNotFoundError:
-        # Another user who may write into the folder may be the service itself, through its group.
+        # A user other than root keeps the file: the service itself may write to the folder through its group.
         return path.parent.stat().st_uid if os.geteuid() == 0 else -1, -1
     return kept.st_uid, kept.st_gid
 
 
-def _cannot_keep(path: Path, error: OSError) -> SettingsError:
-    why = str(error.strerror)
+def _cannot_store(path: Path, error: OSError) -> SettingsError:
+    reason = str(error.strerror)
     if error.errno == errno.EPERM:
-        why = "it is another user's, who could not read it any more. Run this as that user, or as root"
-    return SettingsError(f"No keys can be kept in {path} (KEYS_FILE): {why}.")
+        reason = (
+            "the file belongs to another user, who could then no longer read it. Run as that user or root"
+        )
+    return SettingsError(f"Cannot store keys in {path} (KEYS_FILE): {reason}.")

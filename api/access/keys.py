@@ -1,7 +1,7 @@
-"""API keys: how they are made, what is kept of them, and how one that is sent is looked up.
+"""API keys: how a key is made, what is stored of it, and how a key in a request is looked up.
 
-A key is `vs_ID_SECRET`. The id is no secret: it finds the entry, and is all of a key that lists show. The
-secret has 160 random bits, which nobody guesses, so what is kept is a salted hash and not a slow one
+A key is `vs_ID_SECRET`. The id is not secret: it identifies the stored entry, and lists show it. The secret
+has 160 random bits, which cannot be guessed, so a salted fast hash is sufficient
 (docs/decisions/0009-keys-and-limits.md).
 """
 
@@ -11,14 +11,14 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, get_args
+from typing import get_args
 
 import msgspec
 
+from api.wire.route_properties import KeyScope
 from retrieval.settings import SettingsError
 
-Scope = Literal["search", "metrics", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
+SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 
 _ID_BYTES = 6
 _SECRET_BYTES = 20
@@ -30,13 +30,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept of a key: enough to recognise it, and nothing that could be sent in its place.
+    """What is stored of a key: enough to recognise it, but not enough to use it.
 
-    `admin` stands for every scope. Raises SettingsError when built of what cannot be.
+    The scope `admin` includes every scope. Raises SettingsError if a field is invalid.
     """
 
     name: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[KeyScope, ...]
     key_id: str
     salt: bytes
     hash: bytes
@@ -45,23 +45,23 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         check_name(self.name)
         if not self.scopes:
-            raise SettingsError(f"The key {self.name} has no scope. There are: {', '.join(SCOPES)}.")
+            raise SettingsError(f"The key {self.name} has no scope. The scopes are {', '.join(SCOPES)}.")
         if not (
             _KEY_ID.fullmatch(self.key_id) and len(self.salt) == _SALT_BYTES and len(self.hash) == _HASH_BYTES
         ):
             raise SettingsError(f"The key {self.name} is damaged. Revoke it and add another.")
 
     def __repr__(self) -> str:
-        """Show whose key it is and what it opens, and not its hash."""
+        """Show the name, the scopes and the id, but not the hash."""
         return f"StoredKey({self.name!r}, {'+'.join(self.scopes)}, vs_{self.key_id})"
 
-    def opens(self, scope: str) -> bool:
-        """Whether it has this scope."""
-        return scope in self.scopes or "admin" in self.scopes
+    def allows(self, key_scope: KeyScope) -> bool:
+        """Whether the key has this scope."""
+        return key_scope in self.scopes or "admin" in self.scopes
 
 
 class Keyring:
-    """The keys that are in force. Raises SettingsError where two share a name or an id."""
+    """The keys that are in force. Raises SettingsError if two keys share a name or an id."""
 
     def __init__(self, keys: Iterable[StoredKey] = ()) -> None:
         self._by_id: dict[bytes, StoredKey] = {}
@@ -69,15 +69,15 @@ class Keyring:
         for key in keys:
             if key.name in names:
                 raise SettingsError(
-                    f"{key.name} is the name of another key already. Choose another, or revoke that key."
+                    f"There is already a key named {key.name}. Choose another name, or revoke that key."
                 )
             if key.key_id.encode() in self._by_id:
-                raise SettingsError(f"The key {key.name} is there twice, under two names.")
+                raise SettingsError(f"The key {key.name} is stored twice, under two names.")
             names.add(key.name)
             self._by_id[key.key_id.encode()] = key
-        # What a key of no known id is compared with, so that it takes as long as one whose secret is wrong.
-        self._nobody = StoredKey(
-            name="nobody",
+        # A key with an unknown id is compared with this one, so that it takes as long as a wrong secret.
+        self._placeholder = StoredKey(
+            name="placeholder",
             scopes=("search",),
             key_id="0" * 2 * _ID_BYTES,
             salt=secrets.token_bytes(_SALT_BYTES),
@@ -88,28 +88,28 @@ class Keyring:
         return len(self._by_id)
 
     def find(self, sent: bytes) -> StoredKey | None:
-        """Look up a key as it was sent; None unless it is one of these.
+        """Look up the key of a request. Returns None unless it is one of these keys.
 
-        Whatever the id, one hash is computed and one comparison made, in a time that does not depend on where
-        the two differ. Only the form, which is public, is checked before.
+        Every well-formed key costs one hash and one comparison in constant time. Only the form, which is
+        public, is checked first.
         """
         form = _KEY.fullmatch(sent)
         if form is None:
             return None
         known = self._by_id.get(form["key_id"])
-        key = known or self._nobody
-        same = hmac.compare_digest(_hash(sent, key.salt), key.hash)
-        return known if same else None
+        key = known or self._placeholder
+        is_same = hmac.compare_digest(_hash(sent, key.salt), key.hash)
+        return known if is_same else None
 
 
-def make_key(name: str, scopes: Iterable[Scope], created_at: datetime) -> tuple[str, StoredKey]:
-    """Make a key: what its holder gets, and what is kept. Raises SettingsError."""
+def make_key(name: str, scopes: Iterable[KeyScope], created_at: datetime) -> tuple[str, StoredKey]:
+    """Make a key. Returns the key for its holder, and the form to store. Raises SettingsError."""
     key_id = secrets.token_hex(_ID_BYTES)
     key = f"vs_{key_id}_{secrets.token_hex(_SECRET_BYTES)}"
     salt = secrets.token_bytes(_SALT_BYTES)
     stored = StoredKey(
         name=name,
-        # In the order of SCOPES, each once.
+        # In the order of SCOPES, without duplicates.
         scopes=tuple(scope for scope in SCOPES if scope in set(scopes)),
         key_id=key_id,
         salt=salt,
@@ -125,16 +125,16 @@ def to_variable(key: StoredKey) -> str:
 
 
 def from_variable(text: str) -> tuple[StoredKey, ...]:
-    """Read API_KEYS: entries of `to_variable`, apart by commas or blanks. Raises SettingsError."""
+    """Read API_KEYS: entries of `to_variable`, separated by commas or blanks. Raises SettingsError."""
     return tuple(_entry(entry) for entry in text.replace(",", " ").split())
 
 
 def check_name(name: str) -> None:
-    """Raise SettingsError unless this can be the name of a key."""
+    """Raise SettingsError unless this is a valid name of a key."""
     if not _NAME.fullmatch(name):
         raise SettingsError(
-            f"{name[:70]!r} cannot be a key's name: 1 to 64 letters, digits and . _ @ -, "
-            "the first a letter or digit."
+            f"{name[:70]!r} is not a valid name of a key. A name has 1 to 64 letters, digits or . _ @ -, "
+            "and begins with a letter or a digit."
         )
 
 
@@ -150,9 +150,9 @@ def _entry(text: str) -> StoredKey:
         }
         return msgspec.convert(fields, StoredKey)
     except (ValueError, msgspec.ValidationError) as error:
-        # What is wrong with it may be that it is a key itself, so it is not shown.
+        # The entry is not shown, because it may be a key itself.
         raise SettingsError(
-            "API_KEYS holds an entry that is not NAME:SCOPE+SCOPE:ID:SALT:HASH. Make one: "
+            "API_KEYS has an entry that is not NAME:SCOPE+SCOPE:ID:SALT:HASH. Make one: "
             "python -m api keys add NAME --scope search --print-env"
         ) from error
 

@@ -1,92 +1,97 @@
-"""The keys in force, followed while the service runs: one that is added or revoked counts within a second."""
+"""The API keys in force while the service runs. Adding or revoking a key takes effect within a second."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api.access.key_file import read_keys
 from api.access.keys import Keyring, StoredKey
 from api.access.settings import AccessSettings
+from retrieval.background import background_task
 from retrieval.settings import SettingsError
 
 POLL_SECONDS = 0.5
 
-_log = logging.getLogger(__name__)
-_Seen = tuple[int, int, int] | None
-_InFile = tuple[StoredKey, ...] | None
+_logger = logging.getLogger(__name__)
+_Stamp = tuple[int, int, int] | None
+_KeysInFile = tuple[StoredKey, ...] | None
 
 
 class LiveKeys:
-    """The keys of the environment and of the file, and whether requests need one.
+    """The keys of the environment and of the key file, and whether requests need one.
 
-    They need one as soon as there is any, and from then on: a file whose last key was revoked, or that is
-    gone, lets nobody in. Only a start without keys is a start without asking for them, and only where
-    `may_be_off` says that this is safe or meant.
+    Requests need a key as soon as there is one, and from then on: if the last key is revoked or the file is
+    deleted, every request is refused. The service runs without keys only if it starts without any, and if
+    `may_be_off` states that this is safe or intended.
     """
 
-    def __init__(self, settings: AccessSettings, *, may_be_off: bool) -> None:
+    def __init__(
+        self, settings: AccessSettings, *, may_be_off: bool, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         self._settings = settings
         self._may_be_off = may_be_off
-        self._seen: _Seen = None
+        self._poll_seconds = poll_seconds
+        self._stamp: _Stamp = None
         self.ring = Keyring()
-        self.asked_for = True
+        self.required = True
 
-    @contextlib.asynccontextmanager
-    async def followed(self) -> AsyncIterator[None]:
-        """Read the keys, and follow the file to the end of the block. Raises SettingsError."""
-        self.asked_for = False
-        self._take_up(*_read(self._settings.keys_file))
-        if not self.asked_for and not self._may_be_off:
+    @asynccontextmanager
+    async def followed(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Read the keys, then follow the file in a task until the block ends. Raises SettingsError."""
+        self.required = False
+        self._apply(*_read(self._settings.keys_file))
+        if not self.required and not self._may_be_off:
             raise SettingsError(
-                "HOST or METRICS_HOST is not a loopback address and there is no key, so anybody could ask. "
-                "Make a key: "
-                "python -m api keys add NAME --scope search; or mean it: python -m api --open"
+                "HOST or METRICS_HOST is not a loopback address and there is no key, so anyone could search. "
+                "Add a key: python -m api keys add NAME --scope search; "
+                "or pass --open to serve without keys: python -m api --open"
             )
-        follower = asyncio.create_task(self._follow())
-        try:
-            yield
-        finally:
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+        async with background_task(self._follow(), "API keys") as task:
+            yield task
 
     async def _follow(self) -> None:
         file = self._settings.keys_file
-        told = ""
+        logged = ""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
             try:
-                # On a thread: the file may be on a disk that does not answer.
-                if await asyncio.to_thread(_look, file) != self._seen:
-                    self._take_up(*await asyncio.to_thread(_read, file))
-                    told = ""
-                    _log.info("The keys have changed: %d in force", len(self.ring))
-            except (SettingsError, RuntimeError) as error:
-                # Whoever damaged the file did not mean to shut everybody out. It is read until that works, as
-                # what it holds may be a revocation. RuntimeError: there is no thread to be had.
-                if str(error) != told:
-                    _log.error("The keys from before stay in force. %s", error)
-                told = str(error)
+                # In a thread, because the disk of the file may hang.
+                if await asyncio.to_thread(_stamp_of, file) != self._stamp:
+                    self._apply(*await asyncio.to_thread(_read, file))
+                    logged = ""
+                    _logger.info("The API keys have changed: %d in force", len(self.ring))
+            except Exception as error:
+                # A damaged file must not lock every client out. It is read until that succeeds, because its
+                # change may be a revocation.
+                if str(error) != logged:
+                    is_expected = isinstance(error, SettingsError)
+                    _logger.log(
+                        logging.ERROR,
+                        "The previous API keys stay in force. %s",
+                        error,
+                        exc_info=None if is_expected else error,
+                    )
+                logged = str(error)
 
-    def _take_up(self, seen: _Seen, in_file: _InFile) -> None:
+    def _apply(self, stamp: _Stamp, in_file: _KeysInFile) -> None:
         self.ring = Keyring([*self._settings.keys, *(in_file or ())])
-        self.asked_for = self.asked_for or in_file is not None or len(self.ring) > 0
-        self._seen = seen
+        self.required = self.required or in_file is not None or len(self.ring) > 0
+        self._stamp = stamp
 
 
-def _read(path: Path | None) -> tuple[_Seen, _InFile]:
-    # Looked at first: what changes between the two is read once more.
-    return _look(path), None if path is None else read_keys(path)
+def _read(path: Path | None) -> tuple[_Stamp, _KeysInFile]:
+    # The stamp first: if the file changes between the two calls, it is read again.
+    return _stamp_of(path), None if path is None else read_keys(path)
 
 
-def _look(path: Path | None) -> _Seen:
+def _stamp_of(path: Path | None) -> _Stamp:
     if path is None:
         return None
     try:
         stat = path.stat()
     except OSError:
         return None
-    # A file that was replaced has another inode, even within one tick of the clock.
+    # A replaced file has another inode, even if the modification time is the same.
     return stat.st_mtime_ns, stat.st_ino, stat.st_size

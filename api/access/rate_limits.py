@@ -1,4 +1,4 @@
-"""Rate limits: who a caller is, what a request costs, and what its answer says of it."""
+"""Rate limits: who the caller is, what a request costs, and the headers that report the limit."""
 
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,12 @@ from api.wire.errors import RateLimitedError
 
 _COUNTED = "counted"
 _LONGEST_ADDRESS = 64
-_NETWORK_OF_A_CALLER = 64
-"""Of an IPv6 address the first 64 bits name a household or a machine, and it picks the rest as it likes."""
+_IPV6_PREFIX_BITS = 64
+"""The first 64 bits of an IPv6 address identify a household or a machine, which chooses the other bits."""
 
 
 class Counted(msgspec.Struct):
-    """What a request was counted against so far, and how the caller stands with the tightest of it."""
+    """The buckets that a request was counted against, and the standing of the tightest one."""
 
     limits: "RateLimits"
     callers: list[tuple[Buckets, str]]
@@ -35,17 +35,17 @@ class RateLimits:
         self._clock = clock
 
     def count_address(self, scope: Scope) -> None:
-        """Count a request against the address it came from. Raises RateLimitedError."""
+        """Count a request against the client's address. Raises RateLimitedError."""
         if self._addresses is not None:
             self._count(scope, (self._addresses, caller_at(scope)))
 
     def count_key(self, scope: Scope, key: StoredKey) -> None:
-        """Count a request against the key it was sent with. Raises RateLimitedError."""
+        """Count a request against its key. Raises RateLimitedError."""
         if self._keys is not None:
             self._count(scope, (self._keys, key.key_id))
 
     def count_instead(self, counted: Counted, cost: int) -> None:
-        """Count a request as this many, and no more as one. Raises RateLimitedError, and then as none."""
+        """Count a request as `cost` requests instead of one, or as none if this raises RateLimitedError."""
         now = self._clock()
         for buckets, caller in counted.callers:
             buckets.take(caller, -1, now)
@@ -64,14 +64,14 @@ class RateLimits:
 
 
 def count_searches(scope: HTTPScope, number: int) -> None:
-    """Count a request as its number of searches, where requests are counted. Raises RateLimitedError."""
+    """Count a request as its number of searches, if there are limits. Raises RateLimitedError."""
     counted: Counted | None = scope["state"].get(_COUNTED)
     if counted is not None:
         counted.limits.count_instead(counted, number)
 
 
 def limit_headers(scope: Scope) -> Sequence[tuple[bytes, bytes]]:
-    """Say in headers how the caller stands; nothing where the request was not counted."""
+    """Return the headers that report the limit, or none if the request was not counted."""
     state: Mapping[str, Counted] = scope["state"]
     counted = state.get(_COUNTED)
     if counted is None:
@@ -85,7 +85,7 @@ def limit_headers(scope: Scope) -> Sequence[tuple[bytes, bytes]]:
 
 
 def caller_at(scope: Scope) -> str:
-    """Name who is at the address that a request came from: an IPv4 address, or the /64 of an IPv6 one."""
+    """Identify the caller by address: an IPv4 address, or the /64 of an IPv6 address."""
     client = scope.get("client")
     address = client[0] if client else ""
     if ":" not in address:
@@ -96,7 +96,7 @@ def caller_at(scope: Scope) -> str:
         return address[:_LONGEST_ADDRESS]
     if number.ipv4_mapped is not None:
         return str(number.ipv4_mapped)
-    return f"{int(number) >> _NETWORK_OF_A_CALLER:x}::/64"
+    return f"{int(number) >> _IPV6_PREFIX_BITS:x}::/64"
 
 
 def _check(standing: Standing) -> None:

@@ -1,8 +1,8 @@
-"""Token buckets: how many requests a caller may still send, and when the next one (pure, given a clock).
+"""Token buckets: how many requests a caller may send now, and when the next one (pure, given a clock).
 
-A bucket holds as many tokens as the limit says and is full at first. A request takes one, a batch one for
-each of its searches, and they come back evenly. What is dearer than the whole bucket waits until that is
-full, and owes the rest. So a caller may spend a whole limit at once, and no more than it in the long run.
+A bucket starts full, with as many tokens as the limit, and refills evenly. A request takes one token, a batch
+one per search. A request that costs more than the whole bucket waits until the bucket is full, and leaves it
+in debt. So a caller may spend a whole limit at once, but no more than the limit in the long run.
 """
 
 import math
@@ -12,25 +12,26 @@ from collections.abc import Sequence
 import msgspec
 
 MOST_CALLERS = 32_768
-"""How many callers of each kind are remembered: some megabytes. Who was away longest is forgotten first."""
+"""How many buckets are kept per rate (a few megabytes). The least recently used one is dropped first."""
 
 _ROUNDING = 1e-6
-"""What is missing by so little, in tokens or seconds, is missing by rounding alone, and is there."""
+"""Tokens or seconds. A smaller shortage is a rounding error."""
 
 SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """So many requests in so many seconds."""
+    """`limit` requests per `seconds` seconds."""
 
     limit: int
     seconds: int
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a caller stands after a request: the limit, what is left, and seconds until it is whole again.
+    """The state of a caller's bucket after a request.
 
-    `wait` is how many seconds from now the request would be let through; 0 where it was.
+    `remaining`: tokens left. `reset`: seconds until the bucket is full. `wait`: seconds until the request
+    would be admitted; 0 if it was.
     """
 
     limit: int
@@ -40,22 +41,22 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Buckets:
-    """The callers of one rate, each with a bucket of its own."""
+    """The buckets of all callers of one rate."""
 
     def __init__(self, rate: Rate, *, most: int = MOST_CALLERS) -> None:
         self.rate = rate
         self._per_second = rate.limit / rate.seconds
         self._most = most
-        # For each caller when its bucket is full again. One that is full need not be remembered.
+        # The time at which each caller's bucket will be full. A full bucket need not be kept.
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._full_at)
 
     def wait(self, caller: str, cost: float, now: float) -> float:
-        """How many seconds from `now` there is room for this cost; 0 where there is now.
+        """Return the seconds from `now` until the bucket can pay `cost`; 0 if it can now.
 
-        Who asks is remembered for longer, also one that is refused.
+        The bucket counts as recently used, even if the request is refused.
         """
         if caller in self._full_at:
             self._full_at.move_to_end(caller)
@@ -63,7 +64,7 @@ class Buckets:
         return max(0.0, (min(cost, self.rate.limit) - tokens) / self._per_second)
 
     def take(self, caller: str, cost: float, now: float) -> None:
-        """Take this much, which may leave the caller owing. A cost below 0 gives back."""
+        """Take `cost` tokens, possibly leaving a debt. A negative cost returns tokens."""
         owed = max(0.0, self._owed(caller, now) + cost)
         self._full_at[caller] = now + owed / self._per_second
         self._full_at.move_to_end(caller)
@@ -71,7 +72,7 @@ class Buckets:
             self._full_at.popitem(last=False)
 
     def standing(self, caller: str, now: float, wait: float = 0.0) -> Standing:
-        """Say how a caller stands, in the whole numbers that headers hold."""
+        """Describe a caller's bucket in the whole numbers of the response headers."""
         owed = self._owed(caller, now)
         return Standing(
             limit=self.rate.limit,
@@ -86,9 +87,9 @@ class Buckets:
 
 
 def spend(callers: Sequence[tuple[Buckets, str]], cost: int, now: float) -> Standing:
-    """Take a cost from all of these buckets, or from none where one has no room for it.
+    """Take a cost from all of these buckets, or from none if one of them cannot pay it.
 
-    Returns how the caller stands with the one that has the least left, or that has to be waited for longest.
+    Returns the standing of the bucket with the least left, or of the one with the longest wait.
     """
     waits = [(buckets.wait(caller, cost, now), buckets, caller) for buckets, caller in callers]
     longest, buckets, caller = max(waits, key=lambda each: each[0])

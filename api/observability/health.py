@@ -1,4 +1,4 @@
-"""What `/health` says: each thing that was looked at, and what that makes of the whole. Pure."""
+"""The health report of `/health`: the checks, and the status that follows from them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,25 +7,25 @@ import msgspec
 
 from api import __version__
 from api.observability.readiness import Readiness
-from api.wire.answers import shape_index_health, shape_model
 from api.wire.errors import StoppingError
+from api.wire.responses import index_health, model_info
 from api.wire.schemas import Health, HealthEntry, HealthStatus
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import Run, RunOutcome, last_confirmed
 from retrieval.errors import IndexUnavailableError, OverloadedError, VidsearchError
 from retrieval.search.searcher import Searcher
 
-_WELL_ENDED = frozenset({RunOutcome.PUBLISHED, RunOutcome.UNCHANGED, None})
+_GOOD_OUTCOMES = frozenset({RunOutcome.PUBLISHED, RunOutcome.UNCHANGED, None})
 _SECONDS_A_DAY = 86_400
 
 MOST_RUN_HOURS = 12
-"""A run of ingest that has not ended after so long is not at work any more, or should not be."""
+"""An ingest run that has not ended after so long was killed, or hangs."""
 
 
 class Expectations(msgspec.Struct, frozen=True):
-    """When health is a warning: fewer videos than this share have a transcript, or the index has more days.
+    """The thresholds of a warning: the least share of videos with a transcript, and the most days of age.
 
-    0 expects nothing.
+    0 disables a threshold.
     """
 
     least_coverage: float = 0.0
@@ -42,10 +42,10 @@ def report_health(
     expected: Expectations,
     now: datetime,
 ) -> Health:
-    """Sum up what is known.
+    """Build the report (pure). `runs` are the logged ingest runs, latest first.
 
-    Fail where searches are not answered or the service stops, else warn where something falls short. `runs`
-    are those that the log tells of, the last one first.
+    The status is `fail` if searching fails or the service is stopping, otherwise `warn` if a check misses its
+    threshold.
     """
     last_run = next(iter(runs), None)
     checks: dict[str, list[HealthEntry]] = {
@@ -58,8 +58,8 @@ def report_health(
     return Health(
         status=_worst(checks),
         version=__version__,
-        index=shape_index_health(manifest) if manifest else None,
-        model=shape_model(manifest) if manifest else None,
+        index=index_health(manifest) if manifest else None,
+        model=model_info(manifest) if manifest else None,
         checks=checks,
     )
 
@@ -71,14 +71,14 @@ def _backend(*, is_ready: bool, seconds: float | None, now: datetime) -> HealthE
         observed_value=None if seconds is None else round(seconds * 1000, 2),
         observed_unit="ms",
         time=now,
-        output=None if is_ready else "Searches are not answered.",
+        output=None if is_ready else "Search is failing.",
     )
 
 
 def _age(
     manifest: Manifest, confirmed_at: datetime | None, expected: Expectations, now: datetime
 ) -> HealthEntry:
-    """Say for how long nobody built the index, or found that there was nothing to change in it."""
+    """Check the time since the index was built, or since a sync found nothing to change."""
     seconds = (now - max(manifest.built_at, confirmed_at or manifest.built_at)).total_seconds()
     is_old = 0 < expected.most_days * _SECONDS_A_DAY < seconds
     return HealthEntry(
@@ -100,17 +100,17 @@ def _coverage(manifest: Manifest, expected: Expectations, now: datetime) -> Heal
         observed_value=round(share, 4),
         observed_unit="share",
         time=now,
-        output=f"Less than {expected.least_coverage:g}." if is_low else None,
+        output=f"The share is less than {expected.least_coverage:g}." if is_low else None,
     )
 
 
 def _last_run(run: Run, now: datetime) -> HealthEntry:
     fault = None
     if run.outcome is None and now - run.began_at > timedelta(hours=MOST_RUN_HOURS):
-        fault = f"It began more than {MOST_RUN_HOURS} hours ago."
-    elif run.outcome not in _WELL_ENDED:
-        # Not why: that names files and servers.
-        fault = "python -m ingest status says why."
+        fault = f"The run began more than {MOST_RUN_HOURS} hours ago."
+    elif run.outcome not in _GOOD_OUTCOMES:
+        # The reason itself names files and servers.
+        fault = "Run python -m ingest status to see the reason."
     return HealthEntry(
         component_type="component",
         status="warn" if fault else "pass",
@@ -128,17 +128,17 @@ def _stopping(now: datetime) -> HealthEntry:
         observed_value=None,
         observed_unit=None,
         time=now,
-        output="The service was told to stop. Searches are answered until it does.",
+        output="The service is stopping. Searches are still answered until it stops.",
     )
 
 
 def _worst(checks: Mapping[str, Sequence[HealthEntry]]) -> HealthStatus:
-    found = {check.status for each in checks.values() for check in each}
-    return "fail" if "fail" in found else "warn" if "warn" in found else "pass"
+    statuses = {check.status for each in checks.values() for check in each}
+    return "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
 
 
 async def check_health(searcher: Searcher, readiness: Readiness, expected: Expectations) -> Health:
-    """Look at everything that there is to look at. Nothing known to go wrong is an error here."""
+    """Run every check and build the report. Known failures become part of the report, not errors."""
     return report_health(
         is_ready=await _is_ready(readiness),
         is_stopping=readiness.is_stopping,
@@ -154,8 +154,8 @@ async def _is_ready(readiness: Readiness) -> bool:
     try:
         await readiness.check()
     except StoppingError:
-        # Searches are answered to the end, as they were before it began.
-        return readiness.last_found is not False
+        # A stopping service still answers searches, as well as it did before.
+        return readiness.last_result is not False
     except VidsearchError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""The form of the log: one line a record, whoever wrote it: JSON for machines, readable on a terminal."""
+"""The format of the log: one line per record. JSON for machines, a readable form on a terminal."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -11,34 +11,34 @@ LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _OWN = ("api", "retrieval")
-# uvicorn announces itself at length, and warns of each request that is no HTTP, which any stranger may send
-# by the thousand; httpx tells of each request to the index's server.
-_CHATTY = {"uvicorn": logging.ERROR, "httpx": logging.WARNING, "opentelemetry": logging.WARNING}
+# uvicorn logs its start at length, and warns of each request that is not HTTP, which any client can send in
+# large numbers. httpx logs each request to the Qdrant server.
+_MINIMUM_LEVELS = {"uvicorn": logging.ERROR, "httpx": logging.WARNING, "opentelemetry": logging.WARNING}
 _REQUEST_FIELDS = ("method", "route", "status", "duration_ms", "problem")
-"""What a record may bring along beside its text. Other people's extras are left out: nobody has read them."""
+"""The extra fields of a record that are logged. Those of other packages may contain anything."""
 
 
 def configure_logging(stream: TextIO, *, log_format: LogFormat, level: LogLevel) -> None:
-    """Write this process's log to `stream`, in place of whatever was set up before.
+    """Write the log of this process to `stream`, replacing any earlier configuration.
 
-    `auto` is `console` where the stream is a terminal. Below `info` only our own records are told: what other
-    packages say at that level may hold headers, keys and queries.
+    `auto` means `console` if the stream is a terminal. Below `info`, only our own records are logged, because
+    those of other packages may contain headers, keys and queries.
     """
     is_readable = log_format == "console" or (log_format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_formatter(_console(stream) if is_readable else _json()))
-    wanted = logging.getLevelNamesMapping()[level.upper()]
+    chosen = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(wanted, logging.INFO))
+    root.setLevel(max(chosen, logging.INFO))
     for name in _OWN:
-        logging.getLogger(name).setLevel(wanted)
-    for name, least in _CHATTY.items():
-        logging.getLogger(name).setLevel(max(wanted, least))
+        logging.getLogger(name).setLevel(chosen)
+    for name, minimum in _MINIMUM_LEVELS.items():
+        logging.getLogger(name).setLevel(max(chosen, minimum))
 
 
 def with_fields(**fields: str) -> AbstractContextManager[None]:
-    """Put these fields into every record that is written within, and by tasks that start there."""
+    """Add these fields to every record logged in the block, and by tasks that start in it."""
     return structlog.contextvars.bound_contextvars(**fields)
 
 
@@ -60,6 +60,6 @@ def _json() -> list[Processor]:
 
 
 def _console(stream: TextIO) -> list[Processor]:
-    # Its usual way with tracebacks shows the variables of every frame, queries and transcripts among them.
+    # The default traceback shows the variables of every frame, which include queries and transcripts.
     plain = structlog.dev.plain_traceback
     return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]

@@ -1,127 +1,149 @@
-"""Whether searches are answered: found out by a search, and told to whoever polls."""
+"""Readiness: whether the service can answer searches, tested by a canary search."""
 
 import asyncio
-import contextlib
-import contextvars
 import logging
 from collections.abc import Callable
 from time import monotonic
 
-from api.wire.errors import StoppingError
+from api.wire.errors import StoppingError, TaskEndedError
 from retrieval.errors import IndexUnavailableError, OverloadedError, VidsearchError
 from retrieval.search.searcher import Searcher
 
-
-class Draining:
-    """Whether the service was told to stop."""
-
-    def __init__(self) -> None:
-        """It was not yet."""
-        self.has_begun = False
-
-    def begin(self) -> None:
-        """Say that it was."""
-        self.has_begun = True
-
-
 CHECK_SECONDS = 0.5
-KEPT_SECONDS = 1.0
-FORGOTTEN_SECONDS = 2.0
-"""After so long what was found is not told any more: nobody has kept asking."""
+"""The time limit of a canary search."""
 
-WATCHED_SECONDS = 15.0
-"""For so long after somebody polled the next one is expected."""
+INTERVAL_SECONDS = 1.0
+"""The pause between two canary searches while clients poll."""
+
+STALE_SECONDS = 2.0
+"""A result older than this is stale: the periodic check is late, or has paused because no client polled."""
+
+POLLED_SECONDS = 15.0
+"""How long after a poll the next poll is expected."""
 
 _logger = logging.getLogger(__name__)
 
 
-class Readiness:
-    """Whether searches are answered, found out once a second for as long as anybody asks.
+class Draining:
+    """Whether the service has received a signal to stop."""
 
-    Whoever polls is told what was found last and waits for nobody: a service with much to do still says how
-    it is. Only the first to ask in a while waits, for the time of one search.
+    def __init__(self) -> None:
+        """Start as not draining."""
+        self.has_begun = False
+
+    def begin(self) -> None:
+        """Note that the service will stop."""
+        self.has_begun = True
+
+
+class Readiness:
+    """Runs a canary search once a second while clients poll, and keeps its result.
+
+    A poll gets the latest result without waiting, so a busy service still reports its state. Only the first
+    poll after a pause waits for a canary search. `keep_current` must run as a background task.
     """
 
     def __init__(
-        self, searcher: Searcher, draining: Draining, *, clock: Callable[[], float] = monotonic
+        self,
+        searcher: Searcher,
+        draining: Draining,
+        *,
+        clock: Callable[[], float] = monotonic,
+        check_seconds: float = CHECK_SECONDS,
+        interval_seconds: float = INTERVAL_SECONDS,
+        polled_seconds: float = POLLED_SECONDS,
     ) -> None:
-        """Ask `searcher`, and say no once `draining` has begun."""
+        """Check `searcher`, and report not ready once `draining` has begun."""
         self._searcher = searcher
         self._draining = draining
         self._clock = clock
-        self._turn = asyncio.Lock()
-        self._fault: VidsearchError | None = None
-        self._asked_at: float | None = None
+        self._check_seconds = check_seconds
+        self._interval_seconds = interval_seconds
+        self._polled_seconds = polled_seconds
+        self._tasks: list[asyncio.Task[None]] = []
+        self._one_check = asyncio.Lock()
+        self._polled = asyncio.Event()
         self._polled_at = clock()
-        self._keeper: asyncio.Task[None] | None = None
+        self._fault: VidsearchError | None = None
+        self._checked_at: float | None = None
         self.seconds: float | None = None
-        """How long the canary search took that ended last, if it was answered."""
+        """The duration of the last canary search, or None if it failed."""
 
     @property
-    def last_found(self) -> bool | None:
-        """Whether searches were answered when that was last looked for; None before it was."""
-        return None if self._asked_at is None else self._fault is None
+    def last_result(self) -> bool | None:
+        """Whether the last canary search succeeded; None before the first one."""
+        return None if self._checked_at is None else self._fault is None
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the service was told to stop."""
+        """Whether the service has received a signal to stop."""
         return self._draining.has_begun
 
-    async def check(self) -> None:
-        """Raise unless a canary search was answered within 500 ms, about a second ago at most.
+    def require(self, task: asyncio.Task[None]) -> None:
+        """Report not ready once this background task has ended."""
+        self._tasks.append(task)
 
-        Raises StoppingError, IndexUnavailableError or OverloadedError.
+    def poll(self) -> None:
+        """Note that a client polls, so that the periodic check runs. Does not wait."""
+        self._polled_at = self._clock()
+        self._polled.set()
+
+    async def check(self) -> None:
+        """Return if a canary search succeeded within CHECK_SECONDS, about a second ago at most.
+
+        Raises StoppingError, TaskEndedError, IndexUnavailableError or OverloadedError.
         """
         if self.is_stopping:
             raise StoppingError
-        self._polled_at = self._clock()
-        if not self._is_known(FORGOTTEN_SECONDS):
-            async with self._turn:
-                # Those who waited for their turn find the answer of the one before them.
-                if not self._is_known(FORGOTTEN_SECONDS):
-                    await self._ask()
-        if self._keeper is None or self._keeper.done():
-            # In no request's context: what it logs is about all of them, and not about the first to ask.
-            self._keeper = asyncio.create_task(self._keep_asking(), context=contextvars.Context())
+        for task in self._tasks:
+            if task.done():
+                raise TaskEndedError(task.get_name())
+        self.poll()
+        await self._refresh(STALE_SECONDS)
         if self._fault is not None:
-            # Without the traceback of an earlier request, which raising the same error again would add to.
+            # Without the traceback of an earlier request, which raising the same error again would extend.
             raise self._fault.with_traceback(None)
 
-    async def close(self) -> None:
-        """Ask no more."""
-        if self._keeper:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+    async def keep_current(self) -> None:
+        """Repeat the canary search while clients poll. Runs until it is cancelled."""
+        while True:
+            await self._polled.wait()
+            while self._clock() - self._polled_at < self._polled_seconds:
+                # Half of the pause, so that a timer that fires early does not skip a turn.
+                await self._refresh(self._interval_seconds / 2)
+                await asyncio.sleep(self._interval_seconds)
+            self._polled.clear()
 
-    def _is_known(self, seconds: float) -> bool:
-        return self._asked_at is not None and self._clock() - self._asked_at < seconds
+    async def _refresh(self, seconds: float) -> None:
+        """Run a canary search unless the last result is younger than `seconds`."""
+        if not self._is_younger_than(seconds):
+            async with self._one_check:
+                # A caller that waited for the lock uses the result of the caller before it.
+                if not self._is_younger_than(seconds):
+                    await self._check_now()
 
-    async def _keep_asking(self) -> None:
-        while self._clock() - self._polled_at < WATCHED_SECONDS:
-            await asyncio.sleep(KEPT_SECONDS)
-            async with self._turn:
-                await self._ask()
+    def _is_younger_than(self, seconds: float) -> bool:
+        return self._checked_at is not None and self._clock() - self._checked_at < seconds
 
-    async def _ask(self) -> None:
+    async def _check_now(self) -> None:
         before = self._fault
-        began = self._clock()
+        started = self._clock()
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(self._check_seconds):
                 await self._searcher.check()
-            # An embedded engine answers on this very thread, where no timeout can interrupt it.
-            if self._clock() - began > CHECK_SECONDS:
+            # An embedded engine searches in this thread, where a timeout cannot interrupt it.
+            if self._clock() - started > self._check_seconds:
                 raise TimeoutError  # noqa: TRY301
             self._fault = None
         except TimeoutError:
-            self._fault = IndexUnavailableError(f"No answer to a canary query within {CHECK_SECONDS} s.")
+            self._fault = IndexUnavailableError(f"The canary search took over {self._check_seconds} s.")
         except (IndexUnavailableError, OverloadedError) as error:
             self._fault = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, searches are not answered.
+        except Exception as error:  # noqa: BLE001 - after any error, searching fails.
             self._fault = IndexUnavailableError("The canary search failed.")
             self._fault.__cause__ = error
-        self._asked_at = self._clock()
-        self.seconds = None if self._fault else self._asked_at - began
+        self._checked_at = self._clock()
+        self.seconds = None if self._fault else self._checked_at - started
         if self._fault is None and before is not None:
             _logger.warning("Ready again.")
         elif self._fault is not None and before is None:

@@ -1,6 +1,6 @@
-"""The searches of the last hour, minute by minute: how many were answered, and how long that took.
+"""The searches of the last hour by minute: counts and latencies, for the status page.
 
-For people who look at a page. Prometheus knows more, and for longer.
+Prometheus has more figures, and keeps them for longer.
 """
 
 from bisect import bisect_left
@@ -12,25 +12,16 @@ import msgspec
 
 MINUTES = 60
 
-SEARCHES = frozenset(
-    {
-        *("/search", "/v1/search", "/v1/search/batch", "/v1/videos/{video_id}/search"),
-        *("/app/search", "/app/videos/{video_id}"),
-    }
-)
-"""The templates of the routes that search."""
-
-_METHODS = frozenset({"GET", "POST"})
-_TOO_MANY = 429
+_TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
-# Latencies are counted in buckets and not kept: a minute takes a kilobyte however much is searched in it, and
-# nothing is left to chance, as it is with a sample of a busy minute. Each bound is a tenth more than the one
-# before, from 0.5 ms to 10 s, so what is told is off by 5% at most.
+# Latencies are counted in buckets, so that a minute takes one kilobyte however many searches it has, and no
+# search is left out, as in a sample. Each bound is 10% above the previous one, from 0.5 ms to 10 s, so a
+# quantile is off by 5% at most.
 _GROWTH = 1.1
 _SHORTEST, _LONGEST = 0.0005, 10.0
-_MIDDLE = 1 / sqrt(_GROWTH)
+_MIDPOINT = 1 / sqrt(_GROWTH)
 
 
 def _bounds() -> tuple[float, ...]:
@@ -44,7 +35,7 @@ _BOUNDS = _bounds()
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the searches of some time. Latencies are seconds of those answered, None without any."""
+    """The searches of some period. Latencies are in seconds, of answered searches; None if there are none."""
 
     answered: int = 0
     refused: int = 0
@@ -53,9 +44,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hour(msgspec.Struct, frozen=True):
-    """The searches of the last hour: MINUTES minutes, the one under way last, and all of them together.
+    """The searches of the last hour: MINUTES minutes, the current one last, and their total.
 
-    `seconds` is for how long they have been counted, in all.
+    `seconds`: the time since counting began, which may be more or less than an hour.
     """
 
     minutes: tuple[Figures, ...]
@@ -64,7 +55,7 @@ class Hour(msgspec.Struct, frozen=True):
 
 
 class _Counts:
-    """What is counted in one minute."""
+    """The counts of one minute."""
 
     __slots__ = ("durations", "minute", "refused")
 
@@ -78,43 +69,41 @@ _NOTHING = _Counts()
 
 
 class RecentSearches:
-    """Counts searches by the minute in which they ended, for an hour. One event loop owns it."""
+    """Counts searches by the minute in which they ended, for the last hour. One event loop owns it."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
-        """Begin at nothing. Minutes are those of `clock`; one that goes back counts into its latest."""
+        """Start empty. If `clock` goes back, searches count in its latest minute."""
         self._clock = clock
-        self._began = clock()
+        self._started = clock()
         self._newest = 0
         self._counts = [_Counts() for _ in range(MINUTES)]
 
-    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that is over, if it was a search; a batch is one.
+    def completed(self, status: int, seconds: float) -> None:
+        """Count a completed search request. A batch counts as one.
 
-        What was answered with 429 or 5xx was refused or failed. Other faults are the caller's, and so is
-        leaving: nothing was searched then, and the time that took says nothing.
+        A status of 429 or 5xx counts as refused or failed. Other errors, and a client that disconnects, are
+        not counted: nothing was searched, so the duration has no meaning.
         """
-        if route not in SEARCHES or method not in _METHODS:
-            return
         if status < _CLIENT_ERROR:
-            self._now().durations[bisect_left(_BOUNDS, seconds)] += 1
-        elif status >= _SERVER_ERROR or status == _TOO_MANY:
-            self._now().refused += 1
+            self._current().durations[bisect_left(_BOUNDS, seconds)] += 1
+        elif status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS:
+            self._current().refused += 1
 
     def hour(self) -> Hour:
-        """Sum up the last hour."""
+        """Return the counts of the last hour."""
         newest = self._minute()
-        minutes = [self._counted(minute) for minute in range(newest - MINUTES + 1, newest + 1)]
+        minutes = [self._counts_of(minute) for minute in range(newest - MINUTES + 1, newest + 1)]
         whole = _Counts()
         whole.refused = sum(counts.refused for counts in minutes)
         whole.durations = [sum(bucket) for bucket in zip(*(c.durations for c in minutes), strict=True)]
-        seconds = max(0.0, self._clock() - self._began)
+        seconds = max(0.0, self._clock() - self._started)
         return Hour(tuple(map(_figures, minutes)), _figures(whole), seconds)
 
-    def _counted(self, minute: int) -> _Counts:
+    def _counts_of(self, minute: int) -> _Counts:
         counts = self._counts[minute % MINUTES]
         return counts if counts.minute == minute else _NOTHING
 
-    def _now(self) -> _Counts:
+    def _current(self) -> _Counts:
         minute = self._minute()
         counts = self._counts[minute % MINUTES]
         if counts.minute != minute:
@@ -136,11 +125,11 @@ def _figures(counts: _Counts) -> Figures:
 
 
 def _quantile(durations: Sequence[int], share: float) -> float | None:
-    """Find the duration that at least this share of them do not exceed, as the middle of its bucket."""
+    """Return the duration that `share` of the searches do not exceed, as the midpoint of its bucket."""
     wanted = share * sum(durations)
     seen = 0
     for bucket, count in enumerate(durations):
         seen += count
         if count and seen >= wanted:
-            return _BOUNDS[min(bucket, len(_BOUNDS) - 1)] * _MIDDLE
+            return _BOUNDS[min(bucket, len(_BOUNDS) - 1)] * _MIDPOINT
     return None

@@ -1,7 +1,7 @@
-"""Traces: a span for a request and for each stage of its search. The one place that knows OpenTelemetry.
+"""OpenTelemetry traces: one span per request, and one per stage of its search.
 
-Off unless an endpoint is given; then, and only then, the packages of the extra `tracing` are loaded. Spans
-say which route and how long, never what was asked: no query, no path, no text of an error.
+Off unless an endpoint is set. Only then are the packages of the extra `tracing` imported. A span has the
+route and the duration, but no query, no path and no text of an error.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 CLOSING_SECONDS = 2.0
-"""How long the end of the service waits for the last spans to be sent."""
+"""How long a stopping service waits until the last spans are sent."""
 
 _SERVICE = "vidsearch"
 _SERVER_ERRORS = 500
@@ -29,31 +29,32 @@ _TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 
 class RequestSpan:
-    """The span of one request; this one goes nowhere."""
+    """The span of one request. This one is a no-op."""
 
     fields: Mapping[str, str] = MappingProxyType({})
-    """What the log says of it."""
+    """The fields for the log."""
 
-    def answered(self, method: str, route: str, status: int) -> None:
-        """Say what became of the request."""
+    def completed(self, method: str, route: str, status: int) -> None:
+        """Record the outcome of the request."""
 
 
 _NO_SPAN = nullcontext(RequestSpan())
 
 
 class Tracing:
-    """Makes spans, once it has started and where it has an endpoint."""
+    """Creates spans after `start`, if there is an endpoint."""
 
-    def __init__(self, endpoint: str | None) -> None:
-        """Send spans to `endpoint`, an OTLP collector's address, or make none."""
+    def __init__(self, endpoint: str | None, *, closing_seconds: float = CLOSING_SECONDS) -> None:
+        """Send spans to `endpoint`, the URL of an OTLP collector. None: create no spans."""
         self._endpoint = endpoint
+        self._closing_seconds = closing_seconds
         self._tracer: Tracer | None = None
         self._processor: SpanProcessor | None = None
 
     def start(self, exporter: "SpanExporter | None" = None) -> None:
-        """Begin, with another exporter than the endpoint's where one is given.
+        """Start, with `exporter` instead of the endpoint if one is passed.
 
-        Raises SettingsError where there is an endpoint and the packages to reach it are not installed.
+        Raises SettingsError if there is an endpoint, but the OpenTelemetry packages are not installed.
         """
         if self._endpoint is None:
             return
@@ -66,11 +67,11 @@ class Tracing:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
         except ImportError as e:
             raise SettingsError(
-                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and the packages that send traces are not installed. "
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages that send traces are not installed. "
                 "Install them, or unset it: python -m pip install opentelemetry-sdk "
                 "opentelemetry-exporter-otlp-proto-http"
             ) from e
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, as everywhere, have the last word.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence, as OpenTelemetry specifies.
         resource = Resource.create({"service.name": _SERVICE, "service.version": __version__}).merge(
             OTELResourceDetector().detect()
         )
@@ -81,25 +82,25 @@ class Tracing:
         self._tracer = provider.get_tracer(_SERVICE, __version__)
 
     async def close(self) -> None:
-        """Send what is left, for CLOSING_SECONDS at most, and make no more spans."""
+        """Send the remaining spans, for `closing_seconds` at most, and create no more."""
         processor, self._processor, self._tracer = self._processor, None, None
         if processor is None:
             return
-        # A collector that does not answer is tried again for longer than a service may take to stop.
+        # The exporter retries an unreachable collector for longer than the service may take to stop.
         closing = threading.Thread(target=processor.shutdown, daemon=True)
         closing.start()
-        await asyncio.to_thread(closing.join, CLOSING_SECONDS)
+        await asyncio.to_thread(closing.join, self._closing_seconds)
 
     def request(
         self, method: str, route: str, headers: Iterable[tuple[bytes, bytes]], *, skip: bool = False
     ) -> AbstractContextManager[RequestSpan]:
-        """Cover one request with a span, a child of the one that its W3C trace context names."""
+        """Open the span of one request, as a child of the span in its W3C trace context."""
         if self._tracer is None or skip:
             return _NO_SPAN
         return _request_span(self._tracer, method, route, headers)
 
     def observing(self, observer: SearchObserver) -> SearchObserver:
-        """Add a span to every stage that `observer` is told of."""
+        """Wrap a search observer so that every stage is also a span."""
         return _TracedStages(observer, self._tracer) if self._tracer else observer
 
 
@@ -109,7 +110,7 @@ class _LiveSpan(RequestSpan):
         context = span.get_span_context()
         self.fields = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
-    def answered(self, method: str, route: str, status: int) -> None:
+    def completed(self, method: str, route: str, status: int) -> None:
         self._span.update_name(f"{method} {route}")
         self._span.set_attributes({"http.route": route, "http.response.status_code": status})
         if status >= _SERVER_ERRORS:
@@ -128,7 +129,7 @@ def _request_span(
     }
     with tracer.start_as_current_span(
         f"{method} {route}",
-        # A header that is none of W3C's is as good as no header.
+        # An invalid header counts as no header.
         context=TraceContextTextMapPropagator().extract(carrier),
         kind=SpanKind.SERVER,
         attributes={"http.request.method": method},
@@ -139,7 +140,7 @@ def _request_span(
 
 
 class _TracedStages:
-    """A SearchObserver that makes spans and tells another one."""
+    """A SearchObserver that creates spans and forwards to another observer."""
 
     def __init__(self, observer: SearchObserver, tracer: "Tracer") -> None:
         self._observer = observer
@@ -166,5 +167,5 @@ class _TracedStages:
 def _mark_failed(span: "Span") -> None:
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 
-    # Without the error's text, which may hold anything.
+    # Without the text of the error, which may contain anything.
     span.set_status(StatusCode.ERROR)

@@ -6,9 +6,10 @@ from typing import Any
 
 from litestar.types import Scope
 
-from api.pages.pages import REQUEST_ID, path_of
 from api.pages.search_form import NO_LABELS, SearchForm, list_filters
 from api.pages.templating import templates
+from api.wire.paths import path_of
+from api.wire.route_table import REQUEST_ID
 from api.wire.schemas import LONGEST_QUERY, Problem
 
 _FORM = SearchForm()

@@ -12,13 +12,13 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 from litestar.response import Template
 
-from api.access.guard import PAGES, SEARCH
-from api.pages.pages import NOT_KEPT
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, SearchForm, list_filters
 from api.pages.search_view import describe_index, view_page, view_record, view_video
+from api.wire.negotiation import PRIVATE_NO_CACHE
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
 from api.wire.query_string import check_query_string
+from api.wire.route_properties import PAGE, SEARCH_PAGE
 from api.wire.schemas import MOST_MOMENTS
 from retrieval.catalogue.manifest import Manifest
 from retrieval.errors import IndexUnavailableError
@@ -43,13 +43,13 @@ Field = Annotated[str, QueryParameter()]
 _EMPTY_FORM = SearchForm()
 
 
-@get("/app", include_in_schema=False, opt=PAGES, guards=[check_query_string])
+@get("/app", include_in_schema=False, opt=PAGE.opt, guards=[check_query_string])
 async def app_page(searcher: Search, choices: Choices) -> Template:
     """Show the start page. It is public, so it shows nothing of a catalogue that requires a key."""
     return await start_page(searcher, shows_catalogue=not choices.asks_for_key)
 
 
-@get("/app/search", include_in_schema=False, opt=SEARCH, guards=[check_query_string])
+@get("/app/search", include_in_schema=False, opt=SEARCH_PAGE.opt, guards=[check_query_string])
 async def search_page(
     searcher: Search,
     choices: Choices,
@@ -77,10 +77,12 @@ async def search_page(
         result = await pinned.search(form.to_request())
         filters = list_filters(await pinned.labels(), form)
     page = view_page(result, form, thumbnails=choices.thumbnails)
-    return Template("search.html", context={"form": form, "filters": filters, "page": page}, headers=NOT_KEPT)
+    return Template(
+        "search.html", context={"form": form, "filters": filters, "page": page}, headers=PRIVATE_NO_CACHE
+    )
 
 
-@get("/app/videos/{video_id:str}", include_in_schema=False, opt=SEARCH, guards=[check_query_string])
+@get("/app/videos/{video_id:str}", include_in_schema=False, opt=SEARCH_PAGE.opt, guards=[check_query_string])
 async def video_page(
     searcher: Search,
     choices: Choices,
@@ -103,7 +105,7 @@ async def video_page(
         "video": video,
         "similar": [view_video(each, form, thumbnails=choices.thumbnails) for each in similar.videos],
     }
-    return Template("video.html", context=context, headers=NOT_KEPT)
+    return Template("video.html", context=context, headers=PRIVATE_NO_CACHE)
 
 
 async def start_page(
@@ -114,7 +116,7 @@ async def start_page(
     start = describe_index(manifest, datetime.now(UTC), shows_titles=shows_catalogue)
     filters = list_filters(labels if shows_catalogue else NO_LABELS, form)
     context = {"form": form, "filters": filters, "start": start}
-    return Template("start.html", context=context, headers=NOT_KEPT)
+    return Template("start.html", context=context, headers=PRIVATE_NO_CACHE)
 
 
 async def _read_index(searcher: Searcher) -> tuple[Manifest | None, CatalogueLabels]:

@@ -8,13 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.response import Template
 
-from api.access.guard import METRICS, PAGES
 from api.access.live_keys import LiveKeys
 from api.observability.health import Expectations, check_health
 from api.observability.readiness import Readiness
 from api.observability.recent_searches import RecentSearches
 from api.pages.activity_view import ActivityView, view_activity
 from api.pages.status_view import Activity, StatusView, view_status
+from api.wire.route_properties import STATUS_ACTIVITY, STATUS_PAGE
 from retrieval.search.searcher import Searcher
 
 # The page shows the current state, so no copy of it may be reused.
@@ -60,16 +60,16 @@ class StatusReader:
     def _visible_activity(self) -> Activity:
         if not self._has_metrics:
             return "on-metrics-port"
-        return "requires-key" if self._keys.asked_for else self.activity()
+        return "requires-key" if self._keys.required else self.activity()
 
 
-@get("/status", opt=PAGES, cache_control=_NEVER_STORED, include_in_schema=False)
+@get("/status", opt=STATUS_PAGE.opt, cache_control=_NEVER_STORED, include_in_schema=False)
 async def status_page(status_reader: NamedDependency[SkipValidation[StatusReader]]) -> Template:
     """Show the state of the service. The response is 200 even if search is failing."""
     return Template("status.html", context={"status": await status_reader.status()})
 
 
-@get("/status/activity", opt=METRICS, cache_control=_NEVER_STORED, include_in_schema=False)
+@get("/status/activity", opt=STATUS_ACTIVITY.opt, cache_control=_NEVER_STORED, include_in_schema=False)
 async def status_activity(status_reader: NamedDependency[SkipValidation[StatusReader]]) -> Template:
     """Show the part of the page that may require a key."""
     return Template("activity.html", context={"activity": status_reader.activity()})

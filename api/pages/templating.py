@@ -11,7 +11,7 @@ from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 
 from api import __version__
-from api.access.guard import PAGES
+from api.wire.route_properties import PAGE
 
 ASSETS = "/app/assets"
 
@@ -45,5 +45,5 @@ def serve_page_assets() -> Router:
         name="page-assets",
         cache_control=CacheControlHeader(no_cache=True),
         include_in_schema=False,
-        opt=PAGES,
+        opt=PAGE.opt,
     )

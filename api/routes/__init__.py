@@ -1,1 +1,1 @@
-"""The handlers: each parses, delegates and shapes."""
+"""The handlers. Each parses the request, calls a service and builds the response."""

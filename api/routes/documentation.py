@@ -1,4 +1,4 @@
-"""OpenAPI at `/schema`, with a page that needs no network: its scripts and styles lie beside it."""
+"""OpenAPI at `/schema`, with a page that needs no network: this service serves its scripts and styles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from litestar.static_files import create_static_files_router
 from litestar.types import Method
 
 from api import __version__
-from api.access.guard import PAGES, SECURITY_SCHEMES
+from api.access.guard import SECURITY_SCHEMES
+from api.wire.route_properties import ASSET, DOCUMENTATION
 from api.wire.schemas import BatchParameters, SearchParameters
 
 PATH = "/schema"
@@ -63,17 +64,17 @@ SEARCH_EXAMPLE = Example(
 
 @dataclass
 class AlsoPage(Operation):
-    """An operation whose answers and errors are pages where a page was asked for."""
+    """An operation whose responses and errors are pages if the client asks for a page."""
 
     def __post_init__(self) -> None:
-        """Add the page to every response: Litestar documents one media type of each."""
+        """Add HTML to every response, because Litestar documents one media type per response."""
         for response in (self.responses or {}).values():
             if isinstance(response, OpenAPIResponse) and response.content is not None:
                 response.content[MediaType.HTML] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
 
 
 def operation_id(name: str) -> Callable[[HTTPRouteHandler, Method, Any], str]:
-    """Name the operations of a handler that answers GET and HEAD alike."""
+    """Name the operations of a handler that serves both GET and HEAD."""
     return lambda _handler, method, _path: name if method == "GET" else name.replace("get", "head", 1)
 
 
@@ -83,9 +84,9 @@ def describe_api() -> OpenAPIConfig:
         title="vidsearch",
         version=__version__,
         description="Finds the right videos, and the right moments in them. Every error is "
-        "`application/problem+json` with a stable `code`; so are an unknown path (404 `not-found`) and a "
-        "method that a route does not have (405 `method-not-allowed`, with an `Allow` header), and headers "
-        "that are too many (431 `head-too-large`) or too slow (408 `head-too-slow`).",
+        "`application/problem+json` with a stable `code`. This includes an unknown path (404 `not-found`), a "
+        "method that the route does not have (405 `method-not-allowed`, with an `Allow` header), and a "
+        "request head that is too large (431 `head-too-large`) or too slow (408 `head-too-slow`).",
         use_handler_docstrings=True,
         components=SECURITY_SCHEMES,
         render_plugins=[
@@ -93,7 +94,11 @@ def describe_api() -> OpenAPIConfig:
             _Document(path="/openapi.json", media_type=MediaType.JSON),
         ],
         openapi_router=Router(
-            PATH, route_handlers=[], include_in_schema=False, after_request=_without_its_own_404, opt=PAGES
+            PATH,
+            route_handlers=[],
+            include_in_schema=False,
+            after_request=_replace_404,
+            opt=DOCUMENTATION.opt,
         ),
     )
 
@@ -101,20 +106,23 @@ def describe_api() -> OpenAPIConfig:
 def serve_assets() -> Router:
     """Serve the page's scripts and styles."""
     return create_static_files_router(
-        ASSETS, [openapi_ui_bundles.swagger_ui.static_path, _PAGE_FOLDER], include_in_schema=False, opt=PAGES
+        ASSETS,
+        [openapi_ui_bundles.swagger_ui.static_path, _PAGE_FOLDER],
+        include_in_schema=False,
+        opt=ASSET.opt,
     )
 
 
 class _Page(OpenAPIRenderPlugin):
-    """Swagger UI on a page of ours: Litestar's has a script in it, which a strict policy does not run."""
+    """Swagger UI on our own page: Litestar's has an inline script, which a strict policy forbids."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
-        """Read the page, which is the same for every document."""
+        """Return the page, which is the same for every document."""
         return (_PAGE_FOLDER / "index.html").read_bytes()
 
 
 class _Document(JsonRenderPlugin):
-    """The document, which says that bodies take no unknown field: Litestar is silent of it."""
+    """The document, which declares that bodies have no unknown fields. Litestar omits that."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """Write the document as JSON."""
@@ -124,8 +132,8 @@ class _Document(JsonRenderPlugin):
         return super().render(request, openapi_schema | {"components": components})
 
 
-async def _without_its_own_404(response: Response[Any]) -> Response[Any]:
-    # Litestar answers an unknown page under its schema path with HTML; here every 404 looks the same.
+async def _replace_404(response: Response[Any]) -> Response[Any]:
+    # Litestar sends its own HTML for an unknown page below the schema path. Every 404 should be the same.
     if response.status_code == NotFoundException.status_code:
         raise NotFoundException
     return response

@@ -9,9 +9,8 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter
 
-from api.access.guard import PAGES
+from api.wire.route_properties import ASSET
 
-PATH = "/embed.js"
 _SCRIPT = Path(__file__).with_name("embed.js")
 
 _HEADERS = {
@@ -29,10 +28,10 @@ def serve_embed_script() -> HTTPRouteHandler:
     headers = {**_HEADERS, "ETag": tag}
 
     @route(
-        PATH,
+        "/embed.js",
         http_method=[HttpMethod.GET, HttpMethod.HEAD],
         include_in_schema=False,
-        opt=PAGES,
+        opt=ASSET.opt,
         media_type="text/javascript",
     )
     async def embed_script(

@@ -1,4 +1,4 @@
-"""Health, for machines that poll: whether to restart the process, and whether to send it requests."""
+"""Health routes for machines that poll: whether to restart the process, and whether to send it requests."""
 
 from litestar import Response, route
 from litestar.datastructures import CacheControlHeader
@@ -7,19 +7,19 @@ from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
-from api.access.guard import HEALTH
 from api.observability.health import Expectations, check_health
 from api.observability.readiness import Readiness
 from api.routes.documentation import operation_id
-from api.wire.errors import StoppingError
-from api.wire.problems import NEEDS_INDEX, described
+from api.wire.errors import StoppingError, TaskEndedError
+from api.wire.problems import NEEDS_INDEX, error_responses
+from api.wire.route_properties import PROBE
 from api.wire.schemas import Health, Probe
 from retrieval.search.searcher import Searcher
 
 HEALTH_JSON = "application/health+json"
 
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
-# A proxy that keeps an old "pass" would hide a failure.
+# A proxy that stores an old "pass" would hide a failure.
 _NEVER_STORED = CacheControlHeader(no_store=True)
 
 
@@ -27,29 +27,29 @@ _NEVER_STORED = CacheControlHeader(no_store=True)
     "/livez",
     http_method=_METHODS,
     operation_id=operation_id("getLiveness"),
-    summary="Whether the process answers",
+    summary="Is the process answering?",
     tags=["health"],
-    opt=HEALTH,
+    opt=PROBE.opt,
     cache_control=_NEVER_STORED,
-    responses=described(),
+    responses=error_responses(),
 )
 async def livez() -> Probe:
-    """Say that the process answers, whatever state its index is in. Restart it when this fails."""
+    """Pass whenever the process answers, regardless of its index. If this fails, restart the process."""
     return Probe(status="pass")
 
 
 @route(
     "/startupz",
-    opt=HEALTH,
+    opt=PROBE.opt,
     http_method=_METHODS,
     operation_id=operation_id("getStartup"),
-    summary="Whether the service has started",
+    summary="Has the service started?",
     tags=["health"],
     cache_control=_NEVER_STORED,
-    responses=described(),
+    responses=error_responses(),
 )
 async def startupz() -> Probe:
-    """Say that the model is loaded and the index, if there is one, was opened: the port opens only then."""
+    """Pass after the start: the port opens only after the model and the index, if any, were opened."""
     return Probe(status="pass")
 
 
@@ -57,14 +57,14 @@ async def startupz() -> Probe:
     "/readyz",
     http_method=_METHODS,
     operation_id=operation_id("getReadiness"),
-    summary="Whether searches are answered",
+    summary="Are searches answered?",
     tags=["health"],
-    opt=HEALTH,
+    opt=PROBE.opt,
     cache_control=_NEVER_STORED,
-    responses=described(*NEEDS_INDEX, StoppingError),
+    responses=error_responses(*NEEDS_INDEX, StoppingError, TaskEndedError),
 )
 async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe:
-    """Say that searches are answered: a canary query was, within 500 ms, in the last second."""
+    """Pass if a canary search within the last second took less than 500 ms."""
     await readiness.check()
     return Probe(status="pass")
 
@@ -73,19 +73,19 @@ async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe
     "/health",
     http_method=_METHODS,
     operation_id=operation_id("getHealth"),
-    summary="How the service is",
+    summary="Health report",
     tags=["health"],
-    opt=HEALTH,
+    opt=PROBE.opt,
     media_type=HEALTH_JSON,
     cache_control=_NEVER_STORED,
     responses={
         503: ResponseSpec(
             Health,
             generate_examples=False,
-            description="Searches are not answered, or the service stops.",
+            description="Search is failing, or the service is stopping.",
             media_type=HEALTH_JSON,
         ),
-        **described(),
+        **error_responses(),
     },
 )
 async def health(
@@ -93,6 +93,6 @@ async def health(
     readiness: NamedDependency[SkipValidation[Readiness]],
     expected: NamedDependency[SkipValidation[Expectations]],
 ) -> Response[Health]:
-    """Say how the service is, what index it serves, and how the last run that filled it ended."""
-    found = await check_health(searcher, readiness, expected)
-    return Response(found, status_code=503 if found.status == "fail" else 200)
+    """Report the health of the service, the index that it serves, and the outcome of the last ingest run."""
+    report = await check_health(searcher, readiness, expected)
+    return Response(report, status_code=503 if report.status == "fail" else 200)

@@ -1,4 +1,4 @@
-"""`/v1/videos`: the catalogue, and questions about one video."""
+"""`/v1/videos`: the catalogue, one video, and searches around one video."""
 
 from time import perf_counter
 from typing import Annotated
@@ -7,18 +7,19 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 
-from api.access.guard import ASKS_FOR_KEY, NEEDS_KEY, SEARCH
+from api.access.guard import ASKS_FOR_KEY
 from api.routes.search import QueryText, VideoLimit
-from api.wire.answers import shape_inside, shape_page, shape_record, shape_similar
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
-from api.wire.problems import NEEDS_INDEX, TAKES_PARAMETERS, TAKES_QUERY, described
+from api.wire.problems import NEEDS_INDEX, NEEDS_KEY, TAKES_PARAMETERS, TAKES_QUERY, error_responses
 from api.wire.query_string import check_query_string
+from api.wire.responses import catalogue_answer, catalogue_video, inside_answer, similar_answer
+from api.wire.route_properties import CATALOGUE, SEARCH
 from api.wire.schemas import LARGEST_PAGE, CatalogueAnswer, CatalogueVideo, InsideAnswer, SimilarAnswer
 from retrieval.errors import VideoNotFoundError
 from retrieval.search.searcher import Searcher
 
-VideoId = Annotated[str, PathParameter(description="A video id. A slash in it is sent as %2F.")]
+VideoId = Annotated[str, PathParameter(description="A video id. Encode a slash in it as %2F.")]
 
 
 @get(
@@ -26,38 +27,38 @@ VideoId = Annotated[str, PathParameter(description="A video id. A slash in it is
     operation_id="listVideos",
     summary="List the catalogue",
     tags=["videos"],
-    opt=SEARCH,
+    opt=CATALOGUE.opt,
     security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY),
+    responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY),
 )
 async def list_videos(
     searcher: NamedDependency[SkipValidation[Searcher]],
     limit: Annotated[
-        int, QueryParameter(ge=1, le=LARGEST_PAGE, description="How many a page holds, at most.")
+        int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Maximum number of videos on a page.")
     ] = 20,
     cursor: Annotated[
         str | None,
-        QueryParameter(description="The `next_cursor` of the page before; none for the first page."),
+        QueryParameter(description="The `next_cursor` of the previous page; omit it for the first page."),
     ] = None,
 ) -> CatalogueAnswer:
-    """List the catalogue, a page at a time, in an order that does not change."""
-    return shape_page(await searcher.catalogue(limit=limit, cursor=cursor))
+    """List the catalogue in pages. The order is stable."""
+    return catalogue_answer(await searcher.catalogue(limit=limit, cursor=cursor))
 
 
 @get(
     "/v1/videos/{video_id:str}",
     operation_id="getVideo",
-    summary="Show one video",
+    summary="Get one video",
     tags=["videos"],
-    opt=SEARCH,
+    opt=CATALOGUE.opt,
     security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
+    responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId) -> CatalogueVideo:
-    """Show one video of the catalogue."""
-    return shape_record(await searcher.video(decode_video_id(video_id)))
+    """Return one video of the catalogue."""
+    return catalogue_video(await searcher.video(decode_video_id(video_id)))
 
 
 @get(
@@ -65,10 +66,10 @@ async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_i
     operation_id="searchVideo",
     summary="Find moments inside one video",
     tags=["videos"],
-    opt=SEARCH,
+    opt=SEARCH.opt,
     security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
+    responses=error_responses(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def search_video(
     searcher: NamedDependency[SkipValidation[Searcher]],
@@ -76,27 +77,27 @@ async def search_video(
     text: QueryText,
     limit: VideoLimit = 10,
 ) -> InsideAnswer:
-    """Find the moments inside one video that answer the query."""
+    """Find the moments inside one video that match the query."""
     started = perf_counter()
     query = check_query(text)
     result = await searcher.search_inside(decode_video_id(video_id), query, limit=limit)
-    return shape_inside(query, result, started)
+    return inside_answer(query, result, started)
 
 
 @get(
     "/v1/videos/{video_id:str}/similar",
     operation_id="listSimilarVideos",
-    summary="Find the nearest videos to one",
+    summary="Find similar videos",
     tags=["videos"],
-    opt=SEARCH,
+    opt=CATALOGUE.opt,
     security=ASKS_FOR_KEY,
     guards=[check_query_string],
-    responses=described(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
+    responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def similar_videos(
     searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId, limit: VideoLimit = 10
 ) -> SimilarAnswer:
-    """Find the videos nearest to one, by title and transcript."""
+    """Find the videos nearest to this one, by title and transcript."""
     started = perf_counter()
     whole_id = decode_video_id(video_id)
-    return shape_similar(whole_id, await searcher.similar(whole_id, limit=limit), started)
+    return similar_answer(whole_id, await searcher.similar(whole_id, limit=limit), started)

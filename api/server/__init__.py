@@ -1,1 +1,1 @@
-"""The process: uvicorn, connections, admission and response headers."""
+"""The process: uvicorn, connections, middleware, admission and response headers."""

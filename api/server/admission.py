@@ -1,8 +1,10 @@
-"""How much is searched at a time, and what is refused at once: waiting helps nobody once a line only grows.
+"""Admission: how many searches run at once, and when new ones are refused with a 503.
 
-A burst is let in: it is over in a moment. A line that stays is not a burst, so after a while of it searches
-are refused until as few are under way as the machine answers without a line. As many again may be under way
-for as long as they like before that: so many callers who each wait for their answer are no overload.
+`MAX_SEARCHES` is the capacity: as many searches as the machine answers without a backlog. Up to twice the
+capacity may be in flight for any time, because so many clients that each wait for a response are no overload.
+Short bursts of up to 8 times the capacity are accepted. If a backlog lasts longer than 150 ms, new searches
+get a 503 until at most `MAX_SEARCHES` are in flight. After a second without refusals, bursts are accepted
+again.
 """
 
 from collections.abc import Callable
@@ -13,7 +15,6 @@ from litestar.enums import ScopeType
 from litestar.types import (
     ASGIApp,
     HTTPReceiveMessage,
-    HTTPScope,
     Message,
     Receive,
     Scope,
@@ -22,159 +23,148 @@ from litestar.types import (
 )
 
 from api.observability.readiness import Draining
-from api.pages.pages import path_of
-from api.routes.search import AT_ONCE
 from api.server.response_headers import EXPOSED
-from api.wire.problems import PROBLEM, kind_of, send_problem
+from api.wire.problem_responses import ProblemResponder
+from api.wire.route_table import route_of
 from retrieval.errors import OverloadedError
 
 BURST = 8
-"""Times as many as are answered at a time may be under way for a moment."""
+"""The limit of a short burst, as a multiple of the capacity."""
 
-LINE = 2
-"""Times as many as are answered at a time may be under way without being a line."""
+SUSTAINED = 2
+"""The number of searches in flight above which there is a backlog, as a multiple of the capacity."""
 
-STANDING_SECONDS = 0.15
-"""A line that stands for so long is there to stay."""
+BACKLOG_SECONDS = 0.15
+"""A backlog that lasts longer is not a burst."""
 
 CALM_SECONDS = 1.0
-"""After so long without a refusal the next burst is let in again."""
-
-_SEARCHES = frozenset({"/search", "/app/search"})
-_BELOW_ARE_SEARCHES = ("/v1/", "/app/videos/")
+"""Bursts are accepted again after so long without a refusal."""
 
 
 class Admission:
-    """Counts the searches under way, and says whether there is room for another. One event loop owns it."""
+    """Counts the searches in flight, and decides whether to admit another. One event loop owns it."""
 
-    def __init__(self, places: int, *, clock: Callable[[], float] = monotonic) -> None:
-        """Let `places` searches in at a time while there are too many, and more for a moment before that."""
-        self._places = places
-        self._in_order = LINE * places
-        self._burst = BURST * places
+    def __init__(self, capacity: int, *, clock: Callable[[], float] = monotonic) -> None:
+        """Admit `capacity` searches at a time under overload, and more in short bursts."""
+        self._capacity = capacity
         self._clock = clock
-        self._taken = 0
-        self._in_order_at = clock()
+        self._in_flight = 0
+        self._no_backlog_at = clock()
         self._refused_at: float | None = None
 
-    def take(self, places: int) -> None:
-        """Take places, to be given back. Raises OverloadedError where there is no room."""
-        self.look(places)
-        self._taken += places
+    def acquire(self, permits: int) -> None:
+        """Take permits, to be released later. Raises OverloadedError if there are not enough."""
+        self.check(permits)
+        self._in_flight += permits
 
-    def look(self, places: int) -> None:
-        """Take none yet, but raise OverloadedError where there is no room for so many."""
+    def check(self, permits: int) -> None:
+        """Take no permits, but raise OverloadedError if there are not enough."""
         now = self._clock()
-        if self._taken <= self._in_order:
-            self._in_order_at = now
+        if self._in_flight <= SUSTAINED * self._capacity:
+            self._no_backlog_at = now
         if self._refused_at is not None and now - self._refused_at > CALM_SECONDS:
             self._refused_at = None
-        stands = now - self._in_order_at > STANDING_SECONDS
-        limit = self._places if stands or self._refused_at is not None else self._burst
-        # Whatever is larger than the limit is let in where nothing else is.
-        if self._taken and self._taken + places > limit:
+        is_overload = now - self._no_backlog_at > BACKLOG_SECONDS or self._refused_at is not None
+        limit = self._capacity if is_overload else BURST * self._capacity
+        # A request that needs more permits than the limit is admitted if nothing else is in flight.
+        if self._in_flight and self._in_flight + permits > limit:
             self._refused_at = now
-            raise OverloadedError("Too many searches are under way. Try again in a moment.")
+            raise OverloadedError("Too many searches are in flight. Try again shortly.")
 
-    def give_back(self, places: int) -> None:
-        """Give places back."""
-        self._taken -= places
+    def release(self, permits: int) -> None:
+        """Return permits."""
+        self._in_flight -= permits
 
 
 def admit_searches(
-    app: ASGIApp, admission: Admission, draining: Draining, cors: CORSConfig | None = None
+    app: ASGIApp,
+    admission: Admission,
+    draining: Draining,
+    problems: ProblemResponder,
+    cors: CORSConfig | None = None,
 ) -> ASGIApp:
-    """Wrap an app so that what there is no room for is refused before any work is done for it.
+    """Wrap an app so that searches beyond the limit are refused before any work is done for them.
 
-    While the service is draining, each answer asks the client to connect anew next time: to another process.
+    While the service is draining, every response closes its connection, so that the client connects to
+    another instance.
     """
 
-    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         if draining.has_begun:
-            send = _closing(send)
-        places = _places_of(scope)
-        if not places:
+            send = _closing_connection(send)
+        # OPTIONS asks what a browser may send, and searches nothing.
+        searches = 0 if scope["method"] == "OPTIONS" else route_of(scope).properties.searches
+        if not searches:
             await app(scope, receive, send)
             return
-        stay = _Stay(admission, places)
+        permit = _Permit(admission, searches)
         try:
             if scope["method"] == "POST":
-                admission.look(places)
-                receive = stay.from_whole_body(receive)
+                admission.check(searches)
+                receive = permit.acquired_after_body(receive)
             else:
-                stay.begin()
+                permit.acquire()
         except OverloadedError:
-            scope.setdefault("state", {})[PROBLEM] = kind_of(OverloadedError).code
-            await send_problem(scope, send, OverloadedError, _for_allowed_site(scope, cors))
+            await problems.send(scope, send, OverloadedError, _cors_headers(scope, cors))
             return
         try:
-            await app(scope, receive, stay.until_answer(send))
+            await app(scope, receive, permit.released_before_response(send))
         finally:
-            stay.end()
+            permit.release()
 
-    return route
+    return admitted
 
 
-class _Stay:
-    """One request's places: from when all of it is there until its answer is, and no longer.
+class _Permit:
+    """The permits of one request, held from the end of its body to the start of its response.
 
-    However slowly a body is sent or an answer read, the others need not wait for that.
+    A client that sends its body or reads its response slowly does not hold permits meanwhile.
     """
 
-    __slots__ = ("_admission", "_places", "_taken")
+    __slots__ = ("_acquired", "_admission", "_searches")
 
-    def __init__(self, admission: Admission, places: int) -> None:
+    def __init__(self, admission: Admission, searches: int) -> None:
         self._admission = admission
-        self._places = places
-        self._taken = 0
+        self._searches = searches
+        self._acquired = 0
 
-    def begin(self) -> None:
-        """Take the places. Raises OverloadedError where there is no room."""
-        self._admission.take(self._places)
-        self._taken = self._places
+    def acquire(self) -> None:
+        """Take the permits. Raises OverloadedError if there are not enough."""
+        self._admission.acquire(self._searches)
+        self._acquired = self._searches
 
-    def end(self) -> None:
-        """Give back what was taken and is not given back yet."""
-        self._admission.give_back(self._taken)
-        self._taken = 0
+    def release(self) -> None:
+        """Return the permits, unless they were returned before."""
+        self._admission.release(self._acquired)
+        self._acquired = 0
 
-    def from_whole_body(self, receive: Receive) -> Receive:
-        """Begin with the end of the body; that may raise OverloadedError, which is answered as any other."""
+    def acquired_after_body(self, receive: Receive) -> Receive:
+        """Take the permits at the end of the body. `receive` may then raise OverloadedError in the app."""
 
         async def received() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body") and not self._taken:
-                self.begin()
+            if message["type"] == "http.request" and not message.get("more_body") and not self._acquired:
+                self.acquire()
             return message
 
         return received
 
-    def until_answer(self, send: Send) -> Send:
-        """End with the beginning of the answer, which is all there by then."""
+    def released_before_response(self, send: Send) -> Send:
+        """Return the permits when the response starts, because its whole body is ready by then."""
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.end()
+                self.release()
             await send(message)
 
         return sent
 
 
-def _places_of(scope: HTTPScope) -> int:
-    """Say how many searches a request is; 0 where it is none, as a browser's question what it may ask."""
-    path = path_of(scope)
-    if scope["method"] == "OPTIONS":
-        return 0
-    if path == "/v1/search/batch":
-        return AT_ONCE
-    return 1 if path in _SEARCHES or path.startswith(_BELOW_ARE_SEARCHES) else 0
-
-
-def _for_allowed_site(scope: Scope, cors: CORSConfig | None) -> list[tuple[bytes, bytes]]:
-    """Let the page of an allowed site read a refusal, which never gets to what answers for other sites."""
+def _cors_headers(scope: Scope, cors: CORSConfig | None) -> list[tuple[bytes, bytes]]:
+    """Let the pages of an allowed site read a refusal, which Litestar's CORS middleware does not see."""
     origin = dict(scope["headers"]).get(b"origin") if cors else None
     if cors is None or origin is None or not cors.is_origin_allowed(origin.decode("latin-1")):
         return []
@@ -185,7 +175,7 @@ def _for_allowed_site(scope: Scope, cors: CORSConfig | None) -> list[tuple[bytes
     ]
 
 
-def _closing(send: Send) -> Send:
+def _closing_connection(send: Send) -> Send:
     async def send_and_close(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"connection", b"close")]

@@ -1,4 +1,8 @@
-"""A client's connection: gives up on what is too large, too slow or not wanted. uvicorn would not."""
+"""A client's connection. It closes requests that are too large or too slow, which uvicorn does not.
+
+This overrides internals of uvicorn's HttpToolsProtocol, so pyproject.toml caps uvicorn below the next minor
+version. Check the overrides before raising the cap.
+"""
 
 import asyncio
 import logging
@@ -8,193 +12,194 @@ from secrets import token_hex
 from typing import ClassVar
 
 import msgspec
-from litestar.exceptions import ClientException
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.observability.logs import with_fields
-from api.observability.metrics import Metrics
-from api.observability.request_log import REQUEST_ID
-from api.server.response_headers import OF_ANSWERS
-from api.wire.errors import HeadTooLargeError, HeadTooSlowError
+from api.observability.metrics import RequestMetrics
+from api.observability.request_log import REQUEST_ID_HEADER
+from api.server.response_headers import DATA_HEADERS
+from api.wire.errors import HeadTooLargeError, HeadTooSlowError, MalformedRequestError, RequestError
 from api.wire.problems import PROBLEM_JSON, ProblemKind, kind_of
 
 LARGEST_HEAD = 65_536
-"""Bytes of a request's first line and headers, give or take what one read brings.
+"""The limit of a request line and headers in bytes, plus up to one read.
 
-As many may come in a row of what is neither head nor body: trailers, the frames of chunks, empty lines.
+The same limit applies to a sequence of trailers, chunk frames or empty lines.
 """
 
 HEAD_SECONDS = 10.0
-"""How long they may take to arrive, from the connection, the last answer or their first byte."""
+"""How long a head may take, counted from the connection, the last response or the head's first byte."""
 
-TAKING_SECONDS = 10.0
-TAKEN_BYTES = 65_536
-"""So much of what waits for a client it has to take in so many seconds, or all of it."""
+READ_SECONDS = 10.0
+READ_BYTES = 65_536
+"""A client must read this many bytes of its response, or all of the rest, within READ_SECONDS."""
 
-
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Reads requests as uvicorn does, and answers a head that it does not read to its end."""
+    """Reads requests like uvicorn, and responds with a problem to a head that is refused before its end."""
 
-    metrics: ClassVar[Metrics | None] = None
-    """Where refusals are counted."""
+    metrics: ClassVar[RequestMetrics | None] = None
+    """Counts refusals."""
+
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+    read_seconds: ClassVar[float] = READ_SECONDS
 
     _reading_head = False
     _bytes = 0
     _deadline: asyncio.TimerHandle | None = None
-    _taking: asyncio.TimerHandle | None = None
-    _not_taken = 0
+    _read_check: asyncio.TimerHandle | None = None
+    _unread = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start the deadline of the first head."""
         super().connection_made(transport)
-        self._wait(HEAD_SECONDS)
+        self._start_deadline(self.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
-        self._stop_waiting()
+        """Stop all timers."""
+        self._stop_deadline()
         self.resume_writing()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Begin to watch whether the client takes its answers: uvicorn's sending waits for ever."""
+        """Start to check that the client reads its response: uvicorn would wait forever."""
         super().pause_writing()
-        self._watch_taking()
+        self._start_read_check()
 
     def resume_writing(self) -> None:
-        """Watch no longer."""
+        """Stop that check."""
         super().resume_writing()
-        if self._taking is not None:
-            self._taking.cancel()
-            self._taking = None
+        if self._read_check is not None:
+            self._read_check.cancel()
+            self._read_check = None
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless too much has come by now that is no body: a body has a limit of its own."""
+        """Parse data, unless too much of it is not body. A body has its own limit."""
         self._bytes += len(data)
         super().data_received(data)
         if self._bytes > LARGEST_HEAD:
             if self._reading_head:
                 self._refuse(HeadTooLargeError())
             else:
-                # The request was let in, so it has its answer or none.
+                # The request was admitted, so its response comes from the app, if at all.
                 self._close()
 
     def on_message_begin(self) -> None:
-        """Count anew, at the first byte of a request."""
+        """Restart the count and the deadline at the first byte of a request."""
         super().on_message_begin()
         self._reading_head = True
         self._bytes = 0
-        self._wait(HEAD_SECONDS)
+        self._start_deadline(self.head_seconds)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, and no trailer: uvicorn would add it to the headers of a request that is let in."""
+        """Accept a header but no trailer, which uvicorn would add to the headers of an admitted request."""
         if self._reading_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Count anew: what comes now is body."""
+        """Restart the count: the body follows."""
         self._reading_head = False
         self._bytes = 0
-        self._stop_waiting()
+        self._stop_deadline()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count anew, at each piece."""
+        """Restart the count at each piece of the body."""
         self._bytes = 0
         super().on_body(body)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, also where uvicorn does not: it stops at the first byte of anything."""
+        """Start the deadline of the next request. uvicorn's own timer stops at the first byte of anything."""
         super().on_response_complete()
         if self.cycle.response_complete and not self._reading_head:
-            self._wait(HEAD_SECONDS)
+            self._start_deadline(self.head_seconds)
 
     def shutdown(self) -> None:
-        """Close, once what is being answered or has arrived and was not read yet is answered."""
-        if not self._has_unread():
+        """Close after every request that is in progress, or that has arrived unread, is answered."""
+        if not self._has_unread_data():
             super().shutdown()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name, and its words.
-        """Answer what is no HTTP as every other error is answered."""
-        self._refuse(ClientException())
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name and text.
+        """Respond to invalid HTTP with a problem like any other."""
+        self._refuse(MalformedRequestError())
 
-    def _has_unread(self) -> bool:
+    def _has_unread_data(self) -> bool:
         if self.transport.is_closing():
             return False
-        arrived = select.poll()
-        arrived.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(arrived.poll(0))
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
-    def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._deadline = self.loop.call_later(seconds, self._give_up)
+    def _start_deadline(self, seconds: float) -> None:
+        self._stop_deadline()
+        self._deadline = self.loop.call_later(seconds, self._on_deadline)
 
-    def _stop_waiting(self) -> None:
+    def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _watch_taking(self) -> None:
-        self._not_taken = self.transport.get_write_buffer_size()
-        self._taking = self.loop.call_later(TAKING_SECONDS, self._look_what_was_taken)
+    def _start_read_check(self) -> None:
+        self._unread = self.transport.get_write_buffer_size()
+        self._read_check = self.loop.call_later(self.read_seconds, self._check_reading)
 
-    def _look_what_was_taken(self) -> None:
-        if self._not_taken - self.transport.get_write_buffer_size() < TAKEN_BYTES:
+    def _check_reading(self) -> None:
+        if self._unread - self.transport.get_write_buffer_size() < READ_BYTES:
             self.transport.abort()
         else:
-            self._watch_taking()
+            self._start_read_check()
 
-    def _give_up(self) -> None:
+    def _on_deadline(self) -> None:
         if self.flow.write_paused:
-            # It is watched whether the answer is taken, and until then no request is due.
-            self._wait(HEAD_SECONDS)
+            # The read check watches the response, and no request is due before the client has read it.
+            self._start_deadline(self.head_seconds)
         elif self.transport.is_closing():
-            # The end of an answer was not taken, and would keep the connection for ever.
+            # The client did not read the end of a response, which would keep the connection open forever.
             self.transport.abort()
         elif self._reading_head:
-            self._refuse(HeadTooSlowError(HEAD_SECONDS))
+            self._refuse(HeadTooSlowError(self.head_seconds))
         else:
-            # Nothing was asked, so nothing is answered: browsers connect before they know what to ask.
+            # No request, so no response: browsers connect before they have one.
             self._close()
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: RequestError) -> None:
         if self.transport.is_closing():
             return
         kind, request_id = kind_of(type(error)), token_hex(16)
-        # Nothing in front of the app hears of it, so here is all that is noted of it.
+        # The app never receives this request, so it is counted and logged here.
         if self.metrics is not None:
             self.metrics.unread(kind.code)
         with with_fields(request_id=request_id):
-            _log.debug("request refused unread", extra={"status": kind.status, "problem": kind.code})
-        # Into the answer to an earlier request on this connection nothing may be written.
+            _logger.debug("request refused unread", extra={"status": kind.status, "problem": kind.code})
+        # Nothing may be written into the response to an earlier request on this connection.
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_answer(kind, str(error), request_id))
+            self.transport.write(_response(kind, str(error), request_id))
         self._close()
 
     def _close(self) -> None:
         self.transport.close()
-        self._wait(TAKING_SECONDS)
+        self._start_deadline(self.read_seconds)
 
 
-def counted_in(counting: Metrics) -> type[BoundedConnection]:
-    """Make the class of connections whose refusals are counted there: uvicorn makes the connections."""
+def counted_in(request_metrics: RequestMetrics) -> type[BoundedConnection]:
+    """Make a class of connections that count refusals there. uvicorn creates the connections."""
 
     class CountedConnection(BoundedConnection):
-        metrics = counting
+        metrics = request_metrics
 
     return CountedConnection
 
 
-def _answer(kind: ProblemKind, detail: str, request_id: str) -> bytes:
-    body = msgspec.json.encode(kind.told(detail))
+def _response(kind: ProblemKind, detail: str, request_id: str) -> bytes:
+    body = msgspec.json.encode(kind.problem(detail))
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
-        (REQUEST_ID, request_id.encode("ascii")),
-        *OF_ANSWERS,
+        (REQUEST_ID_HEADER, request_id.encode("ascii")),
+        *DATA_HEADERS,
     ]
     first = f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n".encode()
     return first + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body

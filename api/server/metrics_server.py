@@ -1,4 +1,4 @@
-"""`/metrics` on a port of its own, for a network that those who search cannot reach."""
+"""`/metrics` on a port of its own, for a network that API clients cannot reach."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ _GRACE_SECONDS = 1
 
 
 class MetricsServer(uvicorn.Server):
-    """A server beside the main one: it listens to no signal, and says when it listens to the network."""
+    """A second server in the process. It handles no signals, and sets `listens` once its port is open."""
 
     def __init__(self, config: uvicorn.Config) -> None:
-        """Listen nowhere yet."""
+        """Open no port yet."""
         super().__init__(config)
         self.listens = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. Raises CannotListenError."""
+        """Open the port. Raises CannotListenError."""
         try:
             await super().startup(sockets)
         except SystemExit as error:
@@ -42,7 +42,7 @@ class MetricsServer(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_metrics(app: Litestar, host: str, port: int) -> AsyncIterator[None]:
-    """Serve this app, which needs no lifespan, until the block ends. Raises CannotListenError."""
+    """Serve an app without a lifespan until the block ends. Raises CannotListenError."""
     server = MetricsServer(
         uvicorn.Config(
             app,

@@ -1,88 +1,101 @@
-"""The headers of every answer: what a browser may do with it, and how the caller stands with the limits."""
+"""The headers of every response: what a browser may do with it, and the state of the rate limits."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from litestar.config.cors import CORSConfig
 from litestar.types import Message, Scope
 
 from api.access.rate_limits import limit_headers
 from api.access.settings import ANY_ORIGIN, AccessSettings
-from api.pages.pages import path_of
-from api.routes.documentation import PATH as DOCUMENTATION
+from api.wire.route_table import route_of
 
 EXPOSED = (
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
     *("Retry-After", "WWW-Authenticate", "X-Request-ID"),
 )
-"""What a page of another site may read besides the body."""
+"""The headers that the pages of other sites may read."""
 
-# What is no page loads nothing and is framed by nobody. Pages load what lies beside them; the pictures of
-# Swagger UI's style sheet are in it, as data, and the styles that its script sets on elements need no leave.
+# Content-Security-Policy. A response that is not a page loads nothing, and no page may frame it. Pages load
+# only files of this service. Swagger UI's style sheet contains its pictures as `data:` URLs, and the styles
+# that its script sets on elements need no permission.
 NOTHING_LOADED = b"default-src 'none'; frame-ancestors 'none'"
-_OWN = (
+_OWN_FILES = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
     b"frame-ancestors 'none'; "
 )
-DOCUMENTATION_POLICY = _OWN + b"img-src 'self' data:; form-action 'none'"
-# The search page also shows what a catalogue's addresses lead to: pictures, and after a click a player.
+DOCUMENTATION_POLICY = _OWN_FILES + b"img-src 'self' data:; form-action 'none'"
+# The search page also loads what the URLs of the catalogue refer to: pictures, and after a click a player.
 _PLAYERS = (
     b"form-action 'self'; media-src http: https:; "
     b"frame-src https://www.youtube-nocookie.com https://player.vimeo.com"
 )
-PAGE_POLICY = _OWN + b"img-src 'self' data: http: https:; " + _PLAYERS
-PAGE_POLICY_WITHOUT_THUMBNAILS = _OWN + b"img-src 'self' data:; " + _PLAYERS
+PAGE_POLICY = _OWN_FILES + b"img-src 'self' data: http: https:; " + _PLAYERS
+PAGE_POLICY_WITHOUT_THUMBNAILS = _OWN_FILES + b"img-src 'self' data:; " + _PLAYERS
 
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    # Of requests that ignore CORS: a page of another site cannot load an answer as a script or a picture.
+    # Some requests ignore CORS: without this, another site could load a response as a script or a picture.
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-OF_ANSWERS = (*_ALWAYS, (b"content-security-policy", NOTHING_LOADED))
+DATA_HEADERS = (*_ALWAYS, (b"content-security-policy", NOTHING_LOADED))
+"""The headers of a response that is not a page."""
+
 _PRIVATE = (b"cache-control", b"private")
 
 Headers = Sequence[tuple[bytes, bytes]]
 BeforeSend = Callable[[Message, Scope], Awaitable[None]]
 
 
-def of_pages(policy: bytes) -> Headers:
-    """Give the headers of a page that may do what `policy` says."""
-    return (
-        *_ALWAYS,
-        (b"content-security-policy", policy),
-        (b"cross-origin-opener-policy", b"same-origin"),
-    )
+def complete_headers(settings: AccessSettings, *, thumbnails: bool) -> BeforeSend:
+    """Make the hook that completes the headers of every response, error or not.
 
-
-_OF_DOCUMENTATION = of_pages(DOCUMENTATION_POLICY)
-
-
-def complete_headers(settings: AccessSettings, pages: Headers) -> BeforeSend:
-    """Make the hook that completes the headers of an answer before it is sent, an error's as well.
-
-    `pages` are those of a page other than the documentation.
+    `thumbnails`: whether pages may load pictures from other hosts.
     """
     depends_on_origin = bool(settings.cors_origins) and ANY_ORIGIN not in settings.cors_origins
+    page = _page_headers(PAGE_POLICY if thumbnails else PAGE_POLICY_WITHOUT_THUMBNAILS)
+    documentation = _page_headers(DOCUMENTATION_POLICY)
 
     async def complete(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
         headers = [*message["headers"]]
         given = dict(headers)
-        path = path_of(scope)
-        ours: Headers = OF_ANSWERS
+        route = route_of(scope).properties
+        ours: Headers = DATA_HEADERS
         if given.get(b"content-type", b"").startswith(b"text/html"):
-            ours = _OF_DOCUMENTATION if path == DOCUMENTATION else pages
-        # What a route says of these itself stands.
+            ours = documentation if route.kind == "documentation" else page
+        # A header that the route sets itself is kept.
         headers += [header for header in ours if header[0] not in given]
         headers += limit_headers(scope)
-        if path == "/":
+        if route.errors == "negotiated":
             headers.append((b"vary", b"Accept"))
         if depends_on_origin and given.get(b"vary") != b"Origin":
-            # Also of an answer to a request without an origin: a cache must not give it to one with.
+            # Also without an origin: a cache must not send this response to a request with one.
             headers.append((b"vary", b"Origin"))
         if scope.get("auth") is not None and b"cache-control" not in given:
             headers.append(_PRIVATE)
         message["headers"] = headers
 
     return complete
+
+
+def cors_config(settings: AccessSettings) -> CORSConfig | None:
+    """Allow the pages of CORS_ORIGINS to use the API. None if there are none."""
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "traceparent", "X-API-Key", "X-Request-ID"],
+        expose_headers=list(EXPOSED),
+    )
+
+
+def _page_headers(policy: bytes) -> Headers:
+    return (
+        *_ALWAYS,
+        (b"content-security-policy", policy),
+        (b"cross-origin-opener-policy", b"same-origin"),
+    )

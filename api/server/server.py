@@ -1,4 +1,8 @@
-"""The server: says where it listens, and stops without losing a request that it has let in."""
+"""The uvicorn server: prints its address, and stops without losing a request that it has accepted.
+
+This overrides internals of uvicorn.Server, so pyproject.toml caps uvicorn below the next minor version. Check
+the overrides before raising the cap.
+"""
 
 import asyncio
 import contextlib
@@ -14,31 +18,31 @@ import uvicorn
 from api.observability.readiness import Draining
 from retrieval.errors import VidsearchError
 
-HEARD_SECONDS = 0.5
-"""For how long who is connected may still ask once the port is closed: a request may be on its way."""
+LAST_REQUESTS_SECONDS = 0.5
+"""How long connected clients may still send a request after the port is closed: one may be on its way."""
 
 GRACE_SECONDS = 5
-"""How long requests in flight may take to finish after that. All in all it stops within 9 seconds."""
+"""How long requests in flight may take after that. In total, the service stops within 9 seconds."""
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 class AnnouncingServer(uvicorn.Server):
-    """A server that says where it listens and that it is about to stop, and leaves the process alone."""
+    """Prints its address, begins draining before it stops, and never ends the process itself."""
 
     def __init__(self, config: uvicorn.Config, draining: Draining, drain_seconds: float) -> None:
-        """Begin `draining` at SIGTERM, and stop so many seconds later."""
+        """Begin `draining` at SIGTERM, and stop `drain_seconds` later."""
         super().__init__(config)
         self._draining = draining
         self._drain_seconds = drain_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then print one line. Raises CannotListenError."""
+        """Open the port, then print one line. Raises CannotListenError."""
         address = address_of(self.config.host, self.config.port)
         try:
             await super().startup(sockets)
         except SystemExit as error:
-            # Left alone it would end the process before the index is closed, and uvicorn has logged why.
+            # uvicorn has logged the cause. SystemExit would end the process before the index is closed.
             raise CannotListenError(f"Cannot listen on {address}. Set another HOST or PORT.") from error
         sys.stdout.write(
             f"vidsearch listens on {address}. Try: curl '{address}/v1/search?query=your+question'\n"
@@ -46,16 +50,16 @@ class AnnouncingServer(uvicorn.Server):
         sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the port, answer whoever has connected by then, and close what is left.
+        """Close the port, answer the clients that have connected by then, and close their connections.
 
-        uvicorn alone resets the connections that it has not accepted or has not read a request from.
+        uvicorn alone would reset connections that it has not accepted, or whose request it has not read.
         """
         await self._close_port()
-        await self._hear_out()
+        await self._await_last_requests()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop now, or, at the first SIGTERM, once whoever sends requests had time to see that it will."""
+        """Stop now; at the first SIGTERM, stop after load balancers had time to notice (DRAIN_SECONDS)."""
         had_begun = self._draining.has_begun
         self._draining.begin()
         if sig != signal.SIGTERM or had_begun:
@@ -65,10 +69,10 @@ class AnnouncingServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at SIGTERM or Ctrl-C, and do nothing more at the next one.
+        """Handle SIGTERM and Ctrl-C until the event loop ends, which is after the index is closed.
 
-        uvicorn's own way raises the signal again at the end, which kills the process before the index is
-        closed. So would one that comes then: it is heard until the event loop ends, which is after that.
+        uvicorn's own implementation raises the signal again at the end, which kills the process before the
+        index is closed. A second signal at that time would do the same.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,11 +83,11 @@ class AnnouncingServer(uvicorn.Server):
         accepted = []
         for server in self.servers:
             for listening in server.sockets:
-                accepted += accept_waiting(listening.fileno())
+                accepted += accept_pending(listening.fileno())
             server.close()
         loop = asyncio.get_running_loop()
-        for waiting in accepted:
-            await loop.connect_accepted_socket(self._connection, waiting)
+        for client in accepted:
+            await loop.connect_accepted_socket(self._connection, client)
 
     def _connection(self) -> asyncio.Protocol:
         connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -91,25 +95,25 @@ class AnnouncingServer(uvicorn.Server):
         )
         return connection
 
-    async def _hear_out(self) -> None:
-        """Wait until nobody is connected any more, but not for long: a connection may have nothing to ask."""
+    async def _await_last_requests(self) -> None:
+        """Wait until no client is connected, but not for long: an idle connection may have no request."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + HEARD_SECONDS
-        # Who has only just been accepted is counted from the loop's next turn on.
+        deadline = loop.time() + LAST_REQUESTS_SECONDS
+        # The loop's next turn adds the connections that were just accepted.
         await asyncio.sleep(0)
-        while (  # noqa: ASYNC110 - uvicorn keeps a set, and tells nobody when it changes.
+        while (  # noqa: ASYNC110 - uvicorn keeps a set without an event for its changes.
             not self.force_exit and loop.time() < deadline and self.server_state.connections
         ):
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
-def accept_waiting(listening: int) -> list[socket.socket]:
-    """Accept whoever has connected to a port (a file descriptor) and was not accepted yet."""
+def accept_pending(listening: int) -> list[socket.socket]:
+    """Accept the clients that have connected to a port (a file descriptor) and were not accepted yet."""
     accepted = []
-    # A socket of our own on the same port: the event loop does not lend its own.
+    # A second socket object on the same port: the event loop does not expose its own.
     with socket.socket(fileno=os.dup(listening)) as port:
         port.settimeout(0)
-        with contextlib.suppress(OSError):  # Nobody waits any more, or no more can be let in.
+        with contextlib.suppress(OSError):  # No client is left, or no file descriptor.
             while True:
                 connection, _ = port.accept()
                 connection.settimeout(0)
@@ -118,9 +122,9 @@ def accept_waiting(listening: int) -> list[socket.socket]:
 
 
 class CannotListenError(VidsearchError):
-    """The address is taken, or is none of this machine's."""
+    """The address is in use, or does not belong to this machine."""
 
 
 def address_of(host: str, port: int) -> str:
-    """Write a host and a port as an address that can be opened."""
+    """Format a host and a port as a URL."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

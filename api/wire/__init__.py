@@ -1,1 +1,1 @@
-"""What crosses the wire: schemas, parameters, answers and problems."""
+"""The wire contract: route properties, schemas, parameters, responses and problems."""

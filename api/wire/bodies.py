@@ -1,4 +1,4 @@
-"""Reads a JSON body strictly, into the type its handler declares."""
+"""Decodes a JSON body strictly into the type that its handler declares."""
 
 import asyncio
 import re
@@ -22,14 +22,13 @@ from api.wire.parameters import plain_rule
 _FAULT = re.compile(r"(?P<rule>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
 _LONGEST_RULE = 200
 BODY_SECONDS = 10
-"""How long a body may take to arrive. A slow one holds a connection and the memory of what came so far."""
+"""How long a body may take to arrive. A slow body occupies a connection and memory."""
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body is decoded in one step.
+    """A request whose body msgspec decodes in one step.
 
-    Litestar checks a decoded body as loosely as a query string, where "5" has to be a number; in JSON it
-    is not one.
+    Litestar converts a body as loosely as a query string, so that "5" is accepted as a number.
     """
 
     async def json(self) -> Any:
@@ -38,37 +37,37 @@ class JsonRequest(Request[Any, Any, Any]):
         try:
             return msgspec.json.decode(await self.body(), type=body_type)
         except msgspec.ValidationError as error:
-            raise _named(error) from error
+            raise _invalid_field(error) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedBodyError from error
 
 
 async def check_body(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard a route: there is a body, in good time, and it is JSON or does not say what it is.
+    """Check that a body arrives in time, and that its media type, if given, is JSON (a guard).
 
     Raises UnsupportedBodyError, BodyTooSlowError, BodyIncompleteError or MalformedBodyError.
     """
     content_type = connection.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedBodyError
-    # Litestar takes an empty body for a missing argument, and says so in its own terms.
-    if isinstance(connection, Request) and not await _arrived(connection):
+    # Litestar would report an empty body as a missing handler argument.
+    if isinstance(connection, Request) and not await _read_body(connection):
         raise MalformedBodyError
 
 
-async def _arrived(request: Request[Any, Any, Any]) -> bytes:
+async def _read_body(request: Request[Any, Any, Any]) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.body()
     except TimeoutError as error:
         raise BodyTooSlowError(BODY_SECONDS) from error
     except InternalServerException as error:
-        # Litestar's word for a client that hangs up, as if that were an error of ours.
+        # Litestar raises this internal error if the client disconnects.
         raise BodyIncompleteError from error
 
 
-def _named(error: msgspec.ValidationError) -> InvalidParameterError:
+def _invalid_field(error: msgspec.ValidationError) -> InvalidParameterError:
     match = _FAULT.fullmatch(str(error))
     place, rule = (match["place"] or "body", match["rule"]) if match else ("body", str(error))
-    # A rule may quote the name of a field that is not ours: the caller's text, of any length.
+    # A rule may quote the name of an unknown field, which is the caller's text and may be long.
     return InvalidParameterError(place, plain_rule(rule)[:_LONGEST_RULE])

@@ -1,4 +1,4 @@
-"""What is wrong with a request, said in words that may be sent back: never its query text."""
+"""What can be wrong with a request. The texts may be sent to the client: they never contain query text."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,70 +11,112 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class RequestError(VidsearchError):
-    """A request that this service refuses; its text names the place and the rule, not what was given.
+    """A request that this service refuses. Its text names the parameter and the rule, not the value sent.
 
-    `headers` go with the answer.
+    `headers` are added to the response.
     """
 
     headers = _NO_HEADERS
 
 
 class InvalidParameterError(RequestError):
-    """A parameter, or a field of the body, that breaks its rule."""
+    """A query parameter or a field of the body breaks its rule."""
+
+    code = "invalid-parameter"
+    title = "Invalid parameter"
 
     def __init__(self, parameter: str, rule: str) -> None:
         super().__init__(f"{parameter}: {rule}")
 
 
 class UnknownParameterError(RequestError):
-    """A query parameter that the route does not take."""
+    """The route does not take this query parameter."""
 
-    def __init__(self, name: str, taken: Iterable[str]) -> None:
-        known = ", ".join(sorted(taken)) or "none"
-        # It is the caller's text, and a query where somebody has forgotten `query=`: only a name is told.
-        told = repr(name) if _NAME.fullmatch(name) else "What was given"
-        super().__init__(f"{told} is not a parameter of this route. It takes: {known}.")
+    code = "unknown-parameter"
+    title = "Unknown parameter"
+
+    def __init__(self, name: str, accepted: Iterable[str]) -> None:
+        known = ", ".join(sorted(accepted)) or "none"
+        # The name is the caller's text, and is the query itself if the caller forgot `query=`. Only text that
+        # looks like a parameter name is repeated.
+        is_name = _NAME.fullmatch(name) is not None
+        fault = f"{name!r} is not a parameter of this route" if is_name else "A parameter is unknown"
+        super().__init__(f"{fault}. The parameters of this route: {known}.")
 
 
 class EmptyQueryError(RequestError):
-    """A query with nothing but blanks in it."""
+    """The query consists of blanks."""
+
+    code = "empty-query"
+    title = "Empty query"
 
     def __init__(self, parameter: str) -> None:
-        super().__init__(f"{parameter}: is blank. Say in a few words what to look for.")
+        super().__init__(f"{parameter}: is blank. Describe in a few words what to look for.")
 
 
 class QueryTooLongError(RequestError):
-    """A query of more characters than a question has."""
+    """The query has more characters than the limit."""
+
+    code = "query-too-long"
+    title = "Query too long"
 
     def __init__(self, parameter: str, longest: int) -> None:
         super().__init__(f"{parameter}: is longer than {longest:,} characters.")
 
 
-class MalformedBodyError(RequestError):
-    """A body that is not the JSON it says it is."""
+class MalformedRequestError(RequestError):
+    """The request is not HTTP that this service can read."""
+
+    code = "malformed-request"
+    title = "Malformed request"
+
+    def __init__(self, text: str = "The request is not well-formed HTTP.") -> None:
+        super().__init__(text)
+
+
+class MalformedBodyError(MalformedRequestError):
+    """The body is not valid JSON."""
 
     def __init__(self) -> None:
         super().__init__("The body is not valid JSON in UTF-8.")
 
 
 class UnsupportedBodyError(RequestError):
-    """A body of a media type that the route does not read."""
+    """The body has a media type that the route does not read."""
+
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
 
     def __init__(self) -> None:
         super().__init__("The body must be JSON. Send it with the header Content-Type: application/json")
 
 
 class StoppingError(VidsearchError):
-    """The service was told to stop, and still answers those who do not know."""
+    """The service has received a signal to stop. It still answers requests that arrive until then."""
+
+    code = "stopping"
+    title = "Stopping"
 
     def __init__(self) -> None:
         super().__init__("The service is stopping.")
 
 
-class BodyTooSlowError(RequestError):
-    """A body that does not arrive."""
+class TaskEndedError(VidsearchError):
+    """A background task of the service has ended, so the service must be restarted."""
 
-    # What may still come of it is no request.
+    code = "task-ended"
+    title = "A background task has ended"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The background task {name} has ended. Restart the service.")
+
+
+class BodyTooSlowError(RequestError):
+    """The body did not arrive in time."""
+
+    code = "body-too-slow"
+    title = "Body too slow"
+    # The rest of the body may still arrive, and it is not a request.
     headers = MappingProxyType({"Connection": "close"})
 
     def __init__(self, seconds: float) -> None:
@@ -82,62 +124,84 @@ class BodyTooSlowError(RequestError):
 
 
 class BodyIncompleteError(RequestError):
-    """A body whose client went away before it was sent. Nobody is there to be told."""
+    """The client disconnected before the whole body was sent, so no one reads the response."""
+
+    code = "body-incomplete"
+    title = "Body incomplete"
 
     def __init__(self) -> None:
         super().__init__("The body ended before all of it was sent.")
 
 
 class HeadTooLargeError(RequestError):
-    """A request line and headers of more bytes than any client needs."""
+    """The request line and the headers have more bytes than the limit."""
+
+    code = "head-too-large"
+    title = "Head too large"
 
     def __init__(self) -> None:
         super().__init__("The request line and headers together are too large.")
 
 
 class HeadTooSlowError(RequestError):
-    """A request line and headers that do not arrive."""
+    """The request line and the headers did not arrive in time."""
+
+    code = "head-too-slow"
+    title = "Head too slow"
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The request line and headers did not arrive within {seconds:g} s.")
 
 
 class HostNotAllowedError(RequestError):
-    """A request for a host that this service does not answer for."""
+    """The request names a host that is not one of ALLOWED_HOSTS."""
+
+    code = "host-not-allowed"
+    title = "Host not allowed"
 
     def __init__(self) -> None:
-        super().__init__("This service does not answer for the host that the request names.")
+        super().__init__("This service does not serve the host that the request names.")
 
 
 class KeyRequiredError(RequestError):
-    """A request without a key, to a route that asks for one."""
+    """The route needs a key, and the request has none."""
 
+    code = "key-required"
+    title = "Key required"
     headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="vidsearch"'})
 
     def __init__(self) -> None:
-        super().__init__("This route asks for a key. Send it with the header Authorization: Bearer KEY")
+        super().__init__("This route needs a key. Send it with the header Authorization: Bearer KEY")
 
 
 class KeyInvalidError(RequestError):
-    """A request with a key that is none, or none any more."""
+    """The key is malformed, unknown or revoked."""
 
+    code = "key-invalid"
+    title = "Invalid key"
     headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="vidsearch", error="invalid_token"'})
 
     def __init__(self) -> None:
-        super().__init__("The key that was sent is not one of this service's, or was revoked.")
+        super().__init__("This key isn't valid. It may have been revoked.")
 
 
 class ScopeMissingError(RequestError):
-    """A request with a key that is not for this route."""
+    """The key is valid, but does not have the scope that this route needs."""
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"The key that was sent does not have the scope `{scope}`.")
-        challenge = f'Bearer realm="vidsearch", error="insufficient_scope", scope="{scope}"'
+    code = "scope-missing"
+    title = "Scope missing"
+
+    def __init__(self, key_scope: str) -> None:
+        super().__init__(f"This key doesn't have the scope `{key_scope}`.")
+        challenge = f'Bearer realm="vidsearch", error="insufficient_scope", scope="{key_scope}"'
         self.headers = MappingProxyType({"WWW-Authenticate": challenge})
 
 
 class RateLimitedError(RequestError):
-    """More requests than the key or the address has in so short a time."""
+    """The key or the address has sent more requests than its rate limit allows."""
+
+    code = "rate-limited"
+    title = "Rate limited"
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Too many requests. Try again in {seconds} s.")

@@ -1,4 +1,4 @@
-"""The rules of a search that no type can hold, the same for a query string and for a body."""
+"""The rules of a search that types cannot express, the same for a query string and for a body."""
 
 import math
 from datetime import UTC, datetime
@@ -12,9 +12,9 @@ from retrieval.search.results import SearchRequest
 
 
 def to_request(parameters: SearchParameters, where: str = "") -> SearchRequest:
-    """Check a search and turn it into what the searcher takes.
+    """Check the parameters of a search and convert them for the searcher.
 
-    `where` goes before each parameter's name in an error. Raises a RequestError.
+    `where` precedes the name of the parameter in an error. Raises a RequestError.
     """
     if parameters.offset + parameters.limit > RANKED_VIDEOS:
         raise InvalidParameterError(
@@ -34,7 +34,7 @@ def to_request(parameters: SearchParameters, where: str = "") -> SearchRequest:
 
 
 def check_query(text: str, name: str = "query") -> str:
-    """Take the blanks off a query. Raises EmptyQueryError, QueryTooLongError or InvalidParameterError."""
+    """Strip a query. Raises EmptyQueryError, QueryTooLongError or InvalidParameterError."""
     query = _check_text(text, name).strip()
     if not query:
         raise EmptyQueryError(name)
@@ -44,9 +44,9 @@ def check_query(text: str, name: str = "query") -> str:
 
 
 def plain_rule(message: str) -> str:
-    """Say in our words what msgspec says of a value, without the value.
+    """Reword a message of msgspec so that it does not quote the value.
 
-    It quotes one only where that is outside an enumeration, and `mode` is the only enumeration there is.
+    msgspec quotes a value only if it is not in its enumeration, and `mode` is the only enumeration.
     """
     if message.startswith("Invalid enum value"):
         return f"is none of {', '.join(get_args(Mode))}."
@@ -85,8 +85,8 @@ def _label(text: str | None, name: str) -> str | None:
 
 def _check_text(text: str, name: str) -> str:
     if "\x00" in text:
-        raise InvalidParameterError(name, "holds a zero character.")
-    # JSON can spell half of a surrogate pair, which is no character and cannot be embedded or stored.
+        raise InvalidParameterError(name, "contains a NUL character.")
+    # JSON can contain half of a surrogate pair, which is not a character and cannot be embedded or stored.
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidParameterError(name, "holds half of a surrogate pair.")
+        raise InvalidParameterError(name, "contains half of a surrogate pair.")
     return text

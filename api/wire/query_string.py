@@ -1,4 +1,4 @@
-"""Refuses a query string that Litestar would quietly repair, cut or ignore."""
+"""Refuses query strings that Litestar would silently repair, truncate or ignore."""
 
 import re
 from typing import Any
@@ -16,9 +16,9 @@ _RULE = "query_rule"
 
 
 class QueryRule(msgspec.Struct, frozen=True):
-    """What a route takes: its parameters, the ones it cannot do without, and both names of each argument."""
+    """The query parameters of a route, and the public name of each handler argument."""
 
-    taken: frozenset[str]
+    accepted: frozenset[str]
     required: tuple[str, ...]
     names: dict[str, str]
 
@@ -26,7 +26,7 @@ class QueryRule(msgspec.Struct, frozen=True):
 async def check_query_string(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """Guard a route: every query parameter is known, given once and UTF-8, and none is missing.
+    """Check that every query parameter is known, UTF-8 and sent once, and that none is missing (a guard).
 
     Raises UnknownParameterError or InvalidParameterError.
     """
@@ -37,8 +37,8 @@ async def check_query_string(
             continue
         raw_name, _, raw_value = pair.partition(b"=")
         name = decode_component(raw_name.replace(b"+", b" "), "the query string")
-        if name not in rule.taken:
-            raise UnknownParameterError(name, rule.taken)
+        if name not in rule.accepted:
+            raise UnknownParameterError(name, rule.accepted)
         if name in given:
             raise InvalidParameterError(name, "is given more than once.")
         given.add(name)
@@ -49,35 +49,35 @@ async def check_query_string(
 
 
 def rule_of(handler: BaseRouteHandler) -> QueryRule:
-    """Read a handler's rule off its signature, the first time, and keep it with the handler."""
+    """Derive the rule of a handler from its signature. The rule is kept in the handler's `opt`."""
     rule: QueryRule | None = handler.opt.get(_RULE)
     if rule is None:
-        names, taken, required = {}, set(), []
+        names, accepted, required = {}, set(), []
         for argument, field in handler.parsed_fn_signature.parameters.items():
             if isinstance(field.kwarg_definition, ParameterKwarg):
                 names[argument] = name = field.kwarg_definition.name or argument
                 if isinstance(field.kwarg_definition, QueryParameter):
-                    taken.add(name)
+                    accepted.add(name)
                     required += [name] if field.is_required else []
-        rule = QueryRule(taken=frozenset(taken), required=tuple(required), names=names)
+        rule = QueryRule(accepted=frozenset(accepted), required=tuple(required), names=names)
         handler.opt[_RULE] = rule
     return rule
 
 
 def decode_component(raw: bytes, name: str) -> str:
-    """Decode a percent-encoded piece of an address, strictly.
+    """Decode a percent-encoded part of a URL strictly.
 
-    Raises InvalidParameterError, which names the parameter, for an escape or a byte that is no UTF-8, and
-    for a zero character, which engines cut text at.
+    Raises InvalidParameterError for a broken escape, for bytes that are not UTF-8, and for a NUL character,
+    at which engines truncate text.
     """
     if raw.isascii() and b"%" not in raw and b"\x00" not in raw:
         return raw.decode("ascii")
     if _BROKEN_ESCAPE.search(raw):
-        raise InvalidParameterError(name, "holds a % that starts no escape. Write it as %25.")
+        raise InvalidParameterError(name, "contains a % that does not start an escape. Write it as %25.")
     try:
         text = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidParameterError(name, "is not UTF-8.") from error
     if "\x00" in text:
-        raise InvalidParameterError(name, "holds a zero character.")
+        raise InvalidParameterError(name, "contains a NUL character.")
     return text

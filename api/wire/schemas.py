@@ -1,6 +1,6 @@
-"""What goes over the wire. Every key is always there; an unknown value is null.
+"""The JSON of requests and responses. Every key is always present; an unknown value is null.
 
-Distances are Manhattan, lower is closer. Times are seconds from the start of the video.
+Distances are Manhattan distances: lower is closer. Times are seconds from the start of the video.
 """
 
 from datetime import datetime
@@ -23,7 +23,7 @@ LARGEST_BATCH = 32
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An error (RFC 9457). `code` is stable: programs may rely on it."""
+    """An error (RFC 9457). `code` is stable, so programs may rely on it."""
 
     type: str
     title: str
@@ -40,7 +40,7 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     offset: Annotated[int, Meta(ge=0, le=RANKED_VIDEOS)] = 0
     moments: Annotated[int, Meta(ge=0, le=MOST_MOMENTS)] = 3
     mode: Mode = "hybrid"
-    # Litestar does not document a rule whose number is 0 of a value that may be left out.
+    # Litestar does not document a bound of 0 for an optional value.
     max_distance: (
         Annotated[float, Meta(gt=0, extra_json_schema={"extra": {"exclusive_minimum": 0.0}})] | None
     ) = None
@@ -51,13 +51,13 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class BatchParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Searches to answer at once."""
+    """A batch of searches."""
 
     requests: Annotated[list[SearchParameters], Meta(min_length=1, max_length=LARGEST_BATCH)]
 
 
 class MomentAnswer(msgspec.Struct, frozen=True):
-    """A passage near the query. A transcript without times gives moments without `start` and `end`.
+    """A passage near the query. `start` and `end` are null if the transcript has no times.
 
     `distance` is null if the query was not embedded: in a `degraded` answer, and with `mode=lexical` without
     `max_distance`.
@@ -71,7 +71,7 @@ class MomentAnswer(msgspec.Struct, frozen=True):
 
 
 class VideoAnswer(msgspec.Struct, frozen=True):
-    """A video that was found, with its best moments first.
+    """A video that matches the query, with its best moments first.
 
     `distance` is that of its nearest passage. It is null if the query was not embedded: in a `degraded`
     answer, and with `mode=lexical` without `max_distance`.
@@ -88,10 +88,10 @@ class VideoAnswer(msgspec.Struct, frozen=True):
 
 
 class SearchAnswer(msgspec.Struct, frozen=True):
-    """The videos found for a query, best first.
+    """The videos that match a query, best first.
 
-    `degraded` is null, or, where a hybrid search could not embed the query in time, `lexical`: the answer is
-    from words alone, and knows no distances.
+    `degraded` is normally null. It is `lexical` if a hybrid search could not embed the query in time: the
+    answer is then based on words alone, and has no distances.
     """
 
     query: str
@@ -109,7 +109,7 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
 
 class InsideAnswer(msgspec.Struct, frozen=True):
-    """One video with its best moments for a query first."""
+    """One video, with its best moments for a query first."""
 
     query: str
     index_version: str
@@ -118,7 +118,7 @@ class InsideAnswer(msgspec.Struct, frozen=True):
 
 
 class SimilarAnswer(msgspec.Struct, frozen=True):
-    """The videos nearest to one, without it and without moments."""
+    """The nearest videos to a given one, without that video and without moments."""
 
     video_id: str
     index_version: str
@@ -127,7 +127,7 @@ class SimilarAnswer(msgspec.Struct, frozen=True):
 
 
 class CatalogueVideo(msgspec.Struct, frozen=True):
-    """What the index knows of a video. `duration` is seconds; `passages` is how many it was cut into."""
+    """A video of the catalogue. `duration` is in seconds; `passages` is the number of its passages."""
 
     video_id: str
     title: str
@@ -143,7 +143,7 @@ class CatalogueVideo(msgspec.Struct, frozen=True):
 
 
 class CatalogueAnswer(msgspec.Struct, frozen=True):
-    """A page of the catalogue; `next_cursor` is null on the last one."""
+    """A page of the catalogue. `next_cursor` is null on the last page."""
 
     index_version: str
     videos: list[CatalogueVideo]
@@ -151,20 +151,20 @@ class CatalogueAnswer(msgspec.Struct, frozen=True):
 
 
 class ClassicAnswer(msgspec.Struct, frozen=True):
-    """The tutorial's answer: titles and ids by column, nearest first."""
+    """The tutorial's response: titles and ids as columns, nearest first."""
 
     title: list[str]
     video_id: list[str]
 
 
 class HealthCheck(msgspec.Struct, frozen=True):
-    """What `/` says."""
+    """The response of `/`."""
 
     health_check: str
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """The model whose embeddings the index holds."""
+    """The model that computed the embeddings of the index."""
 
     name: str
     dimension: int
@@ -172,7 +172,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 class CountsInfo(msgspec.Struct, frozen=True):
-    """How much the index holds."""
+    """The size of the index."""
 
     videos: int
     passages: int
@@ -180,7 +180,7 @@ class CountsInfo(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True):
-    """What this service is; what it knows of its index is null where there is none."""
+    """What this service is. The facts about the index are null if there is no index."""
 
     name: str
     description: str
@@ -208,7 +208,7 @@ class IndexHealth(msgspec.Struct, frozen=True):
 
 
 class HealthEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One thing that was looked at, when, and what was seen."""
+    """One check: what was observed, and when."""
 
     component_type: str
     status: HealthStatus
@@ -219,9 +219,10 @@ class HealthEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Health as `application/health+json`; `version` is that of this service.
+    """Health as `application/health+json`. `version` is the version of this service.
 
-    It fails where searches are not answered, and warns where something is not as it was expected to be.
+    The status is `fail` if searching fails or the service is stopping, and `warn` if a check misses its
+    threshold.
     """
 
     status: HealthStatus

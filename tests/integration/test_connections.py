@@ -14,9 +14,10 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from api.observability.metrics import Facts, Metrics
+from api.observability.index_metrics import Facts
+from api.observability.metrics import Metrics
 from api.server import connections
-from api.server.connections import LARGEST_HEAD, BoundedConnection, counted_in
+from api.server.connections import LARGEST_HEAD, BoundedConnection
 from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 
@@ -32,10 +33,8 @@ async def answer_everything(_: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(connections, "TAKING_SECONDS", 0.3)
+class Impatient(BoundedConnection):
+    head_seconds = read_seconds = 0.3
 
 
 @asynccontextmanager
@@ -99,24 +98,21 @@ async def test_a_head_without_an_end_is_refused(begin: bytes) -> None:
         assert (status, problem["code"]) == (431, "head-too-large")
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_head_that_arrives_slowly_is_refused() -> None:
-    async with connected() as (reader, writer):
+    async with connected(protocol=Impatient) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\n")
         status, problem = await answered_while_sending(reader, writer, b"X: 1\r\n")
         assert (status, problem["code"]) == (408, "head-too-slow")
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_connection_without_a_request_is_closed_silently() -> None:
-    async with connected() as (reader, _):
+    async with connected(protocol=Impatient) as (reader, _):
         async with asyncio.timeout(60):
             assert await reader.read() == b""
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_slow_second_request_is_refused() -> None:
-    async with connected() as (reader, writer):
+    async with connected(protocol=Impatient) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"ok")
         writer.write(b"GET / HT")
@@ -127,7 +123,6 @@ async def test_a_slow_second_request_is_refused() -> None:
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("sent", "more", "status", "code"),
     [
@@ -141,7 +136,12 @@ async def test_requests_refused_unread_are_counted_and_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG, connections.__name__)
     metrics = Metrics()
-    async with connected(answer_everything, counted_in(metrics)) as (reader, writer):
+    request_metrics = metrics.requests
+
+    class Counted(Impatient):
+        metrics = request_metrics
+
+    async with connected(answer_everything, Counted) as (reader, writer):
         writer.write(sent)
         assert (await answered_while_sending(reader, writer, more))[0] == status
     counted = Scrape(metrics.exposition(Facts()).decode())
@@ -197,7 +197,6 @@ async def answer_at_once(_: Any, __: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("head", "more"),
     [
@@ -208,7 +207,7 @@ async def answer_at_once(_: Any, __: Any, send: Any) -> None:
     ids=["an empty line", "a body", "a trailer"],
 )
 async def test_a_connection_without_a_next_request_is_closed(head: bytes, more: bytes) -> None:
-    async with connected(answer_at_once) as (reader, writer):
+    async with connected(answer_at_once, Impatient) as (reader, writer):
         writer.write(head)
         await reader.readuntil(b"ok")
         writer.write(more)
@@ -216,7 +215,6 @@ async def test_a_connection_without_a_next_request_is_closed(head: bytes, more: 
             assert await reader.read() == b""
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_client_that_reads_no_answer_is_disconnected() -> None:
     ended = asyncio.Event()
 
@@ -226,18 +224,17 @@ async def test_a_client_that_reads_no_answer_is_disconnected() -> None:
             await send({"type": "http.response.body", "body": b"x" * 20_000_000, "more_body": more})
         ended.set()
 
-    async with connected(app) as (_, writer):
+    async with connected(app, Impatient) as (_, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(60):
             await ended.wait()
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("high", [None, 50_000_000], ids=["much", "little"])
 async def test_a_client_that_does_not_read_the_end_of_an_answer_is_disconnected(high: int | None) -> None:
     lost = asyncio.Event()
 
-    class Connection(BoundedConnection):
+    class Connection(Impatient):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             transport.set_write_buffer_limits(high)
@@ -283,7 +280,7 @@ async def test_a_client_that_keeps_reading_is_not_disconnected(left: list[int], 
     transport = SlowlyTaken(left)
     connection.transport, connection.flow = transport, FlowControl(transport)
     connection.pause_writing()
-    connection._look_what_was_taken()
+    connection._check_reading()
     assert transport.aborted is aborted
     connection.resume_writing()
-    assert connection._taking is None
+    assert connection._read_check is None

@@ -14,7 +14,7 @@ import uvicorn
 
 from api.observability.readiness import Draining
 from api.server.connections import BoundedConnection
-from api.server.server import AnnouncingServer, accept_waiting
+from api.server.server import AnnouncingServer, accept_pending
 from tests.support.processes import PATIENCE, REPOSITORY, Ingest, environment, free_port, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
@@ -63,12 +63,12 @@ def test_waiting_connections_are_accepted_before_the_port_is_closed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as port:
         address = port.getsockname()
         with socket.create_connection(address), socket.create_connection(address) as second:
-            accepted = accept_waiting(port.fileno())
+            accepted = accept_pending(port.fileno())
             assert [each.gettimeout() for each in accepted] == [0, 0]
             assert accepted[1].getpeername() == second.getsockname()
             for each in accepted:
                 each.close()
-        assert accept_waiting(port.fileno()) == []
+        assert accept_pending(port.fileno()) == []
         assert port.gettimeout() is None
 
 

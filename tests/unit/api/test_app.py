@@ -35,7 +35,7 @@ def test_opens_at_the_start_and_closes_at_the_end() -> None:
         events.clear()
 
 
-def test_does_not_start_when_the_search_cannot_be_opened() -> None:
+def test_does_not_start_if_the_index_cannot_be_opened() -> None:
     @asynccontextmanager
     async def open_search(_: ApiSettings) -> AsyncIterator[Searcher]:
         raise ModelUnavailableError("no model")
@@ -46,7 +46,7 @@ def test_does_not_start_when_the_search_cannot_be_opened() -> None:
         TestClient(app).__enter__()
 
 
-def test_importing_the_app_loads_nothing_that_it_may_not_need() -> None:
+def test_importing_the_app_loads_no_optional_packages() -> None:
     unwanted = {"torch", "polars", "sentence_transformers", "opentelemetry"}
     script = f"import sys, api.app; print({unwanted} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Every route times every kind of key, and what else decides whether a request is let in."""
+"""Every route with every kind of key, and the other rules of access."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
-from api.access.guard import ACCESS, SCOPE, access_of, guard_access
+from api.access.guard import guard_access
 from api.access.key_file import write_keys
 from api.access.keys import make_key
 from api.access.live_keys import LiveKeys
@@ -22,57 +22,29 @@ from api.access.rate_limits import RateLimits
 from api.access.rates import Rate
 from api.access.settings import AccessSettings
 from api.app import create_app
-from api.pages.pages import PAGE_ROUTES
 from api.settings import ApiSettings
-from api.wire.problems import respond
+from api.wire.problem_responses import ProblemResponder
+from api.wire.route_properties import INFO, METRICS, SEARCH, UNDECLARED, RouteProperties, properties_of
+from api.wire.route_table import RouteTable
 from retrieval.settings import SearchSettings
 from tests.unit.api.fakes import RaisingSearcher, opens
 from tests.unit.api.guarded import guarded
 
 NOW = datetime.now(UTC)
 APP = create_app(ApiSettings(search=SearchSettings()))
-
-# What each route asks for. A new one fails here until it is written down, and is an admin's until it says.
-ROUTES = {
-    "/": "open",
-    "/info": "open",
-    "/search": "search",
-    "/v1/search": "search",
-    "/v1/search/batch": "search",
-    "/v1/videos": "search",
-    "/v1/videos/{video_id:str}": "search",
-    "/v1/videos/{video_id:str}/search": "search",
-    "/v1/videos/{video_id:str}/similar": "search",
-    "/app": "pages",
-    "/app/search": "search",
-    "/app/videos/{video_id:str}": "search",
-    "/app/assets/{file_path:path}": "pages",
-    "/livez": "health",
-    "/startupz": "health",
-    "/readyz": "health",
-    "/metrics": "metrics",
-    "/health": "health",
-    "/status": "pages",
-    "/status/activity": "metrics",
-    "/schema": "pages",
-    "/schema/openapi.json": "pages",
-    "/schema/assets/{file_path:path}": "pages",
-    "/schema/{path:str}": "pages",
-    "/embed.js": "pages",
-}
+TABLE = RouteTable.of(APP)
 
 REQUIRED, INVALID, MISSING = (401, "key-required"), (401, "key-invalid"), (403, "scope-missing")
-LET_IN = None
+ADMITTED = None
 NO_KEY = {"none": REQUIRED, "another scheme": REQUIRED}
 WRONG = dict.fromkeys(("malformed", "empty", "unknown", "wrong secret", "revoked"), INVALID)
 KINDS = [*NO_KEY, *WRONG, "search", "metrics", "admin"]
-SPECIFIED: dict[str, dict[str, tuple[int, str] | None]] = {
-    "open": dict.fromkeys(KINDS, LET_IN),
-    "health": dict.fromkeys(KINDS, LET_IN),
-    "pages": dict.fromkeys(KINDS, LET_IN),
-    "search": {**NO_KEY, **WRONG, "search": LET_IN, "metrics": MISSING, "admin": LET_IN},
-    "metrics": {**NO_KEY, **WRONG, "search": MISSING, "metrics": LET_IN, "admin": LET_IN},
-    "admin": {**NO_KEY, **WRONG, "search": MISSING, "metrics": MISSING, "admin": LET_IN},
+# The result by the scope that a route needs and the kind of key that is sent.
+SPECIFIED: dict[str | None, dict[str, tuple[int, str] | None]] = {
+    None: dict.fromkeys(KINDS, ADMITTED),
+    "search": {**NO_KEY, **WRONG, "search": ADMITTED, "metrics": MISSING, "admin": ADMITTED},
+    "metrics": {**NO_KEY, **WRONG, "search": MISSING, "metrics": ADMITTED, "admin": ADMITTED},
+    "admin": {**NO_KEY, **WRONG, "search": MISSING, "metrics": MISSING, "admin": ADMITTED},
 }
 CHALLENGES = {
     "key-required": 'Bearer realm="vidsearch"',
@@ -81,8 +53,12 @@ CHALLENGES = {
 }
 
 
+def properties_at(path: str) -> RouteProperties:
+    return TABLE.match(path.replace(":str", "").replace(":path", "")).properties
+
+
 def operations() -> list[tuple[str, str, HTTPRouteHandler]]:
-    """Every route times every method it has, as the app itself tells them."""
+    """List every method of every route of the app."""
     return [
         (route.path, method, handler)
         for route in APP.routes
@@ -91,28 +67,21 @@ def operations() -> list[tuple[str, str, HTTPRouteHandler]]:
     ]
 
 
-def test_every_route_says_what_it_asks_for() -> None:
-    assert len(APP.routes) == len({route.path for route in APP.routes})
-    declared = {path: handler.opt.get(SCOPE) for path, method, handler in operations() if method != "OPTIONS"}
-    assert declared == ROUTES
-    assert set(SPECIFIED) == set(ACCESS)
-
-
-def test_a_route_that_says_nothing_is_an_admins() -> None:
+def test_a_route_without_properties_needs_an_admin_key() -> None:
     @get("/new")
     async def new() -> None: ...
 
-    @get("/odd", opt={SCOPE: "nonsense"})
+    @get("/odd", opt={"properties": "nonsense"})
     async def odd() -> None: ...
 
     app = Litestar([new, odd], openapi_config=None, logging_config=None)
     handlers = [handler for route in app.routes for handler in route.route_handlers]  # type: ignore[attr-defined]
-    asked = {str(handler.http_methods): access_of(handler) for handler in handlers}
-    assert asked == {"{'GET'}": ACCESS["admin"], "{'OPTIONS'}": ACCESS["open"]}
+    found = {str(handler.http_methods): properties_of(handler) for handler in handlers}
+    assert found == {"{'GET'}": UNDECLARED, "{'OPTIONS'}": INFO}
 
 
 class Sent(msgspec.Struct):
-    """What is sent as a key of each kind (a value of Authorization, or nothing), and the file of keys."""
+    """The key file, and the value of Authorization for each kind of key."""
 
     file: Path
     by_kind: dict[str, str | None]
@@ -151,8 +120,8 @@ def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) ->
 
 
 def code_of(response: httpx.Response) -> str:
-    """Read which problem an answer is, in the form that its route gives."""
-    if response.request.url.path.startswith(PAGE_ROUTES):
+    """Read the code of a problem, from JSON or from a page."""
+    if TABLE.match(response.request.url.path).properties.errors == "page":
         assert response.headers["content-type"] == "text/html; charset=utf-8"
         return response.text.partition('data-problem="')[2].partition('"')[0]
     assert response.headers["content-type"] == "application/problem+json"
@@ -170,8 +139,9 @@ def test_every_route_with_every_kind_of_key(
     client, sent = keys
     value = sent.by_kind[kind]
     response = ask(client, method, path, **({} if value is None else {"authorization": value}))
-    expected = LET_IN if method == "OPTIONS" else SPECIFIED[ROUTES[path]][kind]
-    if expected is LET_IN:
+    key_scope = None if method == "OPTIONS" else properties_at(path).key_scope
+    expected = SPECIFIED[key_scope][kind]
+    if expected is ADMITTED:
         assert response.status_code == (404 if path == "/schema/{path:str}" and method == "GET" else 200) or (
             method == "OPTIONS" and response.status_code == 204
         )
@@ -179,20 +149,19 @@ def test_every_route_with_every_kind_of_key(
     else:
         status, code = expected
         assert (response.status_code, code_of(response)) == (status, code)
-        challenge = CHALLENGES[code].replace('scope="search"', f'scope="{ROUTES[path]}"')
+        challenge = CHALLENGES[code].replace('scope="search"', f'scope="{key_scope}"')
         assert response.headers["www-authenticate"] == challenge
         assert value is None or len(value) < len("Bearer vs_") or value[-8:] not in response.text
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kinds_of_routes_whether_or_not_there_is_one(
-    keys: tuple[TestClient[Litestar], Sent], kind: str
-) -> None:
+def test_every_key_scope_with_every_kind_of_key(keys: tuple[TestClient[Litestar], Sent], kind: str) -> None:
     _, sent = keys
 
     async def answer() -> None: ...
 
-    routes = [get(f"/{name}", opt={SCOPE: name}, status_code=200)(answer) for name in ACCESS]
+    declared = {"info": INFO, "search": SEARCH, "metrics": METRICS, "admin": UNDECLARED}
+    routes = [get(f"/{name}", opt=each.opt, status_code=200)(answer) for name, each in declared.items()]
     routes.append(get("/undeclared", status_code=200)(answer))
     access = AccessSettings(keys_file=sent.file, rate_of_key=Rate(1000, 1))
     live = LiveKeys(access, may_be_off=True)
@@ -200,19 +169,20 @@ def test_kinds_of_routes_whether_or_not_there_is_one(
         routes,
         guards=[guard_access(access, live, RateLimits(access))],
         lifespan=[lambda _: live.followed()],
-        exception_handlers={Exception: respond},
+        exception_handlers={Exception: ProblemResponder().respond},
         openapi_config=None,
         logging_config=None,
     )
     value = sent.by_kind[kind]
     with TestClient(app) as client:
-        for name, specified in {**SPECIFIED, "undeclared": SPECIFIED["admin"]}.items():
+        for name, each in {**declared, "undeclared": UNDECLARED}.items():
             response = client.get(f"/{name}", headers={} if value is None else {"authorization": value})
-            told = LET_IN if response.status_code == 200 else (response.status_code, response.json()["code"])
-            assert told == specified[kind], name
+            ok = response.status_code == 200
+            result = ADMITTED if ok else (response.status_code, response.json()["code"])
+            assert result == SPECIFIED[each.key_scope][kind], name
 
 
-def test_a_key_may_come_in_its_own_header_which_comes_first(
+def test_a_key_may_be_sent_in_x_api_key_which_takes_precedence(
     keys: tuple[TestClient[Litestar], Sent],
 ) -> None:
     client, sent = keys
@@ -228,7 +198,7 @@ def test_a_key_may_come_in_its_own_header_which_comes_first(
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "access_token"])
-def test_a_key_in_the_address_is_none(keys: tuple[TestClient[Litestar], Sent], name: str) -> None:
+def test_a_key_in_the_query_string_is_ignored(keys: tuple[TestClient[Litestar], Sent], name: str) -> None:
     client, sent = keys
     key = (sent.by_kind["search"] or "").removeprefix("Bearer ")
     response = client.get(f"/search?query=x&{name}={key}")
@@ -236,7 +206,7 @@ def test_a_key_in_the_address_is_none(keys: tuple[TestClient[Litestar], Sent], n
     assert key not in response.text
 
 
-def test_what_is_no_route_needs_no_key(keys: tuple[TestClient[Litestar], Sent]) -> None:
+def test_an_unknown_path_needs_no_key(keys: tuple[TestClient[Litestar], Sent]) -> None:
     client, _ = keys
     assert client.get("/nope").status_code == 404
     assert client.delete("/search").status_code == 405
@@ -258,39 +228,41 @@ def test_no_key_is_ever_logged(
                 asked.get("/search?limit=x", headers=headers)
     assert [entry for entry in caplog.records if entry.levelno == logging.ERROR]
     form = logging.Formatter()
-    # The text with its traceback, and whatever else a record brings along.
+    # The text with its traceback, and the extra fields of the record.
     logged = "".join(f"{form.format(entry)}{entry.__dict__}" for entry in caplog.records)
     assert not any(value and value[-10:] in logged for value in sent.by_kind.values() if value != "Bearer ")
 
 
-def test_an_answer_to_a_key_is_for_its_holder(keys: tuple[TestClient[Litestar], Sent]) -> None:
+def test_a_response_to_a_key_is_private(keys: tuple[TestClient[Litestar], Sent]) -> None:
     client, sent = keys
     answer = ask(client, "GET", "/search", authorization=sent.by_kind["search"] or "")
     assert answer.headers["cache-control"] == "private"
     assert client.get("/livez").headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", [path for path, kind in ROUTES.items() if kind == "search"])
-def test_without_keys_nothing_is_asked_for(path: str, client: TestClient[Litestar]) -> None:
+@pytest.mark.parametrize(
+    "path", sorted({path for path, _, _ in operations() if properties_at(path).key_scope == "search"})
+)
+def test_without_keys_no_route_needs_one(path: str, client: TestClient[Litestar]) -> None:
     method = "POST" if path.endswith("batch") else "GET"
     assert ask(client, method, path).status_code == 200
     assert ask(client, method, path, authorization="Bearer whatever").status_code == 200
 
 
-def test_openapi_asks_for_a_key_exactly_where_the_routes_do(client: TestClient[Litestar]) -> None:
+def test_openapi_documents_a_key_for_exactly_the_routes_that_need_one(client: TestClient[Litestar]) -> None:
     document: dict[str, Any] = client.get("/schema/openapi.json").json()
     assert set(document["components"]["securitySchemes"]) == {"bearer", "header"}
     for path, item in document["paths"].items():
-        kind = next(kind for route, kind in ROUTES.items() if route.replace(":str", "") == path)
+        properties = properties_at(path)
         for operation in (item[method] for method in ("get", "head", "post") if method in item):
             asks = "security" in operation
-            assert asks is (ACCESS[kind].scope is not None)
+            assert asks is (properties.key_scope is not None)
             assert (
                 {"401", "403"} <= operation["responses"].keys()
                 if asks
                 else not ({"401", "403"} & operation["responses"].keys())
             )
-            assert ("429" in operation["responses"]) is ACCESS[kind].is_counted
+            assert ("429" in operation["responses"]) is properties.is_rate_limited
 
 
 HOSTS = ("api.example.com", "*.example.org", "[::1]", "10.0.0.1")
@@ -313,13 +285,13 @@ HOSTS = ("api.example.com", "*.example.org", "[::1]", "10.0.0.1")
         *((host, False) for host in ("[::1].evil", "[::1]evil:80", "api.example.com:80:80", "[::1", "")),
     ],
 )
-def test_answers_only_for_its_hosts(named: TestClient[Litestar], host: str, *, allowed: bool) -> None:
+def test_only_allowed_hosts_are_served(named: TestClient[Litestar], host: str, *, allowed: bool) -> None:
     for path in ("/search?query=x", "/", "/info", "/schema"):
         response = named.get(path, headers={"host": host})
         assert (response.status_code == 200) is allowed
         if not allowed:
             assert (response.status_code, response.json()["code"]) == (400, "host-not-allowed")
-    # Probes come by address.
+    # Probes use the address as the host.
     assert named.get("/livez", headers={"host": host}).status_code == 200
     assert named.get("/readyz", headers={"host": host}).status_code == 200
 
@@ -330,14 +302,14 @@ def named() -> Iterator[TestClient[Litestar]]:
         yield client
 
 
-def test_settings_of_one_kind_of_host() -> None:
+def test_exact_and_wildcard_hosts_work_alone() -> None:
     for allowed, host in ((("a.example",), "b.example"), (("*.example",), "b.other")):
         with guarded(allowed_hosts=allowed) as client:
             assert client.get("/", headers={"host": host}).json()["code"] == "host-not-allowed"
             assert client.get("/", headers={"host": "a.example"}).status_code == 200
 
 
-def test_a_service_for_others_does_not_start_without_keys(tmp_path: Path) -> None:
+def test_a_public_service_does_not_start_without_keys(tmp_path: Path) -> None:
     settings = ApiSettings(
         search=SearchSettings(),
         host="0.0.0.0",  # noqa: S104

@@ -19,9 +19,7 @@ def keys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_key_is_shown_once_and_found_from_then_on(
-    keys_file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_key_is_printed_once_and_stored(keys_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "add", "web", "--scope", "metrics", "--scope", "search", "--scope", "search"]) == 0
     shown = capsys.readouterr().out
     assert KEY.fullmatch(shown.removesuffix("\n"))
@@ -37,7 +35,7 @@ def test_a_key_is_shown_once_and_found_from_then_on(
     assert shown.strip()[16:] not in told
 
 
-def test_a_name_is_given_once(keys_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_is_unique(keys_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "add", "web", "--scope", "search"]) == 0
     before = keys_file.read_bytes()
     capsys.readouterr()
@@ -48,30 +46,30 @@ def test_a_name_is_given_once(keys_file: Path, capsys: pytest.CaptureFixture[str
     assert keys_file.read_bytes() == before
 
 
-def test_a_revoked_key_is_gone_and_the_last_one_does_not_open_the_door(
+def test_a_revoked_key_is_deleted_and_keys_stay_required_after_the_last(
     keys_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("web", "other"):
         main(["keys", "add", name, "--scope", "search"])
     assert main(["keys", "revoke", "web"]) == 0
     assert [key.name for key in read_keys(keys_file) or ()] == ["other"]
-    assert "still asked for" not in capsys.readouterr().err
+    assert "still need one" not in capsys.readouterr().err
     assert main(["keys", "revoke", "other"]) == 0
     assert read_keys(keys_file) == ()
-    assert "still asked for" in capsys.readouterr().err
+    assert "still need one" in capsys.readouterr().err
 
 
-def test_a_key_that_is_not_there_cannot_be_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_key_cannot_be_revoked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "revoke", "web"]) == 2
     assert "no key named 'web'" in capsys.readouterr().err
 
 
-def test_without_keys_the_list_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "list"]) == 0
     assert capsys.readouterr().out == "There are no keys.\n"
 
 
-def test_a_key_for_the_environment_is_written_nowhere(
+def test_a_key_for_the_environment_is_not_stored(
     keys_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["keys", "add", "web", "--scope", "search", "--print-env"]) == 0
@@ -88,7 +86,7 @@ def test_a_key_for_the_environment_is_written_nowhere(
     assert [each.name for each in from_variable(both)] == ["web", "other"]
 
 
-def test_what_the_environment_holds_is_listed_and_revoked_there(
+def test_keys_of_the_environment_are_listed_but_revoked_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("API_KEYS", to_variable(make_key("web", ["admin"], datetime.now(UTC))[1]))
@@ -103,13 +101,13 @@ def test_what_the_environment_holds_is_listed_and_revoked_there(
     "arguments",
     [["keys"], ["keys", "add"], ["keys", "add", "web"], ["keys", "add", "web", "--scope", "all"], ["key"]],
 )
-def test_a_command_that_says_too_little_is_2(arguments: list[str]) -> None:
+def test_an_incomplete_command_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
 
 
-def test_a_name_that_cannot_be_one_is_2(keys_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_name_exits_with_2(keys_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "add", "a b", "--scope", "search"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not keys_file.exists()

@@ -19,18 +19,13 @@ pytestmark = pytest.mark.anyio
 KEY, STORED = make_key("web", ["search"], datetime.now(UTC))
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_keys, "POLL_SECONDS", 0.001)
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
 
 
 def following(file: Path | None = None, *, may_be_off: bool = True, **more: object) -> LiveKeys:
-    return LiveKeys(AccessSettings(keys_file=file, **more), may_be_off=may_be_off)  # type: ignore[arg-type]
+    return LiveKeys(AccessSettings(keys_file=file, **more), may_be_off=may_be_off, poll_seconds=0.001)  # type: ignore[arg-type]
 
 
 def damage(file: Path) -> None:
@@ -41,19 +36,19 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
-async def test_asks_for_keys_until_it_knows_that_there_are_none(file: Path) -> None:
+async def test_keys_are_required_until_it_is_known_that_there_are_none(file: Path) -> None:
     keys = following(file)
-    assert keys.asked_for
+    assert keys.required
     async with keys.followed():
-        assert not keys.asked_for
+        assert not keys.required
 
 
 @pytest.mark.parametrize("in_file", [None, ()])
-async def test_where_keys_may_not_be_off_it_does_not_start_without_any(
+async def test_if_keys_may_not_be_off_the_service_does_not_start_without_any(
     file: Path, in_file: tuple[()] | None
 ) -> None:
     if in_file is not None:
-        # A file without keys lets nobody in, which is safe.
+        # With a file without keys, every request is refused, which is safe.
         write_keys(file, in_file)
         async with following(file, may_be_off=False).followed():
             return
@@ -62,24 +57,24 @@ async def test_where_keys_may_not_be_off_it_does_not_start_without_any(
             pass
 
 
-async def test_what_is_added_and_revoked_counts_soon(file: Path) -> None:
+async def test_adding_and_revoking_keys_takes_effect_soon(file: Path) -> None:
     keys = following(file)
     async with keys.followed():
         write_keys(file, (STORED,))
-        await until(lambda: keys.asked_for)
+        await until(lambda: keys.required)
         assert keys.ring.find(KEY.encode()) == STORED
         write_keys(file, ())
         await until(lambda: keys.ring.find(KEY.encode()) is None)
-        # The last key that is revoked does not open the door, and neither does a file that is gone.
-        assert keys.asked_for
+        # Keys stay required after the last one is revoked, and after the file is deleted.
+        assert keys.required
         write_keys(file, (STORED,))
         await until(lambda: len(keys.ring))
         remove(file)
         await until(lambda: not len(keys.ring))
-        assert keys.asked_for
+        assert keys.required
 
 
-async def test_a_file_that_is_damaged_changes_nothing_and_is_told_once(
+async def test_a_damaged_file_changes_nothing_and_is_logged_once(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_keys(file, (STORED,))
@@ -94,9 +89,11 @@ async def test_a_file_that_is_damaged_changes_nothing_and_is_told_once(
     assert "stay in force" in entry.getMessage()
 
 
-@pytest.mark.parametrize("failing", ["read_keys", "_look"])
-async def test_a_revocation_that_cannot_be_read_for_a_moment_is_taken_up_all_the_same(
-    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+@pytest.mark.parametrize(
+    "error", [SettingsError("no file"), RuntimeError("can't start new thread"), ValueError("unforeseen")]
+)
+async def test_a_revocation_that_cannot_be_read_at_first_is_applied_later(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     write_keys(file, (STORED,))
     keys = following(file)
@@ -107,11 +104,9 @@ async def test_a_revocation_that_cannot_be_read_for_a_moment_is_taken_up_all_the
             def fail(path: Path) -> None:
                 assert threading.current_thread() is not threading.main_thread()
                 tries.append(path)
-                raise (
-                    RuntimeError("can't start new thread") if failing == "_look" else SettingsError("no file")
-                )
+                raise error
 
-            patch.setattr(live_keys, failing, fail)
+            patch.setattr(live_keys, "read_keys", fail)
             write_keys(file, ())
             await until(lambda: len(tries) > 3)
             assert keys.ring.find(KEY.encode()) == STORED
@@ -119,14 +114,14 @@ async def test_a_revocation_that_cannot_be_read_for_a_moment_is_taken_up_all_the
     assert [entry.levelno for entry in caplog.records if entry.levelno > logging.INFO] == [logging.ERROR]
 
 
-async def test_a_file_that_is_damaged_at_the_start_is_an_error(file: Path) -> None:
+async def test_a_damaged_file_at_the_start_is_an_error(file: Path) -> None:
     damage(file)
     with pytest.raises(SettingsError, match="damaged"):
         async with following(file).followed():
             pass
 
 
-async def test_the_environments_keys_and_the_files_count_alike(file: Path) -> None:
+async def test_the_keys_of_the_environment_and_of_the_file_are_equal(file: Path) -> None:
     other, stored = make_key("other", ["search"], datetime.now(UTC))
     write_keys(file, (STORED,))
     keys = following(file, may_be_off=False, keys=(stored,))
@@ -145,4 +140,4 @@ async def test_a_name_in_both_places_is_an_error(file: Path) -> None:
 async def test_without_a_file_there_is_nothing_to_follow() -> None:
     keys = following()
     async with keys.followed():
-        assert not keys.asked_for
+        assert not keys.required

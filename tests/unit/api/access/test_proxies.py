@@ -5,7 +5,7 @@ import httpx
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from api.access.proxies import believe_proxies
+from api.access.proxies import trust_proxies
 from api.access.rates import Rate
 from api.access.settings import AccessSettings
 from api.app import create_app
@@ -26,7 +26,7 @@ def seen(*forwarded: str, peer: str | None = PEER, proto: str = "", proxies: Any
     headers = [(b"x-forwarded-for", value.encode("latin-1")) for value in forwarded]
     headers.append((b"x-forwarded-proto", proto.encode()))
     scope = {"type": "http", "scheme": "http", "headers": headers, "client": peer and (peer, 1234)}
-    asyncio.run(believe_proxies(app, proxies)(scope, None, None))  # type: ignore[arg-type]
+    asyncio.run(trust_proxies(app, proxies)(scope, None, None))  # type: ignore[arg-type]
     return scopes[0]
 
 
@@ -49,27 +49,27 @@ def seen(*forwarded: str, peer: str | None = PEER, proto: str = "", proxies: Any
         ([], PEER),
     ],
 )
-def test_the_client_is_the_last_that_is_no_proxy(forwarded: list[str], client: str) -> None:
+def test_the_client_is_the_last_address_that_is_no_proxy(forwarded: list[str], client: str) -> None:
     assert seen(*forwarded)["client"][0] == client
 
 
 @pytest.mark.parametrize("peer", ["198.51.100.7", "::1", "testclient", None])
-def test_who_is_no_proxy_is_not_believed(peer: str | None) -> None:
+def test_an_untrusted_peer_cannot_set_the_client(peer: str | None) -> None:
     scope = seen("198.51.100.1", peer=peer, proto="https")
     assert (scope["client"], scope["scheme"]) == (peer and (peer, 1234), "http")
 
 
-def test_without_proxies_nothing_is_looked_at() -> None:
+def test_without_proxies_the_header_is_ignored() -> None:
     assert seen("198.51.100.1", proxies=())["client"] == (PEER, 1234)
 
 
 @pytest.mark.parametrize(("proto", "scheme"), [("https", "https"), ("http", "http"), ("ftp", "http")])
-def test_the_scheme_is_the_proxys_word(proto: str, scheme: str) -> None:
+def test_a_proxy_sets_the_scheme(proto: str, scheme: str) -> None:
     assert seen(proto=proto)["scheme"] == scheme
 
 
 @pytest.mark.anyio
-async def test_who_is_in_a_network_that_is_named_has_one_limit_whatever_he_claims() -> None:
+async def test_a_client_in_a_trusted_network_cannot_evade_its_limit() -> None:
     access = AccessSettings(trusted_proxies=PROXIES, rate_of_address=Rate(1, 60))
     app = create_app(ApiSettings(search=SearchSettings(), access=access), open_search=opens(EchoSearcher()))
     transport = httpx.ASGITransport(app, client=(PEER, 1234))

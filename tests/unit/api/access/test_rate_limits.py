@@ -55,7 +55,7 @@ def batch(client: TestClient[Litestar], size: int) -> tuple[int, str | None, str
     return response.status_code, response.headers["ratelimit-remaining"], response.headers.get("retry-after")
 
 
-def test_every_answer_says_how_the_caller_stands(by_address: TestClient[Litestar], clock: Clock) -> None:
+def test_every_response_reports_the_limit(by_address: TestClient[Litestar], clock: Clock) -> None:
     assert told(by_address) == ("200", "3", "2", "20", None)
     # What is wrong with a request is found out after it was counted.
     assert told(by_address, "/v1/search?limit=0") == ("400", "3", "1", "40", None)
@@ -67,7 +67,7 @@ def test_every_answer_says_how_the_caller_stands(by_address: TestClient[Litestar
     assert told(by_address) == ("200", "3", "0", "60", None)
 
 
-def test_what_is_refused_is_a_problem(by_address: TestClient[Litestar]) -> None:
+def test_a_refusal_is_a_problem(by_address: TestClient[Litestar]) -> None:
     for _ in range(3):
         by_address.get(SEARCH)
     response = by_address.get(SEARCH)
@@ -88,17 +88,17 @@ def test_health_and_pages_are_not_counted(by_address: TestClient[Litestar], path
     assert told(by_address)[2] == "2"
 
 
-def test_a_batch_costs_what_its_searches_do(by_address: TestClient[Litestar], clock: Clock) -> None:
+def test_a_batch_costs_as_much_as_its_searches(by_address: TestClient[Litestar], clock: Clock) -> None:
     assert batch(by_address, 2) == (200, "1", None)
     assert batch(by_address, 2) == (429, "1", "20")
     assert batch(by_address, 1) == (200, "0", None)
-    # One larger than the limit waits until all of it is there, and is paid off afterwards.
+    # A batch larger than the limit waits for a full bucket, and leaves a debt.
     clock.now += 60
     assert batch(by_address, 6) == (200, "0", None)
     assert told(by_address) == ("429", "3", "0", "120", "80")
 
 
-def test_keys_are_counted_each_by_itself(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_each_key_has_its_own_limit(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     (one, _), (other, _) = KEYS
     stored = tuple(kept for _, kept in KEYS)
     with limited(
@@ -111,7 +111,7 @@ def test_keys_are_counted_each_by_itself(monkeypatch: pytest.MonkeyPatch, clock:
         assert told(client, authorization=f"Bearer {other}")[:3] == ("200", "4", "0")
         assert told(client, authorization=f"Bearer {other}") == ("429", "4", "0", "4", "1")
         clock.now += 2
-        # Who sends wrong keys is counted by address all the same, and refused before they are looked at.
+        # Requests with wrong keys count against the address, and are refused before the key is checked.
         assert [told(client, authorization="Bearer wrong")[0] for _ in range(3)] == ["401", "401", "429"]
 
 
@@ -128,7 +128,7 @@ def test_a_batch_is_counted_for_the_key_and_for_the_address(
         assert batch(client, 2) == (200, "0", None)
 
 
-def test_without_limits_nothing_is_said(client: TestClient[Litestar]) -> None:
+def test_without_limits_there_are_no_headers(client: TestClient[Litestar]) -> None:
     assert told(client)[1:] == (None,) * 4
 
 
@@ -146,7 +146,7 @@ def test_without_limits_nothing_is_said(client: TestClient[Litestar]) -> None:
         ("", ""),
     ],
 )
-def test_names_who_is_at_an_address(address: str, caller: str) -> None:
+def test_a_caller_is_an_ipv4_address_or_an_ipv6_network(address: str, caller: str) -> None:
     named: Any = {"client": (address, 1)}
     assert caller_at(named).removeprefix("0") == caller.removeprefix("0")
 

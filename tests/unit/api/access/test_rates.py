@@ -23,7 +23,7 @@ def test_a_whole_limit_may_be_spent_at_once_and_comes_back_evenly() -> None:
 
 
 @given(RATES, PAUSES)
-def test_no_more_is_let_through_than_a_burst_and_the_rate(rate: Rate, pauses: list[float]) -> None:
+def test_no_more_requests_pass_than_a_burst_plus_the_rate(rate: Rate, pauses: list[float]) -> None:
     buckets = Buckets(rate)
     now, through = 0.0, 0
     for pause in pauses:
@@ -34,7 +34,9 @@ def test_no_more_is_let_through_than_a_burst_and_the_rate(rate: Rate, pauses: li
 
 
 @given(RATES, st.integers(1, 2000), st.integers(0, 2000))
-def test_who_waits_as_told_is_let_through_and_not_much_sooner(rate: Rate, cost: int, before: int) -> None:
+def test_a_request_passes_after_the_reported_wait_and_not_much_earlier(
+    rate: Rate, cost: int, before: int
+) -> None:
     buckets = Buckets(rate)
     buckets.take("a", min(before, rate.limit), 1000.0)
     wait = spend([(buckets, "a")], cost, 1000.0).wait
@@ -45,14 +47,14 @@ def test_who_waits_as_told_is_let_through_and_not_much_sooner(rate: Rate, cost: 
 
 
 @given(RATES, st.integers(1, 5000))
-def test_what_is_dearer_than_the_limit_is_paid_back_before_the_next(rate: Rate, cost: int) -> None:
+def test_a_cost_above_the_limit_leaves_a_debt(rate: Rate, cost: int) -> None:
     buckets = Buckets(rate)
     assert not spend([(buckets, "a")], cost, 0.0).wait
     owed = max(0, cost - rate.limit + 1) * rate.seconds / rate.limit
     assert spend([(buckets, "a")], 1, 0.0).wait >= owed - 1e-3
 
 
-def test_of_two_limits_the_tighter_is_told_and_neither_pays_for_a_refusal() -> None:
+def test_of_two_limits_the_tighter_is_reported_and_a_refusal_costs_nothing() -> None:
     wide, narrow = Buckets(Rate(10, 60)), Buckets(Rate(2, 60))
     both = [(wide, "key"), (narrow, "address")]
     stood = [spend(both, 1, 0.0) for _ in range(3)]
@@ -60,14 +62,14 @@ def test_of_two_limits_the_tighter_is_told_and_neither_pays_for_a_refusal() -> N
     assert spend([(wide, "key")], 1, 0.0).remaining == 7
 
 
-def test_what_is_given_back_can_be_spent_again_and_never_more() -> None:
+def test_returned_tokens_never_exceed_the_limit() -> None:
     buckets = Buckets(Rate(2, 60))
     buckets.take("a", 1, 0.0)
     buckets.take("a", -5, 0.0)
     assert [spend([(buckets, "a")], 1, 0.0).wait for _ in range(3)] == [0, 0, 30]
 
 
-def test_only_so_many_callers_are_remembered_and_the_busy_ones_are() -> None:
+def test_the_least_recently_used_buckets_are_dropped() -> None:
     buckets = Buckets(Rate(2, 60), most=100)
     for number in range(10_000):
         spend([(buckets, "busy")], 1, 0.0)

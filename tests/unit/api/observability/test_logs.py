@@ -47,7 +47,7 @@ def fail(query: str) -> None:
     raise ZeroDivisionError(len(query))
 
 
-def test_a_record_is_one_line_of_json_whoever_wrote_it() -> None:
+def test_every_record_is_one_line_of_json() -> None:
     stream = configured()
     logging.getLogger("retrieval.index.live_index").info("Serving index version %s", "v1")
     logging.getLogger("uvicorn.error").error("[Errno 98] taken\nindeed", extra={"color_message": "x"})
@@ -66,7 +66,7 @@ def test_a_record_is_one_line_of_json_whoever_wrote_it() -> None:
     assert (three["status"], three["route"]) == (200, "/search")
 
 
-def test_fields_are_in_what_is_written_within() -> None:
+def test_fields_are_added_to_records_in_the_block() -> None:
     stream = configured()
     logger = logging.getLogger("api.wire.problems")
     with with_fields(request_id="r1"):
@@ -103,7 +103,7 @@ def test_a_traceback_shows_no_variable(log_format: LogFormat) -> None:
         ("console", io.StringIO(), False),
     ],
 )
-def test_a_terminal_gets_what_can_be_read(
+def test_a_terminal_gets_a_readable_form(
     log_format: LogFormat, stream: io.StringIO, *, is_json: bool
 ) -> None:
     configured(log_format, stream=stream)
@@ -127,7 +127,7 @@ def test_a_terminal_gets_what_can_be_read(
         ("error", dict.fromkeys(("api", "retrieval", *OTHERS), "error")),
     ],
 )
-def test_below_info_only_our_own_records_are_told(level: LogLevel, heard: dict[str, str]) -> None:
+def test_below_info_only_our_own_records_are_logged(level: LogLevel, heard: dict[str, str]) -> None:
     stream = configured(level=level)
     for name in heard:
         for severity in ("debug", "info", "warning", "error"):

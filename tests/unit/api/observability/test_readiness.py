@@ -1,17 +1,22 @@
 import asyncio
 import logging
-import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import structlog
 
 from api.observability.logs import with_fields
 from api.observability.readiness import Draining, Readiness
-from api.wire.errors import StoppingError
+from api.wire.errors import StoppingError, TaskEndedError
+from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError
-from tests.support.waiting import until
+from retrieval.search.searcher import Searcher
+from tests.support.waiting import a_while, until
 from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import EchoSearcher, RaisingSearcher
+
+pytestmark = pytest.mark.anyio
 
 
 class Clock:
@@ -22,46 +27,23 @@ class Clock:
         return self.now
 
 
-def test_how_long_it_took_is_known_while_it_is_found_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Slow(EchoSearcher):
-        async def check(self) -> None:
-            self.checks += 1
-            await asyncio.sleep(0.001 if self.checks == 1 else 60)
+class Hanging(EchoSearcher):
+    """Answers the first canary search, and hangs at every later one."""
 
-    async def scenario() -> None:
-        searcher = Slow()
-        readiness = Readiness(searcher, Draining())
-        await readiness.check()
-        seconds = readiness.seconds
-        await until(lambda: searcher.checks == 2)
-        assert seconds
-        assert readiness.seconds == seconds
-        await readiness.close()
-
-    monkeypatch.setattr("api.observability.readiness.KEPT_SECONDS", 0.001)
-    asyncio.run(scenario())
+    async def check(self) -> None:
+        self.checks += 1
+        if self.checks > 1:
+            await asyncio.sleep(60)
 
 
-def test_what_is_found_out_later_is_about_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields: list[dict[str, object]] = []
-
-    class Noting(EchoSearcher):
-        async def check(self) -> None:
-            fields.append(structlog.contextvars.get_contextvars())
-
-    async def scenario() -> None:
-        readiness = Readiness(Noting(), Draining())
-        with with_fields(request_id="probe"):
-            await readiness.check()
-        await until(lambda: len(fields) > 1)
-        await readiness.close()
-
-    monkeypatch.setattr("api.observability.readiness.KEPT_SECONDS", 0.001)
-    asyncio.run(scenario())
-    assert fields[:2] == [{"request_id": "probe"}, {}]
+@asynccontextmanager
+async def running(searcher: Searcher, interval_seconds: float = 0.001) -> AsyncIterator[Readiness]:
+    readiness = Readiness(searcher, Draining(), interval_seconds=interval_seconds)
+    async with background_task(readiness.keep_current(), "canary searches"):
+        yield readiness
 
 
-def test_many_polls_are_one_question(serve: Serve) -> None:
+def test_many_polls_cause_one_canary_search(serve: Serve) -> None:
     searcher = EchoSearcher()
     client = serve(searcher)
     for _ in range(20):
@@ -69,100 +51,109 @@ def test_many_polls_are_one_question(serve: Serve) -> None:
     assert searcher.checks == 1
 
 
-def test_what_was_found_is_told_for_a_while_a_fault_too() -> None:
-    async def scenario() -> None:
-        clock, searcher = Clock(), RaisingSearcher()
-        readiness = Readiness(searcher, Draining(), clock=clock)
-        for seconds, checks in [(0.0, 1), (0.9, 1), (0.9, 1), (0.3, 2)]:
-            clock.now += seconds
-            with pytest.raises(IndexUnavailableError):
-                await readiness.check()
-            assert searcher.checks == checks
-        await readiness.close()
-
-    asyncio.run(scenario())
+async def test_a_poll_during_a_canary_search_gets_the_previous_result() -> None:
+    searcher = Hanging()
+    async with running(searcher) as readiness:
+        await readiness.check()
+        seconds = readiness.seconds
+        assert seconds is not None
+        await until(lambda: searcher.checks == 2)
+        async with asyncio.timeout(0.4):  # Less than the limit of the canary search that hangs.
+            await readiness.check()
+        assert readiness.seconds == seconds
 
 
-def test_while_somebody_polls_it_is_found_out_anew_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_periodic_canary_searches_belong_to_no_request() -> None:
+    fields: list[dict[str, object]] = []
+
+    class Noting(EchoSearcher):
+        async def check(self) -> None:
+            fields.append(structlog.contextvars.get_contextvars())
+
+    async with running(Noting()) as readiness:
+        with with_fields(request_id="probe"):
+            await readiness.check()
+        await until(lambda: len(fields) > 1)
+    assert fields[:2] == [{"request_id": "probe"}, {}]
+
+
+async def test_a_result_is_used_until_it_is_stale_a_fault_too() -> None:
+    clock, searcher = Clock(), RaisingSearcher()
+    readiness = Readiness(searcher, Draining(), clock=clock)
+    for seconds, checks in [(0.0, 1), (0.9, 1), (0.9, 1), (0.3, 2)]:
+        clock.now += seconds
+        with pytest.raises(IndexUnavailableError):
+            await readiness.check()
+        assert searcher.checks == checks
+
+
+async def test_canary_searches_pause_while_no_client_polls() -> None:
+    searcher, clock = EchoSearcher(), Clock()
+    readiness = Readiness(searcher, Draining(), clock=clock, interval_seconds=0)
+    async with background_task(readiness.keep_current(), "canary searches"):
+        await readiness.check()
+        await until(lambda: searcher.checks > 3)
+        clock.now += 60
+        await a_while()
+        checks = searcher.checks
+        await a_while()
+        assert searcher.checks == checks
+        readiness.poll()
+        await until(lambda: searcher.checks > checks)
+
+
+async def test_a_stopping_service_is_not_ready() -> None:
+    draining = Draining()
+    readiness = Readiness(EchoSearcher(), draining)
+    await readiness.check()
+    draining.begin()
+    with pytest.raises(StoppingError):
+        await readiness.check()
+
+
+async def test_a_service_whose_background_task_has_ended_is_not_ready(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fails = asyncio.Event()
+
+    async def work() -> None:
+        await fails.wait()
+        raise ZeroDivisionError
+
+    readiness = Readiness(EchoSearcher(), Draining())
+    async with background_task(work(), "the work") as task:
+        readiness.require(task)
+        await readiness.check()
+        fails.set()
+        await until(task.done)
+        with pytest.raises(TaskEndedError, match="the work"):
+            await readiness.check()
+    (entry,) = caplog.records
+    assert (entry.levelno, "the work" in entry.getMessage()) == (logging.ERROR, True)
+
+
+async def test_one_canary_search_at_a_time() -> None:
     class Slow(EchoSearcher):
         async def check(self) -> None:
-            self.checks += 1
-            await asyncio.sleep(0.05)
-
-    async def scenario() -> tuple[int, list[float]]:
-        searcher = Slow()
-        readiness = Readiness(searcher, Draining())
-        await readiness.check()
-        waited = []
-        for _ in range(30):
-            began = time.monotonic()
-            await readiness.check()
-            waited.append(time.monotonic() - began)
-            await asyncio.sleep(0.01)
-        await readiness.close()
-        return searcher.checks, waited
-
-    monkeypatch.setattr("api.observability.readiness.KEPT_SECONDS", 0.02)
-    checks, waited = asyncio.run(scenario())
-    assert checks > 2
-    assert max(waited) < 0.04
-
-
-def test_when_nobody_polls_any_more_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario() -> int:
-        searcher = EchoSearcher()
-        readiness = Readiness(searcher, Draining())
-        await readiness.check()
-        await asyncio.sleep(0.1)
-        asked = searcher.checks
-        await asyncio.sleep(0.1)
-        await readiness.close()
-        return searcher.checks - asked
-
-    monkeypatch.setattr("api.observability.readiness.KEPT_SECONDS", 0.01)
-    monkeypatch.setattr("api.observability.readiness.WATCHED_SECONDS", 0.05)
-    assert asyncio.run(scenario()) == 0
-
-
-def test_a_service_that_was_told_to_stop_is_not_ready() -> None:
-    async def scenario() -> None:
-        draining = Draining()
-        readiness = Readiness(EchoSearcher(), draining)
-        await readiness.check()
-        draining.begin()
-        with pytest.raises(StoppingError):
-            await readiness.check()
-        await readiness.close()
-
-    asyncio.run(scenario())
-
-
-def test_one_question_at_a_time() -> None:
-    class Slow(EchoSearcher):
-        async def check(self) -> None:
             await asyncio.sleep(0.01)
             self.checks += 1
 
-    async def scenario() -> int:
-        searcher = Slow()
-        readiness = Readiness(searcher, Draining())
-        await asyncio.gather(*(readiness.check() for _ in range(50)))
-        return searcher.checks
-
-    assert asyncio.run(scenario()) == 1
+    searcher = Slow()
+    readiness = Readiness(searcher, Draining())
+    await asyncio.gather(*(readiness.check() for _ in range(50)))
+    assert searcher.checks == 1
 
 
-def test_no_answer_in_time_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_canary_search_that_takes_too_long_is_not_ready() -> None:
     class Stuck(EchoSearcher):
         async def check(self) -> None:
             await asyncio.sleep(60)
 
-    monkeypatch.setattr("api.observability.readiness.CHECK_SECONDS", 0.01)
     with pytest.raises(IndexUnavailableError):
-        asyncio.run(Readiness(Stuck(), Draining()).check())
+        await Readiness(Stuck(), Draining(), check_seconds=0.01).check()
 
 
-def test_says_once_that_it_is_lost_and_found(caplog: pytest.LogCaptureFixture) -> None:
+async def test_losing_and_regaining_readiness_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     class Flaky(EchoSearcher):
         fault: Exception | None = IndexUnavailableError("gone")
 
@@ -170,9 +161,9 @@ def test_says_once_that_it_is_lost_and_found(caplog: pytest.LogCaptureFixture) -
             if self.fault:
                 raise self.fault
 
-    async def scenario() -> None:
-        clock, searcher = Clock(), Flaky()
-        readiness = Readiness(searcher, Draining(), clock=clock)
+    clock, searcher = Clock(), Flaky()
+    readiness = Readiness(searcher, Draining(), clock=clock)
+    with caplog.at_level(logging.WARNING):
         for _ in range(3):
             clock.now += 2
             with pytest.raises(IndexUnavailableError):
@@ -181,7 +172,4 @@ def test_says_once_that_it_is_lost_and_found(caplog: pytest.LogCaptureFixture) -
         for _ in range(3):
             clock.now += 2
             await readiness.check()
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(scenario())
     assert [entry.getMessage() for entry in caplog.records] == ["Not ready: gone", "Ready again."]

@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.observability.recent_searches import MINUTES, SEARCHES, Figures, RecentSearches
-from tests.unit.api.access.test_guard import APP
+from api.observability.recent_searches import MINUTES, Figures, RecentSearches
 
 NOTHING = Figures()
 
@@ -28,15 +27,15 @@ def searches(clock: Clock) -> RecentSearches:
 
 def answer(searches: RecentSearches, seconds: float = 0.004, *, times: int = 1) -> None:
     for _ in range(times):
-        searches.ended("GET", "/v1/search", 200, seconds)
+        searches.completed(200, seconds)
 
 
 def refuse(searches: RecentSearches, status: int = 503) -> None:
-    searches.ended("GET", "/search", status, 0.0001)
+    searches.completed(status, 0.0001)
 
 
 def counts(searches: RecentSearches) -> dict[int, tuple[int, int]]:
-    """Which minutes ago how many were answered and refused, where any were."""
+    """Return (answered, refused) by age in minutes, for the minutes that have searches."""
     minutes = searches.hour().minutes
     assert len(minutes) == MINUTES
     return {
@@ -46,19 +45,19 @@ def counts(searches: RecentSearches) -> dict[int, tuple[int, int]]:
     }
 
 
-def test_an_hour_without_searches_is_sixty_times_nothing(searches: RecentSearches) -> None:
+def test_an_hour_without_searches_has_sixty_empty_minutes(searches: RecentSearches) -> None:
     hour = searches.hour()
     assert hour.minutes == (NOTHING,) * MINUTES
     assert hour.whole == NOTHING
 
 
-def test_a_service_that_has_only_begun_has_an_hour_all_the_same() -> None:
+def test_a_new_service_has_a_whole_hour() -> None:
     searches = RecentSearches(clock=Clock(0.0))
     answer(searches)
     assert counts(searches) == {0: (1, 0)}
 
 
-def test_searches_stand_in_their_minute_and_fall_out_after_an_hour(
+def test_a_search_counts_in_its_minute_and_is_dropped_after_an_hour(
     searches: RecentSearches, clock: Clock
 ) -> None:
     answer(searches, times=2)
@@ -74,7 +73,7 @@ def test_searches_stand_in_their_minute_and_fall_out_after_an_hour(
     assert counts(searches) == {59: (3, 1), 58: (1, 0)}
     clock.now += 60
     assert counts(searches) == {59: (1, 0)}
-    # The same place of the ring, an hour later.
+    # The same slot of the ring, an hour later.
     answer(searches)
     assert counts(searches) == {59: (1, 0), 0: (1, 0)}
     assert searches.hour().whole.answered == 2
@@ -88,24 +87,14 @@ def test_searches_stand_in_their_minute_and_fall_out_after_an_hour(
         *((status, None) for status in (400, 401, 403, 404, 405, 413, 499)),
     ],
 )
-def test_what_each_status_is(searches: RecentSearches, status: int, counted: tuple[int, int] | None) -> None:
-    searches.ended("POST", "/v1/search/batch", status, 0.1)
+def test_a_status_counts_as_answered_refused_or_not_at_all(
+    searches: RecentSearches, status: int, counted: tuple[int, int] | None
+) -> None:
+    searches.completed(status, 0.1)
     assert counts(searches) == ({0: counted} if counted else {})
 
 
-def test_what_is_no_search_is_not_counted(searches: RecentSearches) -> None:
-    for route in ("/", "/v1/videos", "/v1/videos/{video_id}", "/metrics", "/status", "unmatched"):
-        searches.ended("GET", route, 200, 0.1)
-    for method in ("OPTIONS", "HEAD", "other"):
-        searches.ended(method, "/v1/search", 200, 0.1)
-    assert counts(searches) == {}
-
-
-def test_what_searches_is_a_route() -> None:
-    assert {route.path_format for route in APP.routes} >= SEARCHES
-
-
-def test_latencies_are_those_of_answers(searches: RecentSearches, clock: Clock) -> None:
+def test_latencies_are_those_of_answered_searches(searches: RecentSearches, clock: Clock) -> None:
     answer(searches, 0.004, times=90)
     answer(searches, 0.2, times=10)
     refuse(searches)
@@ -122,7 +111,7 @@ def test_latencies_are_those_of_answers(searches: RecentSearches, clock: Clock) 
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0.0, 0.0005), (1e-6, 0.0005), (60.0, 10.0)])
-def test_what_is_too_fast_or_too_slow_to_tell_is_at_an_end(
+def test_extreme_latencies_are_reported_as_the_first_or_last_bound(
     searches: RecentSearches, seconds: float, told: float
 ) -> None:
     answer(searches, seconds)
@@ -130,7 +119,7 @@ def test_what_is_too_fast_or_too_slow_to_tell_is_at_an_end(
 
 
 @given(st.lists(st.floats(0.0005, 10.0), min_size=1, max_size=40))
-def test_quantiles_are_near_the_true_ones(durations: list[float]) -> None:
+def test_quantiles_are_close_to_the_exact_ones(durations: list[float]) -> None:
     searches = RecentSearches(clock=Clock())
     for seconds in durations:
         answer(searches, seconds)
@@ -146,7 +135,7 @@ def test_quantiles_are_near_the_true_ones(durations: list[float]) -> None:
         st.tuples(st.floats(-4000.0, 4000.0), st.sampled_from((200, 429, 503, 404))), min_size=1, max_size=60
     )
 )
-def test_nothing_is_lost_or_made_up_however_the_clock_jumps(
+def test_counts_are_exact_even_if_the_clock_jumps(
     steps: list[tuple[float, int]],
 ) -> None:
     clock = Clock()
@@ -155,7 +144,7 @@ def test_nothing_is_lost_or_made_up_however_the_clock_jumps(
     newest = 0
     for seconds, status in steps:
         clock.now = max(0.0, clock.now + seconds)
-        searches.ended("GET", "/search", status, 0.01)
+        searches.completed(status, 0.01)
         if status != 404:
             newest = max(newest, int(clock.now // 60))
             ended.append((newest, status))

@@ -8,10 +8,14 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.observability import request_log
-from api.observability.metrics import Facts, Metrics
+from api.observability.index_metrics import Facts
+from api.observability.metrics import Metrics
 from api.observability.recent_searches import RecentSearches
-from api.observability.request_log import GONE, RouteTemplates, watch_requests
+from api.observability.request_log import GONE, record_requests
 from api.observability.tracing import Tracing
+from api.wire.paths import normalize_paths
+from api.wire.route_properties import SEARCH
+from api.wire.route_table import RouteTable
 from retrieval.errors import OverloadedError
 from tests.support.scrapes import Scrape
 from tests.unit.api.conftest import Serve
@@ -36,11 +40,11 @@ def line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     return {name: getattr(record, name, None) for name in ("method", "route", "status", "problem")}
 
 
-# The id of a request.
+# The request id.
 
 
 @pytest.mark.parametrize("given", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "x" * 128, "!#$%&()~[]{}:/"])
-def test_an_id_that_can_be_used_comes_back(client: TestClient[Litestar], given: str) -> None:
+def test_a_usable_request_id_is_sent_back(client: TestClient[Litestar], given: str) -> None:
     for path in ("/livez", "/nope", "/v1/search"):
         assert client.get(path, headers={"X-Request-ID": given}).headers.get_list("x-request-id") == [given]
 
@@ -48,14 +52,14 @@ def test_an_id_that_can_be_used_comes_back(client: TestClient[Litestar], given: 
 @pytest.mark.parametrize(
     "given", [None, "", "x" * 129, "two words", 'quo"te', "quo'te", "new\tline", "caf\xe9"]
 )
-def test_another_id_is_made_anew(client: TestClient[Litestar], given: str | None) -> None:
+def test_an_unusable_request_id_is_replaced(client: TestClient[Litestar], given: str | None) -> None:
     headers = {} if given is None else {"X-Request-ID": given.encode("latin-1")}
     ids = {client.get("/livez", headers=headers).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(len(each) == 32 and each.isalnum() for each in ids)
 
 
-# What is logged and counted.
+# The log and the metrics.
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_another_id_is_made_anew(client: TestClient[Litestar], given: str | None
         ("POST", "/v1/search/batch", "/v1/search/batch", 400, "malformed-request"),
     ],
 )
-def test_a_request_is_one_line_and_one_count(
+def test_a_request_is_logged_and_counted_once(
     client: TestClient[Litestar],
     caplog: pytest.LogCaptureFixture,
     method: str,
@@ -94,7 +98,7 @@ def test_a_request_is_one_line_and_one_count(
     assert not {value for value in after.label_values() if "zebra" in value}
 
 
-def test_a_method_that_nobody_knows_is_one_of_the_others(
+def test_an_unknown_method_is_recorded_as_other(
     client: TestClient[Litestar], caplog: pytest.LogCaptureFixture
 ) -> None:
     client.request("PROPFIND", "/search")
@@ -102,7 +106,7 @@ def test_a_method_that_nobody_knows_is_one_of_the_others(
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/startupz", "/readyz", "/health", "/metrics", "/status"])
-def test_probes_are_told_only_to_who_wants_every_line(
+def test_polled_routes_are_logged_at_debug_level(
     client: TestClient[Litestar], caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     client.get(path)
@@ -110,7 +114,7 @@ def test_probes_are_told_only_to_who_wants_every_line(
     assert record.levelno == logging.DEBUG
 
 
-def test_an_error_that_nobody_expected_is_a_500(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_recorded_as_a_500(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     serve(RaisingSearcher(RuntimeError("boom"))).get("/v1/search?query=zebra")
     assert line(caplog) == {
         "method": "GET",
@@ -120,7 +124,7 @@ def test_an_error_that_nobody_expected_is_a_500(serve: Serve, caplog: pytest.Log
     }
 
 
-def test_who_is_refused_for_want_of_room_is_counted_as_shed(serve: Serve) -> None:
+def test_a_request_refused_under_overload_is_counted_as_shed(serve: Serve) -> None:
     client = serve(RaisingSearcher(OverloadedError("full")))
 
     def shed() -> float:
@@ -131,7 +135,7 @@ def test_who_is_refused_for_want_of_room_is_counted_as_shed(serve: Serve) -> Non
     assert shed() == before + 1
 
 
-def test_the_searches_of_an_app_are_watched(serve: Serve) -> None:
+def test_the_searcher_of_an_app_is_observed(serve: Serve) -> None:
     searcher = EchoSearcher()
     client = serve(searcher)
     name = "vidsearch_cache_lookups_total"
@@ -140,24 +144,19 @@ def test_the_searches_of_an_app_are_watched(serve: Serve) -> None:
     assert Scrape(client.get("/metrics").text).value(name, result="hit") == before + 1
 
 
-# An app that misbehaves, or a caller.
+# An app or a client that misbehaves.
 
 
 class Call:
-    """One request to an app that is watched, and what became known of it."""
+    """One request to an app, and what was recorded of it."""
 
     def __init__(self, app: Any, *, received: Iterable[dict[str, Any]] = ()) -> None:
         self.metrics = Metrics()
         self.recent = RecentSearches()
         self.sent: list[Any] = []
         self._received = iter(received)
-        self._app = watch_requests(
-            app,
-            metrics=self.metrics,
-            recent=self.recent,
-            tracing=Tracing(None),
-            templates=RouteTemplates(["/v1/search"]),
-        )
+        recorded = record_requests(app, self.metrics.requests, self.recent, Tracing(None))
+        self._app = normalize_paths(recorded, RouteTable({"/v1/search": SEARCH}))
 
     async def __call__(self, kind: str = "http") -> None:
         scope = {"type": kind, "method": "GET", "path": "/v1/search", "headers": [], "state": {}}
@@ -173,7 +172,7 @@ class Call:
     def scrape(self) -> Scrape:
         return Scrape(self.metrics.exposition(Facts()).decode())
 
-    def assert_noted_once_as(self, status: int) -> None:
+    def assert_recorded_once_as(self, status: int) -> None:
         labels = {"method": "GET", "route": "/v1/search"}
         assert self.scrape.total(TOTAL) == 1
         assert self.scrape.value(TOTAL, status=str(status), **labels) == 1
@@ -185,18 +184,20 @@ class Call:
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
-async def test_an_app_that_raises_is_noted_and_the_error_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_app_that_raises_is_recorded_and_the_error_is_raised(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def app(*_: object) -> None:
         raise ZeroDivisionError
 
     call = Call(app)
     with pytest.raises(ZeroDivisionError):
         await call()
-    call.assert_noted_once_as(500)
+    call.assert_recorded_once_as(500)
     assert line(caplog)["status"] == 500
 
 
-async def test_an_app_that_raises_after_it_began_to_answer_has_the_status_it_sent() -> None:
+async def test_an_app_that_raises_after_its_response_began_has_the_status_it_sent() -> None:
     async def app(_: object, __: object, send: Any) -> None:
         await send(START)
         raise ZeroDivisionError
@@ -204,19 +205,19 @@ async def test_an_app_that_raises_after_it_began_to_answer_has_the_status_it_sen
     call = Call(app)
     with pytest.raises(ZeroDivisionError):
         await call()
-    call.assert_noted_once_as(200)
+    call.assert_recorded_once_as(200)
 
 
-async def test_an_app_that_says_nothing_is_a_500() -> None:
+async def test_an_app_without_a_response_is_recorded_as_a_500() -> None:
     async def app(*_: object) -> None:
         pass
 
     call = Call(app)
     await call()
-    call.assert_noted_once_as(500)
+    call.assert_recorded_once_as(500)
 
 
-async def test_a_request_that_is_cancelled_is_noted() -> None:
+async def test_a_cancelled_request_is_recorded() -> None:
     async def app(*_: object) -> None:
         await asyncio.sleep(60)
 
@@ -228,30 +229,30 @@ async def test_a_request_that_is_cancelled_is_noted() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    call.assert_noted_once_as(500)
+    call.assert_recorded_once_as(500)
 
 
-async def test_a_caller_who_went_away_unanswered_is_not_an_error_of_ours() -> None:
+async def test_a_client_that_disconnects_before_the_response_is_not_our_error() -> None:
     async def app(_: object, receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "http.disconnect"
         await send({**START, "status": 500})
 
     call = Call(app, received=[{"type": "http.disconnect"}])
     await call()
-    call.assert_noted_once_as(GONE)
+    call.assert_recorded_once_as(GONE)
 
 
-async def test_a_caller_who_went_away_after_the_answer_was_answered() -> None:
+async def test_a_client_that_disconnects_after_the_response_was_answered() -> None:
     async def app(_: object, receive: Any, send: Any) -> None:
         await send(START)
         assert (await receive())["type"] == "http.disconnect"
 
     call = Call(app, received=[{"type": "http.disconnect"}])
     await call()
-    call.assert_noted_once_as(200)
+    call.assert_recorded_once_as(200)
 
 
-async def test_the_app_s_own_message_is_left_as_it_is() -> None:
+async def test_the_messages_of_the_app_are_not_changed() -> None:
     start = {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]}
 
     async def app(_: object, __: object, send: Any) -> None:
@@ -263,7 +264,7 @@ async def test_the_app_s_own_message_is_left_as_it_is() -> None:
     assert [name for name, _ in call.sent[0]["headers"]] == [b"a", b"x-request-id"]
 
 
-async def test_what_is_no_http_passes(caplog: pytest.LogCaptureFixture) -> None:
+async def test_other_protocols_pass_unrecorded(caplog: pytest.LogCaptureFixture) -> None:
     asked: list[str] = []
 
     async def app(scope: Any, *_: object) -> None:

@@ -1,5 +1,7 @@
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -15,6 +17,7 @@ from api.observability.metrics import Metrics
 from api.observability.readiness import Draining, Readiness
 from api.observability.scraping import Scraper
 from api.settings import ApiSettings
+from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.searcher import Searcher
 from retrieval.settings import SearchSettings, SettingsError
@@ -31,22 +34,25 @@ def scraped(response: httpx.Response) -> Scrape:
     return Scrape(response.text)
 
 
-def scraper_of(searcher: Searcher) -> Scraper:
-    return Scraper(Metrics(), searcher, Readiness(searcher, Draining()))
+@asynccontextmanager
+async def scraping(searcher: Searcher) -> AsyncIterator[Scraper]:
+    readiness = Readiness(searcher, Draining())
+    async with background_task(readiness.keep_current(), "canary searches"):
+        yield Scraper(Metrics(), searcher, readiness)
 
 
 async def scrape(scraper: Scraper) -> Scrape:
     return Scrape((await scraper.scrape()).decode())
 
 
-def test_is_prometheus_s_text_and_never_stored(client: TestClient[Litestar]) -> None:
+def test_the_format_is_prometheus_text_and_it_is_never_stored(client: TestClient[Litestar]) -> None:
     response = client.get("/metrics")
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert response.headers["cache-control"] == "no-store"
     assert scraped(response).families["vidsearch_build_info"]
 
 
-def test_tells_of_the_index_and_of_the_last_run(client: TestClient[Litestar]) -> None:
+def test_has_metrics_of_the_index_and_of_the_last_run(client: TestClient[Litestar]) -> None:
     found = scraped(client.get("/metrics"))
     assert {sample.labels["version"] for sample in found.families["vidsearch_index_info"].samples} == {
         VERSION
@@ -56,34 +62,32 @@ def test_tells_of_the_index_and_of_the_last_run(client: TestClient[Litestar]) ->
     assert found.value("vidsearch_last_ingest_timestamp_seconds") == RUN.ended_at.timestamp()
 
 
-def test_answers_where_there_is_no_index(serve: Serve) -> None:
+def test_works_without_an_index(serve: Serve) -> None:
     found = scraped(serve(RaisingSearcher()).get("/metrics"))
     assert found.value("vidsearch_index_videos") is None
     assert found.value("vidsearch_last_ingest_outcome", outcome="published") == 1
 
 
-async def test_tells_at_the_next_scrape_what_was_found_since_the_last() -> None:
+async def test_the_next_scrape_has_the_result_of_the_canary_search_that_this_one_starts() -> None:
     searcher = EchoSearcher()
-    scraper = scraper_of(searcher)
-    assert (await scrape(scraper)).value("vidsearch_ready") is None
-    await until(lambda: searcher.checks)
-    assert (await scrape(scraper)).value("vidsearch_ready") == 1
+    async with scraping(searcher) as scraper:
+        assert (await scrape(scraper)).value("vidsearch_ready") is None
+        await until(lambda: searcher.checks)
+        assert (await scrape(scraper)).value("vidsearch_ready") == 1
 
 
-async def test_a_search_that_hangs_keeps_no_scrape_waiting() -> None:
+async def test_a_scrape_does_not_wait_for_a_canary_search_that_hangs() -> None:
     class HangingSearcher(EchoSearcher):
         async def check(self) -> None:
             self.checks += 1
             await asyncio.sleep(60)
 
     searcher = HangingSearcher()
-    scraper = scraper_of(searcher)
-    async with asyncio.timeout(5):
+    async with scraping(searcher) as scraper, asyncio.timeout(0.4):
         for _ in range(3):
             await scrape(scraper)
             await asyncio.sleep(0)
         assert searcher.checks == 1
-        await scraper.close()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ async def test_a_search_that_hangs_keeps_no_scrape_waiting() -> None:
         (ZeroDivisionError(), ["Not ready: The canary search failed."]),
     ],
 )
-async def test_a_canary_that_fails_fails_no_scrape(
+async def test_a_scrape_works_if_the_canary_search_fails(
     error: Exception, logged: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenSearcher(EchoSearcher):
@@ -101,27 +105,21 @@ async def test_a_canary_that_fails_fails_no_scrape(
             self.checks += 1
             raise error
 
-    searcher = BrokenSearcher()
-    scraper = scraper_of(searcher)
-    await scrape(scraper)
-    await until(lambda: caplog.records)
-    for _ in range(3):
-        found = await scrape(scraper)
-        assert found.value("vidsearch_index_videos") == 3
-        assert found.value("vidsearch_ready") == 0
+    async with scraping(BrokenSearcher()) as scraper:
+        await scrape(scraper)
+        await until(lambda: caplog.records)
+        for _ in range(3):
+            found = await scrape(scraper)
+            assert found.value("vidsearch_index_videos") == 3
+            assert found.value("vidsearch_ready") == 0
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == logged
-    await scraper.close()
-
-
-async def test_one_that_was_never_asked_closes() -> None:
-    await scraper_of(EchoSearcher()).close()
 
 
 KEYS = {scope: make_key(scope, [scope], datetime.now(UTC)) for scope in SCOPES}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
-def test_on_a_port_of_its_own_it_takes_a_key_where_others_reach_it(host: str) -> None:
+def test_its_own_port_needs_a_key_unless_it_is_on_a_loopback_address(host: str) -> None:
     access = AccessSettings(keys=tuple(stored for _, stored in KEYS.values()))
     settings = ApiSettings(search=SearchSettings(), access=access, metrics_port=9464, metrics_host=host)
     app = create_app(settings, open_search=opens(EchoSearcher()))
@@ -129,17 +127,17 @@ def test_on_a_port_of_its_own_it_takes_a_key_where_others_reach_it(host: str) ->
         is_local = host == "127.0.0.1"
         assert own.get("/metrics").status_code == (200 if is_local else 401)
         for scope, (key, _) in KEYS.items():
-            told = own.get("/metrics", headers={"authorization": f"Bearer {key}"})
-            assert told.status_code == (403 if scope == "search" and not is_local else 200)
+            response = own.get("/metrics", headers={"authorization": f"Bearer {key}"})
+            assert response.status_code == (403 if scope == "search" and not is_local else 200)
 
 
-def test_on_a_port_that_others_reach_it_does_not_start_without_a_key() -> None:
+def test_a_public_metrics_port_does_not_start_without_a_key() -> None:
     settings = ApiSettings(search=SearchSettings(), metrics_port=9464, metrics_host="0.0.0.0")  # noqa: S104
     with pytest.RaisesGroup(SettingsError, flatten_subgroups=True, allow_unwrapped=True) as refused:
         TestClient(create_app(settings, open_search=opens(EchoSearcher()))).__enter__()
     assert "METRICS_HOST" in repr(refused.value)
     for safe in (
-        # Without a port of its own, its host is nobody's.
+        # Without a port of its own, METRICS_HOST has no effect.
         msgspec.structs.replace(settings, metrics_port=None),
         msgspec.structs.replace(settings, access=AccessSettings(open=True)),
     ):
@@ -147,7 +145,7 @@ def test_on_a_port_that_others_reach_it_does_not_start_without_a_key() -> None:
             assert client.get("/livez").status_code == 200
 
 
-def test_on_a_port_of_its_own_it_is_on_no_other() -> None:
+def test_with_its_own_port_it_is_on_no_other() -> None:
     app = create_app(
         ApiSettings(search=SearchSettings(), metrics_port=9464), open_search=opens(EchoSearcher())
     )

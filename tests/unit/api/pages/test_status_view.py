@@ -58,7 +58,7 @@ def test_a_stopping_service_is_reported_as_stopping_not_as_failing() -> None:
     view = viewed(is_stopping=True)
     assert (view.status, view.headline) == ("fail", "The service is stopping")
     assert view.summary == view.checks[-1].text
-    assert view.summary == "The service was told to stop. Searches are answered until it does."
+    assert view.summary == "The service is stopping. Searches are still answered until it stops."
 
 
 def test_the_summary_lists_the_warnings() -> None:

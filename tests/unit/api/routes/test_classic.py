@@ -30,7 +30,7 @@ def test_root_shows_a_browser_the_search_page(client: TestClient[Litestar]) -> N
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "", "application/json, text/html"])
-def test_root_is_for_everybody_else_what_it_was(client: TestClient[Litestar], accept: str) -> None:
+def test_root_is_json_for_every_other_client(client: TestClient[Litestar], accept: str) -> None:
     response = client.get("/", headers={"accept": accept})
     assert response.content == b'{"health_check":"OK"}'
     assert response.headers["content-type"] == "application/json"
@@ -38,7 +38,7 @@ def test_root_is_for_everybody_else_what_it_was(client: TestClient[Litestar], ac
     assert client.head("/", headers=BROWSER).headers["content-type"] == "application/json"
 
 
-def test_root_tells_a_browser_of_an_error_in_a_page(serve: Serve) -> None:
+def test_root_sends_a_browser_an_error_page(serve: Serve) -> None:
     client = serve(RaisingSearcher(OverloadedError("full")))
     response = client.get("/", headers=BROWSER)
     assert (response.status_code, response.headers["content-type"]) == (503, "text/html; charset=utf-8")
@@ -66,7 +66,7 @@ def test_info_without_an_index_has_nulls(serve: Serve) -> None:
     assert [info[key] for key in ("model", "distance", "index_version", "counts")] == [None] * 4
 
 
-def test_info_says_when_it_is_overloaded(serve: Serve) -> None:
+def test_info_reports_overload(serve: Serve) -> None:
     assert serve(RaisingSearcher(OverloadedError("full"))).get("/info").status_code == 503
 
 

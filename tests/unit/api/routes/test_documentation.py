@@ -29,7 +29,7 @@ def references(node: Any) -> set[str]:
     return set().union(*(references(child) for child in node)) if isinstance(node, list) else set()
 
 
-def test_says_what_it_is(document: dict[str, Any]) -> None:
+def test_has_the_name_and_the_version(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert (document["info"]["title"], document["info"]["version"]) == ("vidsearch", __version__)
 
@@ -56,7 +56,7 @@ def test_documents_every_route(document: dict[str, Any]) -> None:
     }
 
 
-def test_every_operation_is_named_once_and_explained(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_unique_id_and_a_description(document: dict[str, Any]) -> None:
     every = operations(document)
     names = [operation["operationId"] for operation in every]
     assert len(set(names)) == len(names)
@@ -64,7 +64,7 @@ def test_every_operation_is_named_once_and_explained(document: dict[str, Any]) -
     assert all(operation["summary"] and operation["description"] and operation["tags"] for operation in every)
 
 
-def test_every_parameter_is_explained(document: dict[str, Any]) -> None:
+def test_every_parameter_has_a_description(document: dict[str, Any]) -> None:
     parameters = [
         parameter for operation in operations(document) for parameter in operation.get("parameters", [])
     ]
@@ -72,7 +72,7 @@ def test_every_parameter_is_explained(document: dict[str, Any]) -> None:
     assert all(parameter["description"] for parameter in parameters)
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
     schemas = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert references(document) <= schemas
 
@@ -95,26 +95,26 @@ def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> N
                 assert example["value"]["code"] == example["summary"]
 
 
-def test_says_which_distances_are_refused(document: dict[str, Any]) -> None:
+def test_documents_the_bound_of_distances(document: dict[str, Any]) -> None:
     parameters = document["paths"]["/v1/search"]["get"]["parameters"]
     (in_query,) = (parameter["schema"] for parameter in parameters if parameter["name"] == "max_distance")
     in_body = document["components"]["schemas"]["SearchParameters"]["properties"]["max_distance"]
     assert in_query["exclusiveMinimum"] == in_body["exclusiveMinimum"] == 0
 
 
-def test_says_that_bodies_take_no_unknown_field(document: dict[str, Any]) -> None:
+def test_documents_that_bodies_have_no_unknown_fields(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["SearchParameters"]["additionalProperties"] is False
     assert schemas["BatchParameters"]["additionalProperties"] is False
 
 
-def test_shows_what_searches_answer(document: dict[str, Any]) -> None:
+def test_has_an_example_of_a_search(document: dict[str, Any]) -> None:
     for path, method in [("/search", "get"), ("/v1/search", "get"), ("/v1/search/batch", "post")]:
         response = document["paths"][path][method]["responses"]["200"]
         assert response["content"]["application/json"]["examples"]
 
 
-def test_the_page_needs_nothing_from_elsewhere(client: TestClient[Litestar]) -> None:
+def test_the_page_loads_nothing_from_other_hosts(client: TestClient[Litestar]) -> None:
     page = client.get("/schema")
     assert page.headers["content-type"].startswith("text/html")
     loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=[\"']([^\"']+)", page.text)

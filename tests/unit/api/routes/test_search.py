@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.routes import search
-from api.routes.search import AT_ONCE
+from api.routes.search import BATCH_CONCURRENCY
 from api.server.server import GRACE_SECONDS
 from api.wire.schemas import BatchAnswer, SearchAnswer
 from retrieval.errors import OverloadedError
@@ -20,7 +20,7 @@ from tests.unit.api.fakes import VERSION, EchoSearcher, EmptySearcher, PinnedSea
 DAY = datetime(2024, 5, 31, tzinfo=UTC)
 
 
-def test_answers_with_every_key(client: TestClient[Litestar]) -> None:
+def test_a_response_has_every_key(client: TestClient[Litestar]) -> None:
     response = client.get("/v1/search?query=attention&limit=1&moments=1")
     answer = response.json()
     assert answer.pop("took_ms") >= 0
@@ -96,7 +96,7 @@ def test_passes_every_parameter_on(client: TestClient[Litestar], searcher: EchoS
     ]
 
 
-def test_finding_nothing_is_an_answer(serve: Serve) -> None:
+def test_no_result_is_a_valid_response(serve: Serve) -> None:
     answer = msgspec.json.decode(serve(EmptySearcher()).get("/v1/search?query=x").content, type=SearchAnswer)
     assert answer.videos == []
 
@@ -133,7 +133,7 @@ def test_finding_nothing_is_an_answer(serve: Serve) -> None:
         ("query", "half%00"),
     ],
 )
-def test_refuses_by_name(
+def test_an_invalid_parameter_is_named(
     client: TestClient[Litestar], searcher: EchoSearcher, parameter: str, value: str
 ) -> None:
     query = "" if parameter == "query" else "query=x&"
@@ -144,7 +144,7 @@ def test_refuses_by_name(
     assert searcher.requests == []
 
 
-def test_refuses_a_time_span_that_holds_nothing(client: TestClient[Litestar]) -> None:
+def test_an_empty_time_span_is_refused(client: TestClient[Litestar]) -> None:
     response = client.get("/v1/search?query=x&published_after=2024-06-01&published_before=2024-06-01")
     assert response.json()["detail"].startswith("published_after: ")
 
@@ -156,7 +156,7 @@ def test_a_naive_time_is_utc(client: TestClient[Litestar], searcher: EchoSearche
     assert searcher.requests[1].where.published_after.tzinfo is UTC  # type: ignore[union-attr]
 
 
-def test_the_longest_query_is_taken(client: TestClient[Litestar]) -> None:
+def test_the_longest_query_is_accepted(client: TestClient[Litestar]) -> None:
     assert client.get("/v1/search", params={"query": f" {'x' * 2000} "}).status_code == 200
 
 
@@ -175,7 +175,7 @@ def test_a_batch_takes_one_lease(serve: Serve) -> None:
     assert (response.status_code, searcher.leases) == (200, 1)
 
 
-def test_a_batch_takes_the_same_fields(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
+def test_a_batch_has_the_parameters_of_a_search(client: TestClient[Litestar], searcher: EchoSearcher) -> None:
     fields = {
         "limit": 2,
         "offset": 1,
@@ -216,7 +216,7 @@ def test_a_batch_takes_the_same_fields(client: TestClient[Litestar], searcher: E
         ({"requests": [{"query": "x" * 2001}]}, "query-too-long", "requests[0].query: "),
     ],
 )
-def test_a_batch_refuses_by_place(
+def test_a_batch_names_the_position_of_an_invalid_parameter(
     client: TestClient[Litestar], searcher: EchoSearcher, body: object, code: str, place: str
 ) -> None:
     response = client.post("/v1/search/batch", json=body)
@@ -226,7 +226,7 @@ def test_a_batch_refuses_by_place(
     assert searcher.requests == []
 
 
-def test_a_batch_takes_no_query_parameter(client: TestClient[Litestar]) -> None:
+def test_a_batch_has_no_query_parameters(client: TestClient[Litestar]) -> None:
     response = client.post("/v1/search/batch?limit=1", json={"requests": [{"query": "x"}]})
     assert response.json()["code"] == "unknown-parameter"
 
@@ -248,7 +248,7 @@ def test_one_failure_fails_the_batch(serve: Serve) -> None:
     assert (response.status_code, response.json()["code"]) == (503, "overloaded")
 
 
-def test_a_batch_that_takes_too_long_is_given_up_with_all_its_searches(
+def test_a_batch_that_takes_too_long_is_cancelled_with_all_its_searches(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stuck(EchoSearcher):
@@ -265,14 +265,14 @@ def test_a_batch_that_takes_too_long_is_given_up_with_all_its_searches(
     stuck = Stuck()
     response = serve(stuck).post("/v1/search/batch", json={"requests": [{"query": "x"}] * 32})
     assert (response.status_code, response.json()["code"]) == (503, "overloaded")
-    assert stuck.given_up == AT_ONCE
+    assert stuck.given_up == BATCH_CONCURRENCY
 
 
 def test_a_stop_waits_for_a_batch() -> None:
     assert search.BATCH_SECONDS < GRACE_SECONDS
 
 
-def test_a_batch_runs_few_searches_at_once(serve: Serve) -> None:
+def test_a_batch_runs_few_searches_concurrently(serve: Serve) -> None:
     class Counting(EchoSearcher):
         running = 0
         most = 0
@@ -286,4 +286,4 @@ def test_a_batch_runs_few_searches_at_once(serve: Serve) -> None:
 
     counting = Counting()
     serve(counting).post("/v1/search/batch", json={"requests": [{"query": "x"}] * 32})
-    assert counting.most == AT_ONCE
+    assert counting.most == BATCH_CONCURRENCY

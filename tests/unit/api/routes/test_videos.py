@@ -29,13 +29,13 @@ def test_lists_a_page(client: TestClient[Litestar], searcher: EchoSearcher) -> N
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=%FF", "cursor=a%00"])
-def test_refuses_a_page_by_name(client: TestClient[Litestar], query: str) -> None:
+def test_an_invalid_page_parameter_is_named(client: TestClient[Litestar], query: str) -> None:
     problem = client.get(f"/v1/videos?{query}").json()
     assert problem["code"] == "invalid-parameter"
     assert problem["detail"].startswith(query.partition("=")[0])
 
 
-def test_refuses_a_cursor_nobody_gave_out(serve: Serve) -> None:
+def test_a_foreign_cursor_is_refused(serve: Serve) -> None:
     response = serve(EmptySearcher()).get("/v1/videos?cursor=made-up")
     assert (response.status_code, response.json()["code"]) == (400, "invalid-parameter")
     assert response.json()["detail"].startswith("cursor: ")
@@ -50,7 +50,7 @@ def test_an_empty_catalogue_is_a_page(serve: Serve) -> None:
     }
 
 
-def test_shows_one(client: TestClient[Litestar]) -> None:
+def test_returns_one_video(client: TestClient[Litestar]) -> None:
     video = client.get("/v1/videos/tLf2bGhmWsI").json()
     assert (video["video_id"], video["url"]) == ("tLf2bGhmWsI", "https://youtu.be/tLf2bGhmWsI")
 
@@ -89,14 +89,14 @@ def test_an_id_is_any_text(client: TestClient[Litestar], searcher: EchoSearcher,
 
 @pytest.mark.parametrize("segment", ["%FF", "%ED%A0%80", "a%00", "50%25%", "x" * 513])
 @pytest.mark.parametrize("action", ["", "/search?query=x", "/similar"])
-def test_refuses_what_no_id_can_be(client: TestClient[Litestar], segment: str, action: str) -> None:
+def test_an_invalid_id_is_refused(client: TestClient[Litestar], segment: str, action: str) -> None:
     response = client.get(f"/v1/videos/{segment}{action}")
     assert (response.status_code, response.json()["code"]) == (400, "invalid-parameter")
     assert response.json()["detail"].startswith("video_id: ")
 
 
 @pytest.mark.parametrize("action", ["", "/search?query=x", "/similar"])
-def test_an_id_nobody_has_is_not_found(serve: Serve, action: str) -> None:
+def test_an_unknown_id_is_not_found(serve: Serve, action: str) -> None:
     response = serve(EmptySearcher()).get(f"/v1/videos/missing{action}")
     assert (response.status_code, response.json()["code"]) == (404, "video-not-found")
     assert "missing" not in response.text

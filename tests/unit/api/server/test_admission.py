@@ -3,9 +3,18 @@ from typing import Any
 
 import pytest
 
+from api.app import create_app
 from api.observability.readiness import Draining
+from api.pages.problem_page import render_problem
 from api.server.admission import Admission, admit_searches
+from api.settings import ApiSettings
+from api.wire.paths import normalize_paths
+from api.wire.problem_responses import ProblemResponder
+from api.wire.route_table import RouteTable
 from retrieval.errors import OverloadedError
+from retrieval.settings import SearchSettings
+
+ROUTES = RouteTable.of(create_app(ApiSettings(search=SearchSettings())))
 
 
 class Clock:
@@ -21,82 +30,87 @@ def clock() -> Clock:
     return Clock()
 
 
-def taken(admission: Admission, tries: int) -> int:
-    """Take as many places as there are, one by one."""
+def acquired(admission: Admission, tries: int) -> int:
+    """Acquire permits one by one until the first refusal, and return their number."""
     for count in range(tries):
         try:
-            admission.take(1)
+            admission.acquire(1)
         except OverloadedError:
             return count
     return tries
 
 
-def test_a_burst_is_let_in_up_to_its_limit(clock: Clock) -> None:
-    assert taken(Admission(8, clock=clock), 100) == 64
+def test_a_burst_is_admitted_up_to_its_limit(clock: Clock) -> None:
+    assert acquired(Admission(8, clock=clock), 100) == 64
 
 
-def test_a_line_that_stays_is_cut_to_what_is_answered_at_a_time(clock: Clock) -> None:
+def test_a_backlog_that_lasts_is_reduced_to_the_capacity(clock: Clock) -> None:
     admission = Admission(8, clock=clock)
-    assert taken(admission, 20) == 20
+    assert acquired(admission, 20) == 20
     clock.now += 0.3
     for _ in range(13):
         with pytest.raises(OverloadedError):
-            admission.take(1)
-        admission.give_back(1)
-    assert taken(admission, 100) == 1
+            admission.acquire(1)
+        admission.release(1)
+    assert acquired(admission, 100) == 1
 
 
-def test_as_many_again_as_are_answered_at_a_time_are_no_line(clock: Clock) -> None:
+def test_twice_the_capacity_in_flight_is_no_backlog(clock: Clock) -> None:
     admission = Admission(8, clock=clock)
-    taken(admission, 16)
+    acquired(admission, 16)
     for _ in range(100):
         clock.now += 0.1
-        admission.give_back(1)
-        admission.take(1)
+        admission.release(1)
+        admission.acquire(1)
 
 
-def test_after_a_while_without_refusals_a_burst_is_let_in_again(clock: Clock) -> None:
+def test_a_burst_is_admitted_again_after_a_second_without_refusals(clock: Clock) -> None:
     admission = Admission(8, clock=clock)
-    taken(admission, 17)
+    acquired(admission, 17)
     clock.now += 0.3
-    assert taken(admission, 1) == 0
-    admission.give_back(17)
-    assert taken(admission, 100) == 8
-    admission.give_back(8)
+    assert acquired(admission, 1) == 0
+    admission.release(17)
+    assert acquired(admission, 100) == 8
+    admission.release(8)
     clock.now += 1.1
-    assert taken(admission, 100) == 64
+    assert acquired(admission, 100) == 64
 
 
-def test_what_is_larger_than_the_room_is_let_in_alone(clock: Clock) -> None:
+def test_a_request_larger_than_the_limit_is_admitted_alone(clock: Clock) -> None:
     admission = Admission(2, clock=clock)
-    taken(admission, 5)
+    acquired(admission, 5)
     clock.now += 0.3
     with pytest.raises(OverloadedError):
-        admission.take(4)
-    admission.give_back(5)
-    admission.take(4)
+        admission.acquire(4)
+    admission.release(5)
+    admission.acquire(4)
 
 
-def test_to_look_takes_nothing(clock: Clock) -> None:
+def test_a_check_takes_no_permit(clock: Clock) -> None:
     admission = Admission(1, clock=clock)
     for _ in range(100):
-        admission.look(8)
-    assert taken(admission, 100) == 8
+        admission.check(8)
+    assert acquired(admission, 100) == 8
     with pytest.raises(OverloadedError):
-        admission.look(1)
+        admission.check(1)
 
 
-class Asked:
-    """An app that answers once it may, and what is sent by it and around it."""
+def admitted(app: Any, admission: Admission, draining: Draining) -> Any:
+    problems = ProblemResponder(render_problem)
+    return normalize_paths(admit_searches(app, admission, draining, problems), ROUTES)
 
-    def __init__(self, places: int, draining: Draining | None = None) -> None:
+
+class Service:
+    """An app that responds once it may, behind admission."""
+
+    def __init__(self, capacity: int, draining: Draining | None = None) -> None:
         self.may_answer = asyncio.Event()
         self.is_read = asyncio.Event()
         self.is_read.set()
-        self.admission = Admission(places)
-        self._app = admit_searches(self._answer, self.admission, draining or Draining())
+        self.admission = Admission(capacity)
+        self._app = admitted(self._respond, self.admission, draining or Draining())
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _respond(self, scope: Any, receive: Any, send: Any) -> None:
         while scope["method"] == "POST" and (await receive())["more_body"]:
             pass
         await self.may_answer.wait()
@@ -105,7 +119,7 @@ class Asked:
     async def ask(
         self, path: str, *, method: str = "GET", body: asyncio.Event | None = None
     ) -> dict[str, Any]:
-        """Ask with a body that has arrived once `body` is set, at once where there is none."""
+        """Send a request whose body arrives once `body` is set, at once if it is None."""
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -124,13 +138,13 @@ class Asked:
 
 
 async def ask(path: str, *, method: str, among: int) -> dict[str, Any]:
-    """Ask while so many searches are under way in a service where 80 may be for a moment."""
-    asked = Asked(10)
-    others = [asyncio.create_task(asked.ask("/v1/search")) for _ in range(among)]
+    """Send a request while `among` searches are in flight. A burst of 80 is admitted."""
+    service = Service(10)
+    others = [asyncio.create_task(service.ask("/v1/search")) for _ in range(among)]
     await asyncio.sleep(0)
-    last = asyncio.create_task(asked.ask(path, method=method))
+    last = asyncio.create_task(service.ask(path, method=method))
     await asyncio.sleep(0)
-    asked.may_answer.set()
+    service.may_answer.set()
     await asyncio.gather(*others)
     return await last
 
@@ -156,7 +170,7 @@ async def ask(path: str, *, method: str, among: int) -> dict[str, Any]:
         ("/app/assets/page.css", "GET", 80, 200),
     ],
 )
-def test_searches_take_places_and_health_takes_none(path: str, method: str, among: int, status: int) -> None:
+def test_searches_need_permits_and_health_needs_none(path: str, method: str, among: int, status: int) -> None:
     answer = asyncio.run(ask(path, method=method, among=among))
     assert answer["status"] == status
     if status == 503:
@@ -166,64 +180,65 @@ def test_searches_take_places_and_health_takes_none(path: str, method: str, amon
         assert answer["headers"][b"retry-after"] == b"1"
 
 
-def test_who_does_not_read_the_answer_keeps_nobody_out() -> None:
+def test_a_client_that_does_not_read_its_response_holds_no_permit() -> None:
     async def scenario() -> None:
-        asked = Asked(1)
-        asked.is_read.clear()
-        asked.may_answer.set()
-        slow = [asyncio.create_task(asked.ask("/search")) for _ in range(8)]
+        service = Service(1)
+        service.is_read.clear()
+        service.may_answer.set()
+        slow = [asyncio.create_task(service.ask("/search")) for _ in range(8)]
         await asyncio.sleep(0)
-        asked.admission.take(8)
-        asked.is_read.set()
+        service.admission.acquire(8)
+        service.is_read.set()
         await asyncio.gather(*slow)
-        # They gave back once, and not again when they ended.
-        assert taken(asked.admission, 1) == 0
+        # They released their permits once, and not again at their end.
+        assert acquired(service.admission, 1) == 0
 
     asyncio.run(scenario())
 
 
-def test_who_is_slow_to_send_a_body_keeps_nobody_out() -> None:
+def test_a_client_that_sends_its_body_slowly_holds_no_permit() -> None:
     async def scenario() -> None:
-        asked = Asked(1)
+        service = Service(1)
         arrived = asyncio.Event()
         batches = [
-            asyncio.create_task(asked.ask("/v1/search/batch", method="POST", body=arrived)) for _ in range(9)
+            asyncio.create_task(service.ask("/v1/search/batch", method="POST", body=arrived))
+            for _ in range(9)
         ]
         await asyncio.sleep(0)
-        asked.admission.take(8)
-        asked.admission.give_back(8)
+        service.admission.acquire(8)
+        service.admission.release(8)
         arrived.set()
-        # With its end each takes its places, and a third one finds none.
+        # Each acquires its permits at the end of its body, and the third one finds none.
         answers = asyncio.gather(*batches, return_exceptions=True)
         await asyncio.sleep(0.01)
-        asked.may_answer.set()
+        service.may_answer.set()
         assert [type(answer) for answer in await answers] == [dict, dict, *[OverloadedError] * 7]
 
     asyncio.run(scenario())
 
 
-def test_a_search_that_fails_gives_its_place_back() -> None:
+def test_a_search_that_fails_releases_its_permit() -> None:
     async def fail(_scope: Any, _receive: Any, _send: Any) -> None:
         raise ZeroDivisionError
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admit_searches(fail, admission, Draining())
+        app = admitted(fail, admission, Draining())
         scope: Any = {"type": "http", "method": "GET", "path": "/search", "root_path": "", "headers": []}
         with pytest.raises(ZeroDivisionError):
             await app(scope, None, None)  # type: ignore[arg-type]
-        assert taken(admission, 100) == 8
+        assert acquired(admission, 100) == 8
 
     asyncio.run(scenario())
 
 
-def test_a_service_that_drains_answers_and_asks_to_connect_anew() -> None:
+def test_a_draining_service_responds_and_closes_the_connection() -> None:
     async def scenario() -> dict[str, Any]:
         draining = Draining()
         draining.begin()
-        asked = Asked(1, draining)
-        asked.may_answer.set()
-        return await asked.ask("/search")
+        service = Service(1, draining)
+        service.may_answer.set()
+        return await service.ask("/search")
 
     answer = asyncio.run(scenario())
     assert (answer["status"], answer["headers"]) == (200, {b"connection": b"close"})

@@ -31,7 +31,9 @@ def policy(text: str) -> dict[str, list[str]]:
     "path",
     [SEARCH, "/search", "/", "/livez", "/health", "/nope", "/schema/openapi.json", "/schema/assets/page.js"],
 )
-def test_what_is_no_page_may_do_nothing_in_a_browser(client: TestClient[Litestar], path: str) -> None:
+def test_a_response_that_is_no_page_may_do_nothing_in_a_browser(
+    client: TestClient[Litestar], path: str
+) -> None:
     headers = client.get(path).headers
     assert ALWAYS.items() <= dict(headers).items()
     assert policy(headers["content-security-policy"]) == {
@@ -42,12 +44,12 @@ def test_what_is_no_page_may_do_nothing_in_a_browser(client: TestClient[Litestar
     assert len(headers.get_list("content-security-policy")) == 1
 
 
-def test_an_error_nobody_expected_has_them_as_well(serve: Serve) -> None:
+def test_an_unexpected_error_has_the_headers_too(serve: Serve) -> None:
     headers = serve(RaisingSearcher(RuntimeError("boom"))).get(SEARCH).headers
     assert ALWAYS.items() <= dict(headers).items()
 
 
-def test_the_page_runs_only_what_lies_beside_it(client: TestClient[Litestar]) -> None:
+def test_the_documentation_page_loads_only_files_of_this_service(client: TestClient[Litestar]) -> None:
     headers = client.get("/schema").headers
     assert ALWAYS.items() <= dict(headers).items()
     allowed = policy(headers["content-security-policy"])
@@ -57,7 +59,7 @@ def test_the_page_runs_only_what_lies_beside_it(client: TestClient[Litestar]) ->
 
 
 @pytest.mark.parametrize("path", ["/app", "/app/search?query=x", "/app/videos/a", "/app/nope"])
-def test_a_page_may_also_play_and_show_pictures(client: TestClient[Litestar], path: str) -> None:
+def test_a_page_may_also_load_pictures_and_players(client: TestClient[Litestar], path: str) -> None:
     headers = client.get(path).headers
     assert ALWAYS.items() <= dict(headers).items()
     allowed = policy(headers["content-security-policy"])
@@ -68,14 +70,14 @@ def test_a_page_may_also_play_and_show_pictures(client: TestClient[Litestar], pa
     assert allowed["script-src"] == allowed["style-src"] == allowed["form-action"] == ["'self'"]
 
 
-def test_a_page_without_thumbnails_may_show_no_pictures_of_others() -> None:
+def test_a_page_without_thumbnails_loads_no_pictures_of_other_hosts() -> None:
     settings = ApiSettings(search=SearchSettings(), page_thumbnails=False)
     with TestClient(create_app(settings, open_search=opens(EchoSearcher()))) as client:
         allowed = policy(client.get("/app").headers["content-security-policy"])
     assert allowed["img-src"] == ["'self'", "data:"]
 
 
-def test_what_depends_on_both_says_so(shared: TestClient[Litestar]) -> None:
+def test_the_root_varies_by_accept_and_origin(shared: TestClient[Litestar]) -> None:
     assert set(shared.get("/", headers={"origin": SITE}).headers.get_list("vary")) == {"Accept", "Origin"}
 
 
@@ -88,7 +90,7 @@ def shared() -> Iterator[TestClient[Litestar]]:
 @pytest.mark.parametrize(
     ("path", "status"), [(SEARCH, 200), ("/search", 400), ("/nope", 404), ("/v1/search/batch", 405)]
 )
-def test_a_page_of_a_site_that_is_named_may_read_answers_and_errors(
+def test_a_page_of_an_allowed_site_may_read_responses_and_errors(
     shared: TestClient[Litestar], path: str, status: int
 ) -> None:
     response = shared.get(path, headers={"origin": SITE})
@@ -105,7 +107,7 @@ def test_a_page_of_a_site_that_is_named_may_read_answers_and_errors(
     "origin",
     ["https://evil.example", f"{SITE}.evil.example", "http://app.example.com", "null", f"{SITE}:444"],
 )
-def test_a_page_of_another_site_may_not(shared: TestClient[Litestar], origin: str) -> None:
+def test_a_page_of_another_site_may_not_read_them(shared: TestClient[Litestar], origin: str) -> None:
     response = shared.get(SEARCH, headers={"origin": origin})
     assert "access-control-allow-origin" not in response.headers
     assert response.headers["vary"] == "Origin"
@@ -113,13 +115,13 @@ def test_a_page_of_another_site_may_not(shared: TestClient[Litestar], origin: st
     assert "access-control-allow-origin" not in shared.options("/search", headers=asked).headers
 
 
-def test_what_there_is_no_room_for_has_the_headers_of_every_answer_once(
+def test_a_refusal_under_overload_has_each_header_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_admission: Admission, _places: int) -> None:
+    def refuse(_admission: Admission, _permits: int) -> None:
         raise OverloadedError
 
-    monkeypatch.setattr(Admission, "take", refuse)
+    monkeypatch.setattr(Admission, "acquire", refuse)
     with guarded(cors_origins=(SITE,)) as client:
         response = client.get(SEARCH, headers={"origin": SITE})
     assert response.status_code == 503
@@ -131,11 +133,11 @@ def test_what_there_is_no_room_for_has_the_headers_of_every_answer_once(
     assert len(names) == len(set(names))
 
 
-def test_who_names_no_site_is_told_that_it_matters(shared: TestClient[Litestar]) -> None:
+def test_a_response_varies_by_origin_even_without_one(shared: TestClient[Litestar]) -> None:
     assert shared.get(SEARCH).headers["vary"] == "Origin"
 
 
-def test_asking_beforehand_needs_no_key(shared: TestClient[Litestar]) -> None:
+def test_a_preflight_request_needs_no_key(shared: TestClient[Litestar]) -> None:
     asked = {
         "origin": SITE,
         "access-control-request-method": "POST",
@@ -150,13 +152,13 @@ def test_asking_beforehand_needs_no_key(shared: TestClient[Litestar]) -> None:
     assert ALWAYS.items() <= dict(response.headers).items()
 
 
-def test_every_site_may_be_let_in() -> None:
+def test_every_site_may_be_allowed() -> None:
     with guarded(cors_origins=("*",)) as client:
         response = client.get(SEARCH, headers={"origin": "https://whoever.example"})
         assert response.headers["access-control-allow-origin"] == "*"
         assert "vary" not in response.headers
 
 
-def test_without_the_setting_no_page_of_another_site_may(client: TestClient[Litestar]) -> None:
+def test_without_the_setting_no_other_site_may_read_responses(client: TestClient[Litestar]) -> None:
     response = client.get(SEARCH, headers={"origin": SITE})
     assert not [name for name in response.headers if name.startswith("access-control")]

@@ -46,7 +46,7 @@ def test_refuses_another_media_type(client: TestClient[Litestar], content_type: 
         b"[" * 5000 + b"]" * 5000,
     ],
 )
-def test_refuses_what_is_not_json(client: TestClient[Litestar], body: bytes) -> None:
+def test_refuses_invalid_json(client: TestClient[Litestar], body: bytes) -> None:
     response = send(client, body, "application/json")
     assert response.status_code == 400
     assert response.json()["code"] in {"malformed-request", "invalid-parameter"}
@@ -88,7 +88,7 @@ HALF = {"type": "http.request", "body": GOOD[:5], "more_body": True}
 
 
 @pytest.mark.anyio
-async def test_gives_up_on_a_body_that_does_not_arrive(
+async def test_a_body_that_does_not_arrive_is_refused(
     client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.02)
@@ -98,7 +98,7 @@ async def test_gives_up_on_a_body_that_does_not_arrive(
 
 
 @pytest.mark.anyio
-async def test_a_client_that_hangs_up_in_the_middle_is_no_error_of_ours(
+async def test_a_client_that_disconnects_in_the_body_is_not_our_error(
     client: TestClient[Litestar], caplog: pytest.LogCaptureFixture
 ) -> None:
     start, body = await answered(client, HALF, {"type": "http.disconnect"})

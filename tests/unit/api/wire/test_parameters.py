@@ -10,7 +10,7 @@ from api.wire.schemas import SearchParameters
 from retrieval.index.reading import NO_FILTER
 
 
-def test_takes_the_blanks_off_a_query() -> None:
+def test_a_query_is_stripped() -> None:
     assert check_query("\u00a0 why\u2003\n") == "why"
 
 
@@ -21,7 +21,7 @@ def test_refuses_a_blank_query(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00", "\ud800", "a\udfffb"])
-def test_refuses_half_characters(text: str) -> None:
+def test_refuses_half_of_a_surrogate_pair(text: str) -> None:
     with pytest.raises(InvalidParameterError):
         check_query(text)
 
@@ -33,7 +33,7 @@ def test_refuses_a_long_query_by_characters_not_bytes() -> None:
 
 
 @given(st.text())
-def test_no_error_tells_the_query(text: str) -> None:
+def test_no_error_contains_the_query(text: str) -> None:
     try:
         told = check_query(text)
     except RequestError as error:
@@ -56,7 +56,7 @@ def test_a_time_is_read_or_refused(text: str) -> None:
     assert request.where.published_after.tzinfo is UTC
 
 
-def test_where_goes_before_the_name() -> None:
+def test_an_error_has_the_prefix_of_the_parameter() -> None:
     with pytest.raises(EmptyQueryError, match=r"^requests\[3\]\.query: "):
         to_request(SearchParameters(query=""), "requests[3].")
 

@@ -4,7 +4,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.wire.problems import PROBLEMS, described, first_cause, kind_of
+from api.wire.problems import PROBLEMS, error_responses, first_cause, kind_of
 from api.wire.schemas import Problem
 from retrieval.errors import (
     CursorError,
@@ -43,7 +43,7 @@ ROUTES = [
         (ExceptionGroup(PRIVATE, [OverloadedError(PRIVATE)]), 503, "overloaded", "1"),
     ],
 )
-def test_an_error_from_another_room(
+def test_an_error_of_another_package_has_a_fixed_text(
     serve: Serve, route: str, error: Exception, status: int, code: str, retry_after: str | None
 ) -> None:
     response = serve(RaisingSearcher(error)).get(route)
@@ -57,7 +57,9 @@ def test_an_error_from_another_room(
     ("error", "status", "code"),
     [(VideoNotFoundError(PRIVATE), 404, "video-not-found"), (CursorError(PRIVATE), 400, "invalid-parameter")],
 )
-def test_an_error_about_what_was_asked_for(serve: Serve, error: Exception, status: int, code: str) -> None:
+def test_an_error_about_the_request_has_a_fixed_text(
+    serve: Serve, error: Exception, status: int, code: str
+) -> None:
     route = "/v1/videos/zebra" if status == 404 else "/v1/videos?cursor=zebra"
     response = serve(RaisingSearcher(error)).get(route)
     assert (response.status_code, response.json()["code"]) == (status, code)
@@ -71,7 +73,7 @@ def test_the_body_is_rfc_9457(serve: Serve) -> None:
         "type": "urn:problem-type:vidsearch:overloaded",
         "title": "Overloaded",
         "status": 503,
-        "detail": "Too many queries are waiting. Try again shortly.",
+        "detail": "Too many searches are waiting. Try again shortly.",
         "code": "overloaded",
     }
 
@@ -97,7 +99,7 @@ def test_an_unknown_path(client: TestClient[Litestar], path: str) -> None:
         ("PROPFIND", "/", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-def test_a_method_the_route_does_not_have(
+def test_a_method_that_the_route_does_not_have(
     client: TestClient[Litestar], method: str, path: str, allow: set[str]
 ) -> None:
     response = client.request(method, path)
@@ -108,12 +110,12 @@ def test_a_method_the_route_does_not_have(
         assert response.json()["code"] == "method-not-allowed"
 
 
-def test_a_host_that_is_none(client: TestClient[Litestar]) -> None:
+def test_a_malformed_host(client: TestClient[Litestar]) -> None:
     response = client.get("/", headers={"host": "a b"})
     assert (response.status_code, response.json()["code"]) == (400, "malformed-request")
 
 
-def test_what_nobody_expected_is_logged_with_its_traceback(
+def test_an_unexpected_error_is_logged_with_its_traceback(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = RuntimeError("boom")
@@ -127,7 +129,7 @@ def test_what_nobody_expected_is_logged_with_its_traceback(
     assert entry.exc_info[1] is error
 
 
-def test_what_is_expected_is_not_logged_as_an_error(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_expected_error_is_not_logged_as_an_error(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     serve(RaisingSearcher()).get("/search?query=x")
     serve(RaisingSearcher()).get("/search")
     assert [entry for entry in caplog.records if entry.levelno > logging.INFO] == []
@@ -135,14 +137,14 @@ def test_what_is_expected_is_not_logged_as_an_error(serve: Serve, caplog: pytest
 
 def test_every_row_can_be_sent() -> None:
     for kind in PROBLEMS.values():
-        problem = kind.told(kind.example)
+        problem = kind.problem(kind.example)
         assert isinstance(problem, Problem)
         assert problem.detail
         assert problem.type.endswith(problem.code)
         assert (kind.retry_after is not None) == (kind.status in {429, 503})
 
 
-def test_a_subclass_is_what_its_parent_is() -> None:
+def test_a_subclass_is_sent_like_its_parent() -> None:
     class WorseError(OverloadedError):
         pass
 
@@ -150,10 +152,10 @@ def test_a_subclass_is_what_its_parent_is() -> None:
     assert kind_of(Exception).code == "internal-error"
 
 
-def test_describes_each_status_once_with_all_its_codes() -> None:
-    described_503 = described(IndexUnavailableError, OverloadedError)[503]
-    assert described_503.media_type == "application/problem+json"
-    assert [example.summary for example in described_503.examples or []] == [
+def test_openapi_has_each_status_once_with_all_its_codes() -> None:
+    documented = error_responses(IndexUnavailableError, OverloadedError)[503]
+    assert documented.media_type == "application/problem+json"
+    assert [example.summary for example in documented.examples or []] == [
         "index-unavailable",
         "overloaded",
     ]

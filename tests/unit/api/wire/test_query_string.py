@@ -12,12 +12,12 @@ from tests.unit.api.fakes import EchoSearcher
 
 
 @given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])))
-def test_decodes_what_any_client_encodes(text: str) -> None:
+def test_decodes_every_encoding(text: str) -> None:
     assert decode_component(quote_plus(text).replace("+", "%20").encode(), "query") == text
 
 
 @given(st.binary())
-def test_decodes_or_refuses_and_nothing_else(raw: bytes) -> None:
+def test_decodes_or_refuses_all_bytes(raw: bytes) -> None:
     try:
         text = decode_component(raw, "query")
     except InvalidParameterError:
@@ -31,7 +31,7 @@ def test_decodes_or_refuses_and_nothing_else(raw: bytes) -> None:
     ["%", "%2", "%zz", "100%", "%FF", "%C3", "%C3%28", "%ED%A0%80", "%ED%B0%80", "%C0%80", "%00", "a%00b"],
 )
 @pytest.mark.parametrize("route", ["/search?query=", "/v1/search?query=", "/v1/search?query=x&channel="])
-def test_refuses_what_is_no_text(client: TestClient[Litestar], route: str, value: str) -> None:
+def test_refuses_a_value_that_is_not_text(client: TestClient[Litestar], route: str, value: str) -> None:
     response = client.get(f"{route}{value}")
     assert (response.status_code, response.json()["code"]) == (400, "invalid-parameter")
     assert response.json()["detail"].startswith(
@@ -40,15 +40,15 @@ def test_refuses_what_is_no_text(client: TestClient[Litestar], route: str, value
 
 
 @pytest.mark.parametrize(
-    ("query", "named"),
+    ("query", "fault"),
     [
-        ("query=x&q=y", "'q'"),
-        ("query=x&Query=y", "'Query'"),
-        (f"query=x&{'n' * 32}=", f"'{'n' * 32}'"),
-        # What is no name may be what somebody looks for: nothing of it is repeated.
-        (f"query=x&{'n' * 33}=", "What was given"),
+        ("query=x&q=y", "'q' is not a parameter of this route"),
+        ("query=x&Query=y", "'Query' is not a parameter of this route"),
+        (f"query=x&{'n' * 32}=", f"'{'n' * 32}' is not a parameter of this route"),
+        # Other text may be the query itself, so none of it is repeated.
+        (f"query=x&{'n' * 33}=", "A parameter is unknown"),
         *(
-            (f"query=x&{text}", "What was given")
+            (f"query=x&{text}", "A parameter is unknown")
             for text in (
                 "why+is+it+mushy",
                 "%0A=1",
@@ -62,13 +62,13 @@ def test_refuses_what_is_no_text(client: TestClient[Litestar], route: str, value
         ),
     ],
 )
-def test_refuses_an_unknown_parameter_by_name(client: TestClient[Litestar], query: str, named: str) -> None:
+def test_refuses_an_unknown_parameter_by_name(client: TestClient[Litestar], query: str, fault: str) -> None:
     problem = client.get(f"/search?{query}").json()
     assert problem["code"] == "unknown-parameter"
-    assert problem["detail"] == f"{named} is not a parameter of this route. It takes: query."
+    assert problem["detail"] == f"{fault}. The parameters of this route: query."
 
 
-def test_a_name_that_is_no_text_is_refused_too(client: TestClient[Litestar]) -> None:
+def test_refuses_a_name_that_is_not_text(client: TestClient[Litestar]) -> None:
     problem = client.get("/search?query=x&%FF=1").json()
     assert (problem["code"], problem["detail"]) == ("invalid-parameter", "the query string: is not UTF-8.")
 
@@ -82,7 +82,7 @@ def test_names_a_missing_parameter(client: TestClient[Litestar]) -> None:
 
 
 @pytest.mark.parametrize("query", ["&query=x&&", "qu%65ry=x", "query=%78"])
-def test_takes_every_spelling_of_the_same(
+def test_accepts_every_encoding_of_a_value(
     client: TestClient[Litestar], searcher: EchoSearcher, query: str
 ) -> None:
     assert client.get(f"/search?{query}").status_code == 200

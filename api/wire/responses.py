@@ -1,4 +1,4 @@
-"""Turns what search found into what goes over the wire."""
+"""Builds the response bodies from the results of the searcher."""
 
 from time import perf_counter
 
@@ -23,49 +23,49 @@ from retrieval.search.results import CataloguePage, FoundVideo, SearchRequest, S
 DISTANCE_DECIMALS = 4
 
 
-def shape_search(request: SearchRequest, result: SearchResult, started: float) -> SearchAnswer:
-    """Shape the answer to a search that started at `started` of the performance counter."""
+def search_answer(request: SearchRequest, result: SearchResult, started: float) -> SearchAnswer:
+    """Build the response to a search. `started` is the value of `perf_counter` when it began."""
     return SearchAnswer(
         query=request.text,
         mode=request.mode,
         index_version=result.index_version,
         took_ms=_took_ms(started),
         degraded="lexical" if result.is_degraded else None,
-        videos=[_shape_found(video) for video in result.videos],
+        videos=[_video_answer(video) for video in result.videos],
     )
 
 
-def shape_inside(text: str, result: SearchResult, started: float) -> InsideAnswer:
-    """Shape the answer to a search inside one video."""
+def inside_answer(text: str, result: SearchResult, started: float) -> InsideAnswer:
+    """Build the response to a search inside one video."""
     return InsideAnswer(
         query=text,
         index_version=result.index_version,
         took_ms=_took_ms(started),
-        videos=[_shape_found(video) for video in result.videos],
+        videos=[_video_answer(video) for video in result.videos],
     )
 
 
-def shape_similar(video_id: str, result: SearchResult, started: float) -> SimilarAnswer:
-    """Shape the nearest videos to one."""
+def similar_answer(video_id: str, result: SearchResult, started: float) -> SimilarAnswer:
+    """Build the response with the nearest videos to `video_id`."""
     return SimilarAnswer(
         video_id=video_id,
         index_version=result.index_version,
         took_ms=_took_ms(started),
-        videos=[_shape_found(video) for video in result.videos],
+        videos=[_video_answer(video) for video in result.videos],
     )
 
 
-def shape_page(page: CataloguePage) -> CatalogueAnswer:
-    """Shape a page of the catalogue."""
+def catalogue_answer(page: CataloguePage) -> CatalogueAnswer:
+    """Build a page of the catalogue."""
     return CatalogueAnswer(
         index_version=page.index_version,
-        videos=[shape_record(record) for record in page.videos],
+        videos=[catalogue_video(record) for record in page.videos],
         next_cursor=page.cursor,
     )
 
 
-def shape_record(record: VideoRecord) -> CatalogueVideo:
-    """Shape one video of the catalogue."""
+def catalogue_video(record: VideoRecord) -> CatalogueVideo:
+    """Build one video of the catalogue."""
     return CatalogueVideo(
         video_id=record.video_id,
         title=record.title,
@@ -81,22 +81,22 @@ def shape_record(record: VideoRecord) -> CatalogueVideo:
     )
 
 
-def shape_model(manifest: Manifest) -> ModelInfo:
-    """Shape the identity of an index's model."""
+def model_info(manifest: Manifest) -> ModelInfo:
+    """Describe the model of an index."""
     model = manifest.model
     return ModelInfo(name=model.name, dimension=model.dimension, weights_sha256=model.weights_sha256)
 
 
-def shape_counts(manifest: Manifest) -> CountsInfo:
-    """Shape how much an index holds."""
+def counts_info(manifest: Manifest) -> CountsInfo:
+    """Describe the size of an index."""
     counts = manifest.counts
     return CountsInfo(
         videos=counts.videos, passages=counts.passages, videos_with_transcript=counts.videos_with_transcript
     )
 
 
-def shape_index_health(manifest: Manifest) -> IndexHealth:
-    """Shape what a health check says of an index."""
+def index_health(manifest: Manifest) -> IndexHealth:
+    """Describe an index for `/health`."""
     counts = manifest.counts
     return IndexHealth(
         version=manifest.index_version,
@@ -107,7 +107,7 @@ def shape_index_health(manifest: Manifest) -> IndexHealth:
     )
 
 
-def _shape_found(video: FoundVideo) -> VideoAnswer:
+def _video_answer(video: FoundVideo) -> VideoAnswer:
     record = video.record
     url = watch_url(record.video_id, record.url)
     return VideoAnswer(
@@ -119,12 +119,12 @@ def _shape_found(video: FoundVideo) -> VideoAnswer:
         thumbnail_url=record.thumbnail_url,
         distance=_rounded(video.distance),
         moments=[
-            _shape_moment(moment, moment.text, url) for moment in video.moments if moment.text is not None
+            _moment_answer(moment, moment.text, url) for moment in video.moments if moment.text is not None
         ],
     )
 
 
-def _shape_moment(moment: Moment, text: str, url: str | None) -> MomentAnswer:
+def _moment_answer(moment: Moment, text: str, url: str | None) -> MomentAnswer:
     return MomentAnswer(
         start=moment.start,
         end=moment.end,

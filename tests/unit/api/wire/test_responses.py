@@ -1,6 +1,6 @@
 from time import perf_counter
 
-from api.wire.answers import shape_search
+from api.wire.responses import search_answer
 from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchRequest, SearchResult
 from tests.unit.api.fakes import VERSION, record
@@ -8,19 +8,19 @@ from tests.unit.api.fakes import VERSION, record
 
 def test_a_video_without_a_transcript_shows_no_moment() -> None:
     result = SearchResult(VERSION, (FoundVideo(record(), 30.0, (Moment(None, None, None, 30.0),)),))
-    video = shape_search(SearchRequest(text="x"), result, perf_counter()).videos[0]
+    video = search_answer(SearchRequest(text="x"), result, perf_counter()).videos[0]
     assert (video.distance, video.moments) == (30.0, [])
 
 
 def test_a_plain_transcript_has_moments_without_times() -> None:
     result = SearchResult(VERSION, (FoundVideo(record(), 30.0, (Moment(None, None, "said", 30.0),)),))
-    moment = shape_search(SearchRequest(text="x"), result, perf_counter()).videos[0].moments[0]
+    moment = search_answer(SearchRequest(text="x"), result, perf_counter()).videos[0].moments[0]
     assert (moment.start, moment.end, moment.url) == (None, None, "https://youtu.be/tLf2bGhmWsI")
 
 
 def test_distances_have_four_decimals() -> None:
     result = SearchResult(VERSION, (FoundVideo(record(), 1 / 3, (Moment(0.0, 1.0, "said", 2 / 3),)),))
-    video = shape_search(SearchRequest(text="x"), result, perf_counter()).videos[0]
+    video = search_answer(SearchRequest(text="x"), result, perf_counter()).videos[0]
     assert (video.distance, video.moments[0].distance) == (0.3333, 0.6667)
 
 
@@ -28,7 +28,7 @@ def test_a_distance_that_nothing_was_measured_for_is_null() -> None:
     result = SearchResult(
         VERSION, (FoundVideo(record(), None, (Moment(0.0, 1.0, "said", None),)),), is_degraded=True
     )
-    answer = shape_search(SearchRequest(text="x"), result, perf_counter())
+    answer = search_answer(SearchRequest(text="x"), result, perf_counter())
     assert (answer.degraded, answer.videos[0].distance, answer.videos[0].moments[0].distance) == (
         "lexical",
         None,

@@ -1,0 +1,100 @@
+"""The services behind the routes: opened when the app starts, and closed in reverse order when it stops."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+import msgspec
+from litestar import Litestar
+from litestar.di import Provide
+
+from api.access.live_keys import LiveKeys
+from api.observability.metrics import Metrics
+from api.observability.readiness import Draining, Readiness
+from api.observability.recent_searches import RecentSearches
+from api.observability.scraping import Scraper
+from api.observability.tracing import Tracing
+from api.pages.search_page import PageChoices
+from api.pages.status_page import StatusReader
+from api.settings import ApiSettings
+from retrieval.background import background_task
+from retrieval.search.searcher import Searcher
+
+OpenSearch = Callable[[ApiSettings], AbstractAsyncContextManager[Searcher]]
+
+
+class _Opened(msgspec.Struct):
+    """What exists only while the app runs."""
+
+    searcher: Searcher
+    readiness: Readiness
+    scraper: Scraper
+    status_reader: StatusReader
+
+
+class Services:
+    """The services of one app. Those that need the index exist only while the app runs."""
+
+    def __init__(self, settings: ApiSettings, open_search: OpenSearch, draining: Draining) -> None:
+        """Open nothing yet."""
+        self._settings = settings
+        self._open_search = open_search
+        self._draining = draining
+        self._opened: _Opened | None = None
+        self.metrics = Metrics()
+        self.recent = RecentSearches()
+        self.tracing = Tracing(settings.traces_endpoint)
+        self.keys = LiveKeys(settings.access, may_be_off=settings.access.open or settings.is_local)
+
+    @asynccontextmanager
+    async def open(self, _: Litestar) -> AsyncIterator[None]:
+        """Open everything until the block ends (the lifespan of the app). Raises VidsearchError."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            following_keys = await stack.enter_async_context(self.keys.followed())
+            self.tracing.start()
+            stack.push_async_callback(self.tracing.close)
+            searcher = await stack.enter_async_context(self._open_search(settings))
+            searcher.observe(self.tracing.observing(self.metrics.searches))
+            readiness = Readiness(searcher, self._draining)
+            readiness.require(following_keys)
+            for work, name in (
+                (readiness.keep_current(), "canary searches"),
+                (self.metrics.watch_lag(), "event loop lag"),
+            ):
+                readiness.require(await stack.enter_async_context(background_task(work, name)))
+            status_reader = StatusReader(
+                searcher,
+                readiness,
+                settings.expected,
+                recent=self.recent,
+                keys=self.keys,
+                has_metrics=settings.metrics_port is None,
+            )
+            scraper = Scraper(self.metrics, searcher, readiness)
+            self._opened = _Opened(searcher, readiness, scraper, status_reader)
+            try:
+                yield
+            finally:
+                self._opened = None
+
+    def dependencies(self) -> dict[str, Provide]:
+        """Provide the services to the handlers, by argument name."""
+        choices = self._settings.page_thumbnails
+        return {
+            "searcher": _provide(lambda: self._running.searcher),
+            "readiness": _provide(lambda: self._running.readiness),
+            "status_reader": _provide(lambda: self._running.status_reader),
+            "scraper": _provide(lambda: self._running.scraper),
+            "expected": _provide(lambda: self._settings.expected),
+            "choices": _provide(lambda: PageChoices(choices, self.keys.required)),
+        }
+
+    @property
+    def _running(self) -> _Opened:
+        if self._opened is None:
+            raise RuntimeError("The app is not running: enter its lifespan first.")
+        return self._opened
+
+
+def _provide(service: Callable[[], object]) -> Provide:
+    return Provide(service, sync_to_thread=False)
