@@ -33,7 +33,7 @@ from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY, Ingest, copied, eventually, run_module, running_api
 from tests.support.qdrant_faults import GONE, answering
 from tests.support.qdrant_server import QdrantServer
-from tests.support.server_contents import collections_of
+from tests.support.server_contents import collections_of, let_lock_expire
 from tests.support.snapshots import FIRST, Members, remade
 from tests.support.stopping_sync import EXIT_CODE
 
@@ -575,6 +575,7 @@ def test_a_restore_survives_the_loss_of_the_server_at_any_request(
         code = main(["restore", str(taken)])
         place.server.faults.clear()
         place.server.listen()
+        let_lock_expire(place.server, prefix)
         if code == 0:
             break
         assert code == 4

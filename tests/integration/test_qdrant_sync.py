@@ -26,7 +26,7 @@ from tests.support.open_gate import OPEN_GATE
 from tests.support.processes import REPOSITORY
 from tests.support.qdrant_faults import GONE, LOST, Call, Fault, answering, writes
 from tests.support.qdrant_server import QdrantServer
-from tests.support.server_contents import ServerContents, collections_of, server_contents
+from tests.support.server_contents import ServerContents, collections_of, let_lock_expire, server_contents
 
 LONG = " ".join(f"sentence {n} speaks of gaskets and of pistons and of oil" for n in range(40))
 ROWS: list[dict[str, object]] = [
@@ -142,6 +142,7 @@ def test_a_run_in_place_can_lose_the_server_at_any_request(
         between = server_contents(server, prefix)
         assert between.video_ids >= KEPT
         assert all(between.said(video_id) for video_id in KEPT)
+        let_lock_expire(server, prefix)
         assert sync(CHANGED, tmp_path, "--prune") == 0
         assert whole(server, prefix) == expected
         assert len(collections_of(server, f"{prefix}-")) == 2
@@ -159,6 +160,7 @@ def test_a_first_run_can_lose_the_server_at_any_request(
 ) -> None:
     environment.setenv("QDRANT_COLLECTION", "first")
     for after in itertools.count(step=stride):
+        let_lock_expire(server, "first")
         server.faults.start(GONE, after=after)
         code = sync(CHANGED, tmp_path)
         server.faults.clear()
@@ -281,7 +283,7 @@ def test_after_the_last_retry_the_run_ends_and_reports_why(
     server.faults.forget()
     with server.faults.on(answering(500), where=upserts):
         assert sync(ROWS, tmp_path) == 4
-    assert sum(map(upserts, server.calls)) == 1 + len(BATCH.pauses)
+    assert sum(map(upserts, server.calls)) == BATCH.attempts
     assert f"error: Qdrant at {server.url} failed: INTERNAL " in capsys.readouterr().err
     assert collections_of(server, "hopeless-") == set()
 
@@ -324,6 +326,7 @@ def test_the_commands_report_the_state_of_the_server(
     capsys.readouterr()
     assert main(["status"]) == 0
     assert "run the same sync again" in capsys.readouterr().out
+    let_lock_expire(server, "told")
     assert sync(CHANGED, tmp_path) == 0
     capsys.readouterr()
     assert main(["status"]) == 0
@@ -386,7 +389,7 @@ asyncio.run(hold())
 
 
 @pytest.mark.usefixtures("encoder")
-def test_two_runs_exclude_each_other_and_a_killed_run_releases_the_lock(
+def test_two_runs_exclude_each_other_until_the_lock_of_a_killed_run_expires(
     server: QdrantServer,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -410,6 +413,9 @@ def test_two_runs_exclude_each_other_and_a_killed_run_releases_the_lock(
             assert collections_of(server, "locked-") == {"locked-lock"}
         finally:
             holder.kill()
+    assert sync(ROWS, tmp_path) == 4
+    assert "If it was killed, its lock expires at" in capsys.readouterr().err
+    let_lock_expire(server, "locked")
     assert sync(ROWS, tmp_path) == 0
     assert "locked-lock" not in collections_of(server, "locked-")
 
