@@ -139,7 +139,7 @@ async def test_an_engine_that_does_not_find_its_own_vectors_is_refused(
     await go_live(generations, embedded(garden()))
     before = live_files(generations)
     monkeypatch.setattr(edge_store, "EdgeDriver", LostGraph)
-    with pytest.raises(IngestError, match=r"does not find the video \w+ by its own vector.*is as it was"):
+    with pytest.raises(IngestError, match=r"does not find the video \w+ by its own vector.*is unchanged"):
         await go_live(generations, embedded(garden()))
     assert live_files(generations) == before
 
@@ -153,7 +153,7 @@ async def test_a_version_whose_titles_find_other_videos_is_refused(generations: 
     await go_live(generations, embedded(videos))
     before = live_files(generations)
     another = RenamingEncoder(dict(zip(MEANINGLESS, [*MEANINGLESS[1:], MEANINGLESS[0]], strict=True)))
-    with pytest.raises(IngestError, match=r"No video .* is found by its own title.*index is as it was"):
+    with pytest.raises(IngestError, match=r"No video .* is found by its own title.*index is unchanged"):
         await go_live(generations, embedded(videos), encoder=another)
     assert live_files(generations) == before
 
