@@ -1,4 +1,4 @@
-"""The versions of the embedded engine: each a folder of its own, built beside the live one."""
+"""The versions of the embedded engine: each in its own folder, built next to the live one."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence

@@ -115,7 +115,7 @@ class EdgeWriter(IndexWriter):
 
 
 def read_stored(folder: Path) -> dict[str, StoredVideo]:
-    """Read the stored videos of a finished version from a file beside its shards.
+    """Read the stored videos of a finished version from a file next to its shards.
 
     Opening the shards would touch the files of a live version. Raises IndexUnavailableError if the file
     cannot be read.

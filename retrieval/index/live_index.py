@@ -1,7 +1,7 @@
 """The live index: one version at a time, replaced while requests use it.
 
 A request leases the version that is live when it starts and keeps it to its end, so no response mixes two
-versions. A new version is opened beside the old one and takes its place; the old one closes when its last
+versions. A new version is opened next to the old one and takes its place; the old one closes when its last
 lease ends.
 """
 

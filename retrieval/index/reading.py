@@ -214,7 +214,7 @@ class VideoIndex:
     async def _variants_of(self, language: str) -> Sequence[str]:
         """Return the tag and those of its variants that the version holds.
 
-        A finished version is asked once for its languages.
+        The languages of a finished version are read once.
         """
         languages = self._languages
         if languages is None:

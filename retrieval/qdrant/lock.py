@@ -62,7 +62,7 @@ async def server_lock(connection: QdrantConnection, name: str, *, replicas: int)
         ) from None
     finally:
         with suppress(IndexUnavailableError):  # The lock then expires by itself.
-            await lock.give_back()
+            await lock.release()
 
 
 class _Lock:
@@ -102,7 +102,7 @@ class _Lock:
             if owner:
                 owner.cancel()
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Delete the collection, unless another run holds the lock by now."""
 
         async def delete(client: AsyncQdrantClient) -> None:

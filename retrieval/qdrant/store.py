@@ -3,7 +3,7 @@
 An ordinary run writes into the live generation, so it cannot be rolled back. The manifest gets a new version
 id when such a run begins and another when it ends, so that no cache keeps earlier results. A run whose points
 cannot share a collection with the existing ones (another model, dimension or schema, or a catalogue that
-replaces the sample) builds a new generation beside the live one and then switches the aliases.
+replaces the sample) builds a new generation next to the live one and then switches the aliases.
 
 Besides the generations there are two collections without points: PREFIX-lock, whose metadata names the run at
 work, and PREFIX-runs, whose metadata is the log of runs.

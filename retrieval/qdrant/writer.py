@@ -118,7 +118,7 @@ class QdrantWriter(IndexWriter):
         return info.status is models.CollectionStatus.YELLOW
 
     async def _points_of(self, videos: Sequence[EmbeddedVideo]) -> set[str]:
-        """Return the point ids of those of these videos that the index holds, complete or not."""
+        """Return the point ids of the given videos that the index already has, complete or not."""
         ids = [video_point_id(video.record.video_id) for video in videos]
         if not ids:
             return set()
