@@ -31,11 +31,10 @@ from retrieval.text.onnx_encoder import OnnxEncoder
 _SLOW_TO_EMBED = frozenset({"bitcoin"})
 
 _MADE_BY = (
-    *(f"ingest/{name}.py" for name in ("passages", "embedding", "content", "fields", "rows", "duplicates")),
-    *(f"ingest/sources/{name}.py" for name in ("opening", "tables")),
-    *(f"retrieval/{name}.py" for name in ("edge_points", "edge_writer", "lexical", "display_text", "links")),
-    *(f"retrieval/{name}.py" for name in ("index", "manifest", "video")),
+    *("ingest/embedding", "ingest/rows", "ingest/sources", "ingest/planning"),
+    *("retrieval/catalogue", "retrieval/edge", "retrieval/index", "retrieval/text"),
 )
+"""The packages that decide the content of an index; a change in any of them builds it again."""
 
 
 def load_encoder(*, threads: int) -> OnnxEncoder:
@@ -95,6 +94,7 @@ async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
 def _key(source: Path, encoder: OnnxEncoder) -> str:
     digest = hashlib.sha256(source.read_bytes())
     digest.update(msgspec.json.encode((encoder.exported.identity, PassageSettings())))
-    for name in _MADE_BY:
-        digest.update((ROOT / name).read_bytes())
+    for package in _MADE_BY:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -34,7 +34,7 @@ NOISE = 0.15
 
 _VIDEOS_A_BATCH = 50
 _SEED = 11
-_MADE_BY = ("retrieval/edge/points.py", "retrieval/edge/writer.py", "retrieval/text/lexical.py")
+_MADE_BY = ("retrieval/edge/stored_records.py", "retrieval/edge/writer.py", "retrieval/text/lexical.py")
 
 
 def synthetic_index(name: str, passages: int, encoder: OnnxEncoder) -> Path:
