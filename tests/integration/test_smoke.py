@@ -1,4 +1,4 @@
-"""One test of every process and page, for `make test`; `make test-all` runs the other tests in this folder."""
+"""One test of every process and page, for `make test`. `make test-all` runs the other modules here."""
 
 import re
 import signal
@@ -98,7 +98,7 @@ def test_a_page_shows_without_an_error(look_at: LookAt, small_api: Api, path: st
 
 def test_a_page_that_does_not_exist_is_a_problem_page(look_at: LookAt, small_api: Api) -> None:
     page = look_at(small_api.address)
-    page.may_fail = True
+    page.allows_failures = True
     assert page.open("/app/none").status == 404
     page.page.locator("h1").wait_for()
 
@@ -106,14 +106,14 @@ def test_a_page_that_does_not_exist_is_a_problem_page(look_at: LookAt, small_api
 def test_the_search_box_works_on_another_site(
     look_at: LookAt, sample_api: Api, other_site: OtherSite
 ) -> None:
-    documented = (REPOSITORY / "docs" / "embed.md").read_text(encoding="utf-8")
+    documented = (REPOSITORY / "docs" / "search-page.md").read_text(encoding="utf-8")
     box = EMBED_LINE.findall(documented)[0].replace("https://videos.example.org", sample_api.address)
     other_site.policy = (
         f"default-src 'none'; script-src {sample_api.address}; connect-src {sample_api.address}"
     )
     other_site.pages["/"] = f"<!DOCTYPE html><html lang=en><title>A site</title><main>{box}</main>"
     page = look_at(other_site.address)
-    page.may_ask = {"127.0.0.1"}
+    page.allowed_hosts = {"127.0.0.1"}
     page.page.context.unroute_all()
     page.open("/")
     page.page.get_by_role("searchbox").press_sequentially("why is my telescope view mushy")
