@@ -11,12 +11,12 @@ def matches_language(language: str, wanted: str) -> bool:
 
     This is the basic filtering of RFC 4647.
     """
-    return f"{_normalized(language)}-".startswith(f"{_normalized(wanted)}-")
+    return f"{normalize_language(language)}-".startswith(f"{normalize_language(wanted)}-")
 
 
 def is_same_language(language: str, wanted: str) -> bool:
     """Whether two tags are equal apart from letter case and the separator."""
-    return _normalized(language) == _normalized(wanted)
+    return normalize_language(language) == normalize_language(wanted)
 
 
 def language_rank(language: str | None, wanted: Sequence[str], spoken: str | None = None) -> int:
@@ -47,8 +47,9 @@ def _shares_primary_tag(language: str, others: Iterable[str]) -> bool:
 
 
 def _primary_tag(language: str) -> str:
-    return _normalized(language).partition("-")[0]
+    return normalize_language(language).partition("-")[0]
 
 
-def _normalized(language: str) -> str:
+def normalize_language(language: str) -> str:
+    """Return a tag in the form that is compared: `EN_gb` is `en-gb`."""
     return language.strip().replace("_", "-").casefold()

@@ -252,12 +252,11 @@ def test_a_missing_playlist_is_an_error_not_an_empty_channel(server: YouTubeServ
 
 
 def test_a_channel_with_more_videos_than_the_api_lists_has_a_rejected_row(
-    server: YouTubeServer, youtube: Open, monkeypatch: pytest.MonkeyPatch
+    server: YouTubeServer, youtube: Open
 ) -> None:
-    monkeypatch.setattr("ingest.sources.youtube.channel.LISTED_AT_MOST", 60)
     server.videos = [OnYouTube(video_id) for video_id in ids(60)]
     server.video_count = 75
-    (problem,) = rejected(open_source(CHANNEL, youtube=youtube()).rows())
+    (problem,) = rejected(open_source(CHANNEL, youtube=youtube(listed_at_most=60)).rows())
     assert problem.reason_code == "list-cut"
     assert "lists only the newest 60 of 75 videos" in str(problem)
 
@@ -407,11 +406,8 @@ def test_a_slow_stream_times_out(server: YouTubeServer, youtube: Open, brief: Re
         open_source(CHANNEL, youtube=youtube(retries=brief))
 
 
-def test_an_endless_answer_is_cut_off(
-    server: YouTubeServer, youtube: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ingest.sources.youtube.data_api._LARGEST_ANSWER", 1000)
-    server.fail(Answer(200, b" " * 2000), "/channels")
+def test_a_very_large_answer_is_cut_off(server: YouTubeServer, youtube: Open) -> None:
+    server.fail(Answer(200, b" " * (33 << 20)), "/channels")
     with pytest.raises(SourceError, match=r"cannot be reached \(DecodingError\)"):
         open_source(CHANNEL, youtube=youtube())
 

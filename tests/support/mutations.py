@@ -1,4 +1,4 @@
-"""Files as nobody meant to write them: real and made-up ones, damaged at random but by a seed."""
+"""Damaged files: real and synthetic ones with random changes, reproducible by their seed."""
 
 import gzip
 import json

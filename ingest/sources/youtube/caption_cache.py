@@ -12,6 +12,7 @@ from typing import Final
 
 from ingest.errors import SourceError
 from ingest.sqlite_damage import is_damage
+from retrieval.catalogue.languages import normalize_language
 
 _DAY: Final = 24 * 3600.0
 CACHED_SECONDS: Final = (20 * _DAY, 40 * _DAY)
@@ -53,8 +54,8 @@ class CaptionCache:
     ) -> None:
         self._file = str(folder / "captions.sqlite") if folder else _IN_A_TEMPORARY_FILE
         self._place = self._file or "the temporary folder"
-        # Other languages may lead to other captions.
-        self._languages = ",".join(languages)
+        # Other languages may lead to other captions; another spelling of the same ones does not.
+        self._languages = ",".join(map(normalize_language, languages))
         self._now = now
         with _naming(self._place):
             if folder:

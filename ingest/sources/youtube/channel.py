@@ -57,6 +57,7 @@ class YouTube:
         data_api_url: str = DATA_API_URL,
         retries: RetryPolicy | None = None,
         fetcher: CaptionFetcher | None = None,
+        listed_at_most: int = LISTED_AT_MOST,
     ) -> None:
         """Take the key (YT_API_KEY) and the preferred languages of captions, the most preferred first.
 
@@ -70,6 +71,7 @@ class YouTube:
         self._data_api_url = data_api_url
         self._retries = retries
         self._fetcher = fetcher
+        self._listed_at_most = listed_at_most
         self._channels: dict[str, YouTubeChannel] = {}
         self._to_close = ExitStack()
         self._opened: tuple[DataApi, CachedCaptions] | None = None
@@ -107,7 +109,7 @@ class YouTube:
             channel = api.find_channel(wanted)
         if channel is None:
             raise SourceError(f"{name}: YouTube has no such channel; check its id or handle")
-        return YouTubeChannel(name, channel, api, captions, self._to_close)
+        return YouTubeChannel(name, channel, api, captions, self._to_close, self._listed_at_most)
 
     def _open(self, name: str) -> tuple[DataApi, CachedCaptions]:
         if self._opened is None:
@@ -142,13 +144,20 @@ class YouTubeChannel:
     """
 
     def __init__(
-        self, name: str, channel: Channel, api: DataApi, captions: CachedCaptions, to_close: ExitStack
+        self,
+        name: str,
+        channel: Channel,
+        api: DataApi,
+        captions: CachedCaptions,
+        to_close: ExitStack,
+        listed_at_most: int,
     ) -> None:
         self._name = name
         self._channel = channel
         self._api = api
         self._captions = captions
         self._to_close = to_close
+        self._listed_at_most = listed_at_most
         self._stored: RowStore | None = None
 
     def rows(self) -> Iterator[RawRow]:
@@ -181,7 +190,7 @@ class YouTubeChannel:
                 for upload in new.values():
                     yield from self._row(upload, videos.get(upload.video_id))
         count = self._channel.video_count or 0
-        if count > len(seen) and len(seen) > LISTED_AT_MOST - PAGE_SIZE:
+        if count > len(seen) and len(seen) > self._listed_at_most - PAGE_SIZE:
             yield rejected_row(
                 Place(self._name),
                 "list-cut",

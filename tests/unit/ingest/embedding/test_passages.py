@@ -89,7 +89,7 @@ def passage_settings(draw: st.DrawFn) -> PassageSettings:
     return PassageSettings(size, draw(st.integers(0, size - 1)))
 
 
-# Words are told apart by their number, and end sentences here and there.
+# Words are distinguished by their number, and some end a sentence.
 different_words = st.lists(
     st.tuples(st.text("abcdefgh", max_size=40), st.sampled_from(["", "", "", "", ".", "?", '."'])),
     max_size=400,

@@ -11,7 +11,7 @@ from ingest.rows.row import CheckedRow, check_source_row
 from ingest.sources.opening import open_source
 from tests.support.caption_data import REAL_CAPTIONS
 
-# The file, its cues, their words, and what is told about it: severity and reason.
+# The file, its cues, their words, and its problems as severity and code.
 EXPECTED: list[tuple[str, int, int, list[tuple[str, str]]]] = [
     ("darija_0lE6BmRkNII.srt", 236, 3317, []),  # The last of its 237 has no text.
     ("darija_66YUhTQt1wo.srt", 78, 1605, []),

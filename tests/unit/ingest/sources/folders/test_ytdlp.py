@@ -301,7 +301,7 @@ def test_captions_that_were_not_requested_are_not_missing(tmp_path: Path) -> Non
     for name in ("a", "b"):
         add(tmp_path, f"{name}.info.json", listing(name, manual=["en"], automatic=["en-orig"]))
     assert outcomes(check(tmp_path)) == ["title alone", "title alone"]
-    # One with people's captions says nothing of automatic ones, nor of a language that it does not have.
+    # A video with manual captions does not show that automatic ones or another language were requested.
     add(tmp_path, "c.info.json", listing("c", manual=["fr"], automatic=["en"]))
     add(tmp_path, "c.fr.vtt", subtitle("bonjour"))
     assert outcomes(check(tmp_path)) == ["title alone", "title alone", "bonjour"]

@@ -216,7 +216,7 @@ def test_a_folder_caches_captions_between_runs_by_language(tmp_path: Path) -> No
     clock = Clock()
     folder = tmp_path / "new" / "folder"
     fetcher = TableFetcher({"a": CAPTIONS})
-    for languages in (("en",), ("en",), ("de", "en")):
+    for languages in (("en",), ("EN",), ("de", "en")):
         kept = CaptionCache(folder, languages, now=clock)
         assert CachedCaptions(fetcher, kept).of_video("a", has_manual=False) == CAPTIONS
         kept.close()
