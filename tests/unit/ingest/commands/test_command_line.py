@@ -404,7 +404,7 @@ def test_the_lock_of_a_run_keeps_other_runs_out(
         for command in (["sync", str(catalogue), "--prune"], ["rollback"]):
             said = run(*command, code=4)
             assert "Another ingest run is at work" in said
-            assert "nothing was changed" in said
+            assert "Nothing was changed." in said
         assert "live: " in run("status")
     assert files_of(index_dir) == before
     assert encoder.calls == []
