@@ -72,5 +72,5 @@ def describe_run(run: Run) -> str:
     took = duration((run.ended_at - run.began_at).total_seconds())
     version = f" {run.index_version}" if run.index_version else ""
     counts = counts_text(run.counts, run.outcome).lower()
-    reason = f": {' '.join(run.why.split())}" if run.why else ""
+    reason = f": {'; '.join(line.removesuffix('.') for line in run.why.splitlines())}" if run.why else ""
     return f"{began}, {took}: {outcome}{version}{f'; {counts}' if counts else ''} {sources}{reason}"

@@ -86,8 +86,8 @@ def run(hour: int, outcome: RunOutcome | None = RunOutcome.REFUSED, **others: ob
             "2026-11-24 12:00 UTC, 12 s: published v; 3 added (a.csv)",
         ),
         (
-            run(2, RunOutcome.FAILED, why="a\nb", times=3, since=NOON),
-            "2026-11-24 14:00 UTC, 12 s: failed (a.csv), 3 times in a row since 2026-11-24 12:00 UTC: a b",
+            run(2, RunOutcome.FAILED, why="a.\nb.", times=3, since=NOON),
+            "2026-11-24 14:00 UTC, 12 s: failed (a.csv), 3 times in a row since 2026-11-24 12:00 UTC: a; b",
         ),
     ],
 )
