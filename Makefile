@@ -18,10 +18,14 @@ export PORT INDEX_DIR MODEL_DIR
 MODEL := $(MODEL_DIR)/model.json
 INDEX := $(INDEX_DIR)/CURRENT
 
+SMOKE := tests/integration/test_smoke.py
+# Each worker runs whole files in the given order, so that a module's fixtures are built once and long files start early.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 # Compose is either a plugin of docker or a program.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help setup run up down ingest test test-crashes test-endurance test-containers axe coverage fuzz lint
+.PHONY: help setup run up down ingest test test-all test-server test-crashes test-endurance test-containers axe coverage fuzz lint
 .PHONY: format benchmark lock settings clean
 
 help: ## List the targets.
@@ -51,8 +55,15 @@ ingest: ## Load SOURCE (a path or youtube:CHANNEL) into the containers' index; A
 		$(COMPOSE) run --rm --volume "$$source:$$target:ro" ingest sync $(ARGS) "$$target";; \
 	esac
 
-test: setup ## Run every test (under 10 minutes on two cores).
-	@$(BIN)/python -m pytest
+test: setup ## Run the unit and contract tests and a smoke test of every process and page (4 minutes).
+	@$(BIN)/python -m pytest $(PARALLEL) tests/contract $(SMOKE) tests/unit
+
+test-all: setup ## Run the remaining integration tests (8 minutes).
+	@$(BIN)/python -m pytest $(PARALLEL) tests/integration --ignore $(SMOKE)
+
+test-server: setup ## Run the contract and sync tests on the Qdrant server at TEST_QDRANT_URL.
+	$(if $(TEST_QDRANT_URL),,$(error usage: make test-server TEST_QDRANT_URL=http://127.0.0.1:6333))
+	@$(BIN)/python -m pytest tests/contract -k server
 
 test-crashes: setup ## Kill 20 first builds and 20 updates; fail each request to a server once (5 minutes).
 	@$(BIN)/python -m pytest tests/integration/test_crash_safety.py --kills 20 -rP

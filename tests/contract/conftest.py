@@ -14,8 +14,8 @@ from tests.support.index_contract import ENGINES
 from tests.support.processes import REPOSITORY
 
 HOW = (
-    "no Qdrant server: set TEST_QDRANT_URL (and TEST_QDRANT_API_KEY) to one that may be written to, or let "
-    "Docker run here and pull the image that docker-compose.yml names"
+    "no Qdrant server: set TEST_QDRANT_URL (and TEST_QDRANT_API_KEY) to a server for tests, or start Docker, "
+    "which pulls the image in docker-compose.yml"
 )
 
 
@@ -23,17 +23,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without a server, skip one of the tests that need it and deselect the others: one line explains how."""
     if os.environ.get("TEST_QDRANT_URL") or _docker_answers():
         return
-    needing = [item for item in items if "[server-" in item.name]
+    needing = [item for item in items if "[server-" in item.name or _uses_server(item)]
     for item in needing[:1]:
         item.add_marker(pytest.mark.skip(reason=HOW))
     config.hook.pytest_deselected(items=needing[1:])
     items[:] = [item for item in items if item not in needing[1:]]
 
 
+def _uses_server(item: pytest.Item) -> bool:
+    return "qdrant_server" in getattr(item, "fixturenames", ())
+
+
 def _docker_answers() -> bool:
     """Run the docker program: the Python library leaves a socket open if Docker does not answer."""
     try:
-        asked = subprocess.run(["docker", "version"], check=False, capture_output=True, timeout=10)  # noqa: S607
+        asked = subprocess.run(["docker", "version"], check=False, capture_output=True, timeout=60)  # noqa: S607
     except (OSError, subprocess.TimeoutExpired):
         return False
     return asked.returncode == 0
