@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints each figure with its conditions, and a closing table."""
+"""`python -m benchmarks`: runs benchmarks and prints each figure with its conditions, then a table."""
 
 import argparse
 import subprocess
@@ -34,7 +34,7 @@ NAMES = (
 
 
 class Run(msgspec.Struct, frozen=True):
-    """All that one run reports."""
+    """The results of one run."""
 
     machine: str
     versions: str
@@ -43,7 +43,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks named, or all, and return 1 where one broke off."""
+    """Run the named benchmarks, or all of them. Returns 1 if one failed."""
     args = _parser().parse_args(arguments)
     options = Options(
         everything=args.all,
@@ -60,41 +60,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in names:
         print(f"{name}: {import_doc(name)}" if len(names) == 1 else "", flush=True)
         began = perf_counter()
-        figures = _here(name, options) if len(names) == 1 else _apart(name, options)
+        figures = _run_here(name, options) if len(names) == 1 else _run_in_process(name, options)
         if figures is None:
             failed.append(name)
             continue
         run.benchmarks[name] = figures
         if len(names) == 1:
-            _tell(figures, perf_counter() - began)
+            _print_figures(figures, perf_counter() - began)
     if args.json:
         args.json.write_bytes(msgspec.json.format(msgspec.json.encode(run)))
     if not args.no_table:
         print()
         print_table([figure for figures in run.benchmarks.values() for figure in figures])
     for name in failed:
-        print(f"{name} broke off; see above")
+        print(f"{name} failed; see above")
     return 1 if failed else 0
 
 
 def import_doc(name: str) -> str:
-    """Say what a benchmark measures."""
+    """Return the docstring of a benchmark."""
     return (import_module(f"benchmarks.{name}").__doc__ or "").strip()
 
 
-def _here(name: str, options: Options) -> list[Figure] | None:
+def _run_here(name: str, options: Options) -> list[Figure] | None:
     try:
         figures: list[Figure] = import_module(f"benchmarks.{name}").measure(options)
     except MissingDataError as e:
         return [skipped(name, str(e))]
-    except Exception:  # noqa: BLE001 - one benchmark that breaks off must not take the others along.
+    except Exception:  # noqa: BLE001 - the other benchmarks run even if one fails.
         traceback.print_exc()
         return None
     return figures
 
 
-def _apart(name: str, options: Options) -> list[Figure] | None:
-    """Run one benchmark in a process of its own: none runs beside another's threads and memory."""
+def _run_in_process(name: str, options: Options) -> list[Figure] | None:
+    """Run one benchmark in its own process, without the threads and memory of the others."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "figures.json"
         command = [sys.executable, "-m", "benchmarks", name, "--no-table", "--json", str(found)]
@@ -106,9 +106,9 @@ def _apart(name: str, options: Options) -> list[Figure] | None:
         return msgspec.json.decode(found.read_bytes(), type=Run).benchmarks[name]
 
 
-def _tell(figures: Sequence[Figure], seconds: float) -> None:
-    for conditions, alike in groupby(figures, key=lambda figure: figure.conditions):
-        for figure in alike:
+def _print_figures(figures: Sequence[Figure], seconds: float) -> None:
+    for conditions, group in groupby(figures, key=lambda figure: figure.conditions):
+        for figure in group:
             print(f"  {figure.what}: {figure.shown}")
         print(f"    ({conditions})" if conditions else "", flush=True)
     print(f"  took {seconds:.0f} s", flush=True)
@@ -118,30 +118,35 @@ def _parser() -> argparse.ArgumentParser:
     default = Options()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures what the README states. Nothing else should run on the machine meanwhile.",
+        description="Measure the figures of the documentation. Run nothing else on the machine meanwhile.",
     )
     parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"which: {', '.join(NAMES)} (all); soak, half an hour, only by name",
+        help=f"which benchmarks to run: {', '.join(NAMES)} (all). soak (half an hour) runs only by name",
+    )
+    parser.add_argument("--all", action="store_true", help="also embed and ingest all of bitcoin.parquet")
+    parser.add_argument(
+        "--rounds", type=int, default=default.rounds, help="load: rounds per server (%(default)s)"
     )
     parser.add_argument(
-        "--all", action="store_true", help="embed all of bitcoin.parquet too, and ingest it all"
+        "--seconds",
+        type=float,
+        default=default.seconds,
+        help="load: seconds per number of clients (%(default)s)",
     )
     parser.add_argument(
-        "--rounds", type=int, default=default.rounds, help="load: rounds a server (%(default)s)"
-    )
-    parser.add_argument("--seconds", type=float, default=default.seconds, help="load: a level (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=default.repeats, help="startup: starts (%(default)s)")
-    parser.add_argument(
-        "--talks", type=int, default=default.talks, help="ingest: talks, 0 for all (%(default)s)"
+        "--repeats", type=int, default=default.repeats, help="startup: number of starts (%(default)s)"
     )
     parser.add_argument(
-        "--larger", type=int, default=default.larger, help="scale, snapshot: passages (%(default)s)"
+        "--talks", type=int, default=default.talks, help="ingest: number of talks, 0 for all (%(default)s)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--no-table", action="store_true", help="leave out the closing table")
+    parser.add_argument(
+        "--larger", type=int, default=default.larger, help="scale, snapshot: number of passages (%(default)s)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument("--no-table", action="store_true", help="do not print the table")
     return parser
 
 

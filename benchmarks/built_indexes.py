@@ -1,7 +1,7 @@
-"""Indexes to measure on, built once by the real pipeline and kept under `.data/benchmarks`.
+"""Indexes for the benchmarks, built by the real pipeline and cached under `.data/benchmarks`.
 
-A kept index is used again while everything it was made from is the same: the catalogue, the model, the
-passage settings, and the source of the modules that read, cut, weigh and write.
+A cached index is used while its inputs are the same: the catalogue, the model, the passage settings, and the
+source code of the packages that build it.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ from retrieval.text.onnx_encoder import OnnxEncoder
 
 _SLOW_TO_EMBED = frozenset({"bitcoin"})
 
-_MADE_BY = (
+_BUILT_BY = (
     *("ingest/embedding", "ingest/rows", "ingest/sources", "ingest/planning"),
     *("retrieval/catalogue", "retrieval/edge", "retrieval/index", "retrieval/text"),
 )
-"""The packages that decide the content of an index; a change in any of them builds it again."""
+"""The packages that determine the content of an index. Their source code is part of the cache key."""
 
 
 def load_encoder(*, threads: int) -> OnnxEncoder:
-    """Load the exported model. Raises MissingDataError where there is none."""
+    """Load the exported model. Raises MissingDataError if there is none."""
     try:
         return OnnxEncoder(model_dir(), document_threads=threads)
     except ModelUnavailableError as e:
@@ -46,10 +46,10 @@ def load_encoder(*, threads: int) -> OnnxEncoder:
 
 
 def built_index(name: str, *, everything: bool) -> Path:
-    """Give the INDEX_DIR of a catalogue, built now unless it is kept.
+    """Return the INDEX_DIR of a catalogue. Builds the index if it is not cached.
 
-    Raises MissingDataError where the catalogue is absent, or has never been embedded, would take long to, and
-    `everything` was not asked for.
+    Raises MissingDataError if the catalogue is absent. Also if it takes long to embed, has never been
+    embedded, and `everything` is False.
     """
     source = catalogue_file(name)
     encoder = load_encoder(threads=cores())
@@ -58,24 +58,24 @@ def built_index(name: str, *, everything: bool) -> Path:
         return folder
     older = [other for other in CACHE.glob(f"{name}-*") if other != folder]
     if name in _SLOW_TO_EMBED and not older and not everything:
-        raise MissingDataError(f"the {name} catalogue was never embedded here (about 20 minutes): add --all")
+        raise MissingDataError(f"the {name} catalogue is not embedded yet (about 20 minutes): add --all")
     print(f"  building the index of {source.name} in {folder}", flush=True)
     began = perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     asyncio.run(_build(source, folder, encoder))
-    print(f"  built in {perf_counter() - began:.0f} s, embeddings of earlier runs included")
+    print(f"  built in {perf_counter() - began:.0f} s, with the embeddings of earlier runs")
     for other in older:
         shutil.rmtree(other)
     return folder
 
 
 def source_of_passages(options: Options) -> str:
-    """Prefer the larger catalogue of real passages, if it is embedded."""
+    """Return the name of the largest catalogue of real passages that is embedded."""
     try:
         built_index("bitcoin", everything=options.everything)
     except MissingDataError as e:
-        print(f"  from the tutorial's passages: {e}")
+        print(f"  using the passages of the tutorial: {e}")
         return "tutorial"
     return "bitcoin"
 
@@ -94,7 +94,7 @@ async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
 def _key(source: Path, encoder: OnnxEncoder) -> str:
     digest = hashlib.sha256(source.read_bytes())
     digest.update(msgspec.json.encode((encoder.exported.identity, PassageSettings())))
-    for package in _MADE_BY:
+    for package in _BUILT_BY:
         for path in sorted((ROOT / package).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The classic route, over HTTP, against the tutorial's rule over the tutorial's own index."""
+"""The classic route over HTTP, compared with the tutorial's rule on the tutorial's index."""
 
 import json
 from http.client import HTTPConnection
@@ -16,32 +16,32 @@ from benchmarks.tutorial_rule import MOST, all_distances, first_five, load_refer
 
 def measure(options: Options) -> list[Figure]:
     index = tutorial_index()
-    sets = {"its": [query.text for query in labelled_queries("tutorial")], "ours": classic_queries()}
+    sets = {"tutorial": [query.text for query in labelled_queries("tutorial")], "own": classic_queries()}
     index_dir = built_index("tutorial", everything=options.everything)
     model = load_reference()
-    # Before the service starts, which rightly closes a connection that is idle for seconds.
-    expectations = {whose: all_distances(index, model, queries) for whose, queries in sets.items()}
+    # Computed before the service starts, because it closes a connection that is idle for seconds.
+    expectations = {name: all_distances(index, model, queries) for name, queries in sets.items()}
     figures = []
     with our_api(index_dir) as server:
         connection = HTTPConnection(server.host, server.port, timeout=30)
-        for whose, queries in sets.items():
+        for name, queries in sets.items():
             equal = 0
-            for text, distances in zip(queries, expectations[whose], strict=True):
+            for text, distances in zip(queries, expectations[name], strict=True):
                 expected = first_five(distances, index.ids)
                 answer = _search(connection, text)
                 titles = [index.titles[index.ids.index(video_id)] for video_id in answer["video_id"]]
                 if answer == {"title": titles, "video_id": expected}:
                     equal += 1
                 else:
-                    _tell(text, expected, answer["video_id"], np.sort(distances)[: MOST + 1])
-            print(f"  {whose}: {equal} of {len(queries)} queries equal")
+                    _print_difference(text, expected, answer["video_id"], np.sort(distances)[: MOST + 1])
+            print(f"  {name}: {equal} of {len(queries)} queries equal")
             figures.append(
                 at_least(
-                    f"/search against the tutorial's rule, {whose} {len(queries)} queries",
+                    f"/search compared with the tutorial's rule, {len(queries)} queries ({name})",
                     equal,
                     len(queries),
-                    shown=f"{equal} equal in ids, order and titles",
-                    asked="every query",
+                    shown=f"{equal} with equal ids, order and titles",
+                    asked="all queries",
                     conditions="over HTTP, SEARCH_CACHE=0; brute force in float64 over the stored embeddings",
                 )
             )
@@ -53,10 +53,10 @@ def _search(connection: HTTPConnection, text: str) -> dict[str, list[str]]:
     connection.request("GET", f"/search?{urlencode({'query': text})}")
     answer: dict[str, list[str]] = json.loads(connection.getresponse().read())
     if "video_id" not in answer:
-        raise RuntimeError(f"{text!r} was answered with {answer}")
+        raise RuntimeError(f"unexpected answer to {text!r}: {answer}")
     return answer
 
 
-def _tell(text: str, expected: list[str], answer: list[str], distances: np.ndarray) -> None:
-    print(f"  differs: {text!r}\n    the rule {expected}\n    /search  {answer}")
+def _print_difference(text: str, expected: list[str], answer: list[str], distances: np.ndarray) -> None:
+    print(f"  different: {text!r}\n    the rule {expected}\n    /search  {answer}")
     print(f"    distances {np.round(distances, 5).tolist()}")

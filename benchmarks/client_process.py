@@ -1,4 +1,4 @@
-"""A client of a service in a process of its own, so that what it does is not counted as the measuring's."""
+"""Runs a client in its own process, so that its work does not slow down the measuring process."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from benchmarks.conditions import ROOT
 _T = TypeVar("_T")
 
 
-def run_client(module: str, job: msgspec.Struct, found: type[_T]) -> _T:
-    """Give a client module its job as JSON and read what it found. Raises RuntimeError where it fails."""
+def run_client(module: str, job: msgspec.Struct, result: type[_T]) -> _T:
+    """Pass a job to a client module as JSON, and return its result. Raises RuntimeError if it fails."""
     client = subprocess.run(
         [sys.executable, "-m", module],
         cwd=ROOT,
@@ -22,4 +22,4 @@ def run_client(module: str, job: msgspec.Struct, found: type[_T]) -> _T:
     )
     if client.returncode:
         raise RuntimeError(client.stderr.decode(errors="replace"))
-    return msgspec.json.decode(client.stdout, type=found)
+    return msgspec.json.decode(client.stdout, type=result)

@@ -1,4 +1,4 @@
-"""The ingest command, run as a user runs it, and what it costs."""
+"""Runs the ingest command as a user does, and measures its time and memory."""
 
 import os
 import subprocess
@@ -16,21 +16,21 @@ from benchmarks.process_memory import memory_of
 
 _LOCK = "lock"
 _DONE = (0, 1)
-"""Done, and done with some rows rejected."""
+"""The exit codes of success, and of success with rejected rows."""
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run of a command: what it said, its exit code, seconds, and peak memory in MB (10^6 bytes)."""
+    """One run of a command: its output, exit code, seconds, and peak memory in MB (10^6 bytes)."""
 
-    said: str
+    output: str
     code: int
     seconds: float
     peak: float
 
 
 def ingest(index_dir: Path, *arguments: str | Path) -> Run:
-    """Run `python -m ingest`. Raises RuntimeError where it does not get done."""
-    # Without the embeddings that an earlier run kept: it is embedding that is measured.
+    """Run `python -m ingest`. Raises RuntimeError if it fails."""
+    # Without cached embeddings, because the time of embedding is measured.
     own = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir()), "EMBEDDINGS_DIR": "off"}
     environment = {**os.environ, **own}
     with tempfile.TemporaryFile() as log:
@@ -49,14 +49,14 @@ def ingest(index_dir: Path, *arguments: str | Path) -> Run:
             time.sleep(0.1)
         seconds = perf_counter() - began
         log.seek(0)
-        said = log.read().decode(errors="replace")
+        output = log.read().decode(errors="replace")
     if process.returncode not in _DONE:
-        raise RuntimeError(f"ingest ended with code {process.returncode}\n{said[-3000:]}")
-    return Run(said, process.returncode, seconds, peak)
+        raise RuntimeError(f"ingest exited with code {process.returncode}\n{output[-3000:]}")
+    return Run(output, process.returncode, seconds, peak)
 
 
 def versions_of(index_dir: Path) -> dict[str, tuple[int, int]]:
-    """List every file of an index folder but the lock, with its size and when it was changed."""
+    """Return the size and modification time of every file of an index folder except the lock."""
     files = (path for path in index_dir.rglob("*") if path.is_file() and path.name != _LOCK)
     return {
         str(path.relative_to(index_dir)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files

@@ -1,4 +1,4 @@
-"""Where a benchmark runs and how it was asked to: the conditions that every figure is told with."""
+"""The machine, the versions and the options of a benchmark, which are reported with every figure."""
 
 import os
 import platform
@@ -28,12 +28,12 @@ _PACKAGES = (
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is measured.
+    """The extent of the measurements.
 
-    `everything` embeds the whole bitcoin catalogue where that is not kept from an earlier run. `rounds` and
-    `seconds` are how often each server is measured and how long each level takes; `repeats` how often a start
-    is timed; `talks` how many talks the rates of ingest are compared on, 0 for all; `larger` the size of the
-    larger index of `scale` and that of `snapshot`.
+    `everything`: embed the whole bitcoin catalogue if it is not cached. `rounds`: measurements per server.
+    `seconds`: seconds per number of clients. `repeats`: number of timed starts. `talks`: number of talks for
+    the rates of ingest, 0 for all. `larger`: number of passages of the larger index of `scale`, and of the
+    index of `snapshot`.
     """
 
     everything: bool = False
@@ -45,22 +45,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cores() -> int:
-    """Count the processors this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def model_dir() -> Path:
-    """Say where the exported model is."""
+    """Return the folder of the exported model."""
     return Path(os.environ.get("MODEL_DIR") or ROOT / ".data" / "model").resolve()
 
 
 def machine() -> str:
-    """Say what the figures were measured on, in one line."""
-    return f"{cores()} cores, {_processor()}, {_memory()}, {_busy():.0%} busy with other work at the start"
+    """Describe the machine in one line."""
+    return f"{cores()} cores, {_processor()}, {_memory()}, {_busy():.0%} CPU load before the start"
 
 
 def versions() -> str:
-    """Say with which versions, in one line."""
+    """List the versions of the software in one line."""
     packages = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     return f"Linux {platform.release()}, Python {platform.python_version()}, {packages}"
 
@@ -71,7 +71,7 @@ def _processor() -> str:
 
 
 def _busy() -> float:
-    """Give the share of all processors that was in use over half a second in which we did nothing."""
+    """Measure the CPU load of other processes during half a second, 0 to 1."""
     before = _ticks()
     time.sleep(0.5)
     spent = [after - start for start, after in zip(before, _ticks(), strict=True)]
@@ -80,7 +80,7 @@ def _busy() -> float:
 
 
 def _ticks() -> list[int]:
-    """Read the kernel's account of all processors: user, nice, system, idle, iowait, irq, softirq, steal."""
+    """Read the CPU times of the kernel: user, nice, system, idle, iowait, irq, softirq, steal."""
     return [int(ticks) for ticks in Path("/proc/stat").read_text(encoding="utf-8").split()[1:9]]
 
 

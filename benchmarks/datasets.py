@@ -1,4 +1,4 @@
-"""The catalogues and query sets the benchmarks read: `../shared/data`, and the queries kept beside them."""
+"""The catalogues and query sets of the benchmarks: `../shared/data`, and `benchmarks/queries`."""
 
 import csv
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _QUERIES = Path(__file__).parent / "queries"
 
 
 class Labelled(msgspec.Struct, frozen=True):
-    """A query and the one video that answers it. `kind` says how it is put, where the set tells."""
+    """A query and the one video that answers it. `kind` is the kind of query, if the set has kinds."""
 
     text: str
     video_id: str
@@ -27,7 +27,7 @@ class Labelled(msgspec.Struct, frozen=True):
 
 
 class TutorialIndex(msgspec.Struct, frozen=True):
-    """The tutorial's own index: texts, and its stored embeddings of shape (videos, 384) as float64."""
+    """The tutorial's index: texts, and stored embeddings of shape (videos, 384) as float64."""
 
     ids: list[str]
     titles: list[str]
@@ -40,7 +40,7 @@ def shared_file(name: str) -> Path:
     """Find a file of the shared data. Raises MissingDataError."""
     path = SHARED / name
     if not path.is_file():
-        raise MissingDataError(f"{path} is not there")
+        raise MissingDataError(f"{path} does not exist")
     return path
 
 
@@ -72,12 +72,12 @@ def labelled_queries(name: str) -> list[Labelled]:
 
 
 def classic_queries() -> list[str]:
-    """Read our own queries for the classic route."""
+    """Read our queries for the classic route."""
     return [row["query"] for row in _rows(_QUERIES / "classic.csv")]
 
 
 def every_query() -> list[str]:
-    """Read the texts of all the query sets that are there, each once."""
+    """Read the texts of all available query sets without duplicates."""
     texts = classic_queries()
     for name in ("tutorial", "sample", "bitcoin"):
         try:

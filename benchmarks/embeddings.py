@@ -1,4 +1,4 @@
-"""Our embeddings of the tutorial's titles and transcripts against those it stored."""
+"""Our embeddings of the tutorial's titles and transcripts, compared with its stored embeddings."""
 
 import numpy as np
 
@@ -23,11 +23,11 @@ def measure(_: Options) -> list[Figure]:
         print(f"  {label}: as documents {as_documents:.1e}, as packed queries {as_queries:.1e}")
         figures.append(
             at_most(
-                f"embeddings of {len(texts)} {label} against the stored ones",
+                f"embeddings of {len(texts)} {label} compared with the stored ones",
                 max(as_documents, as_queries),
                 LIMIT,
                 shown=f"max abs difference {max(as_documents, as_queries):.1e}",
-                conditions="the exported graph, both ways of encoding; no repeats, it is deterministic",
+                conditions="the exported graph, encoded as documents and as packed queries; deterministic",
             )
         )
     return figures

@@ -1,4 +1,4 @@
-"""The batch job: its rate against sentence-transformers, its memory, and what a second run does."""
+"""Ingest: its rate compared with sentence-transformers, its memory, and the work of a second run."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from benchmarks.command_line import Run, ingest, versions_of
 from benchmarks.conditions import CACHE, Options, cores, model_dir
 from benchmarks.datasets import catalogue_file
-from benchmarks.figures import Figure, at_least, at_most, told
+from benchmarks.figures import Figure, at_least, at_most, without_target
 from benchmarks.tutorial_rule import load_reference
 from ingest.embedding.embedder import CutVideo, Embedder
 from ingest.embedding.encoders import Model, load_model
@@ -45,7 +45,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _subset(source: Path, target: Path, talks: int) -> Path:
-    """Write a random part of a catalogue, or give it whole for 0."""
+    """Write a random subset of a catalogue. Returns the whole catalogue for 0."""
     frame = pl.read_parquet(source)
     if not talks or talks >= len(frame):
         return source
@@ -55,9 +55,9 @@ def _subset(source: Path, target: Path, talks: int) -> Path:
 
 
 async def _measure_rates(source: Path, index_dir: Path, options: Options) -> list[Figure]:
-    """Take turns, batch by batch: we ingest a batch whole, sentence-transformers embeds its passages."""
+    """Alternate by batch: our ingest of the batch, then sentence-transformers on its passages."""
     model = load_model(model_dir(), device="cpu")
-    # torch counts physical cores by itself; both sides are to have the same.
+    # By default, torch uses the number of physical cores. Both sides get the same number.
     torch.set_num_threads(cores())
     reference = load_reference()
     reference.encode(["warm up"], show_progress_bar=False)
@@ -68,22 +68,22 @@ async def _measure_rates(source: Path, index_dir: Path, options: Options) -> lis
     ratios = [its / mine for its, mine in zip(theirs, ours, strict=True)]
     whole, its = passages / (sum(ours) + around), passages / sum(theirs)
     embedding_alone = passages / sum(ours)
-    print(f"  ours {whole:.1f} passages/s with reading, planning, optimizing and verifying ({around:.1f} s)")
+    print(f"  ours {whole:.1f} passages/s with reading, planning, optimizing, verifying ({around:.1f} s)")
     print(
-        f"  ours {embedding_alone:.1f} passages/s in the batches; a batch's median ratio {median(ratios):.2f}"
+        f"  ours {embedding_alone:.1f} passages/s in the batches; median ratio per batch {median(ratios):.2f}"
     )
     print(f"  SentenceTransformer.encode {its:.1f} passages/s")
     conditions = (
         f"{options.talks or 'all'} random talks of bitcoin.parquet, {passages} passages, {cores()} cores, "
-        f"{len(counts)} batches in turns; ours: read, cut, embed (titles and transcripts too), weigh, write, "
-        "optimize, verify; theirs: encode the passages alone, batch_size 32"
+        f"{len(counts)} alternating batches; ours: read, cut, embed (titles and transcripts too), weigh, "
+        "write, optimize, verify; theirs: encode the passages only, batch_size 32"
     )
     return [
         at_least(
-            "ingest against SentenceTransformer.encode",
+            "ingest compared with SentenceTransformer.encode",
             whole / its,
             LEAST_RATIO,
-            shown=f"{whole / its:.2f} times: {whole:.1f} and {its:.1f} passages/s",
+            shown=f"{whole / its:.2f} times the rate: {whole:.1f} and {its:.1f} passages/s",
             conditions=conditions,
         )
     ]
@@ -92,7 +92,7 @@ async def _measure_rates(source: Path, index_dir: Path, options: Options) -> lis
 async def _take_turns(
     job: SyncJob, store: EdgeStore, model: Model, reference: SentenceTransformer
 ) -> tuple[list[float], list[float], list[int], float]:
-    """Give our seconds and theirs by batch, its passages, and our seconds before and after the batches."""
+    """Return our seconds and theirs per batch, its passages, and our seconds outside the batches."""
     began = perf_counter()
     planned = await plan_sync(job, store, model, RunAccount(), Console(quiet=True))
     embedder = Embedder(
@@ -122,11 +122,11 @@ async def _take_turns(
             counts.append(len(texts))
             print(f"    {len(texts)} passages: ours {ours[-1]:.1f} s, theirs {theirs[-1]:.1f} s", flush=True)
         began = perf_counter()
-        held = await build.writer.counts()
+        counts_written = await build.writer.counts()
         await build.writer.finish()
         await publish(
             build,
-            counts=held,
+            counts=counts_written,
             encoder=model.encoder,
             model=model.identity,
             settings=job.settings,
@@ -142,8 +142,8 @@ def _measure_command(source: Path, index_dir: Path) -> list[Figure]:
     after = versions_of(index_dir)
     for run in (first, second):
         print(f"  python -m ingest sync {source.name}: {run.seconds:.0f} s, peak {run.peak:.0f} MB")
-        print("".join(f"    | {line}\n" for line in run.said.splitlines()[-6:]), end="", flush=True)
-    conditions = f"`python -m ingest sync {source.name}` as a process of its own, VmHWM polled every 0.1 s"
+        print("".join(f"    | {line}\n" for line in run.output.splitlines()[-6:]), end="", flush=True)
+    conditions = f"`python -m ingest sync {source.name}` in its own process, VmHWM polled every 0.1 s"
     return [
         at_most(
             "peak memory of ingest",
@@ -153,19 +153,23 @@ def _measure_command(source: Path, index_dir: Path) -> list[Figure]:
             asked="< 2 GB",
             conditions=conditions,
         ),
-        told("ingest, start to end", first.seconds, shown=f"{first.seconds:.0f} s", conditions=conditions),
+        without_target(
+            "duration of ingest", first.seconds, shown=f"{first.seconds:.0f} s", conditions=conditions
+        ),
         _rerun(first, second, unchanged=before == after),
     ]
 
 
 def _rerun(first: Run, second: Run, *, unchanged: bool) -> Figure:
-    nothing = "Nothing to do" in second.said and "Embedding" not in second.said and second.code == first.code
+    nothing = (
+        "Nothing to do" in second.output and "Embedding" not in second.output and second.code == first.code
+    )
     done = "embeds 0, writes 0" if nothing and unchanged else "embeds or writes something"
     return Figure(
-        what="a second ingest of the same",
+        what="a second ingest of the same catalogue",
         value=float(not (nothing and unchanged)),
         shown=f"{done}, {second.seconds:.1f} s",
         asked="embeds 0, writes 0",
         met=nothing and unchanged,
-        conditions="by the command's own words, and by the files under INDEX_DIR: names, sizes, times",
+        conditions="from the output of the command, and names, sizes and times of the files in INDEX_DIR",
     )

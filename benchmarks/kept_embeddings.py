@@ -1,7 +1,7 @@
-"""Embeddings that outlive a run: a text embedded once is not embedded again.
+"""A cache of embeddings on disk.
 
-Embedding the bitcoin catalogue takes twenty minutes and indexing it one or two, so an index can be rebuilt
-after each change of the code that cuts, weighs or writes. Not for anything that measures embedding itself.
+Embedding the bitcoin catalogue takes twenty minutes and indexing it one or two. With the cache, an index can
+be rebuilt after each change of the code that builds it. Benchmarks of embedding do not use it.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ _KEY_BYTES = 16
 
 
 class KeptEmbeddings:
-    """A DocumentEncoder that remembers, in two files that only grow: the texts' hashes, their embeddings."""
+    """A DocumentEncoder with a cache in two append-only files: hashes of texts, and their embeddings."""
 
     def __init__(self, encoder: OnnxEncoder, cache: Path) -> None:
-        """Embed with `encoder` what `cache` does not hold."""
+        """Embed with `encoder` the texts that `cache` does not contain."""
         model = encoder.exported.identity
         folder = cache / f"embeddings-{model.weights_sha256[:12]}-{encoder.exported.max_pieces}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ class KeptEmbeddings:
         return len(self._kept)
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts, one row a text, in their order."""
+        """Embed texts: one row per text, in the same order."""
         keys = [hashlib.sha256(text.encode()).digest()[:_KEY_BYTES] for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._kept}
         if new:
@@ -44,7 +44,7 @@ class KeptEmbeddings:
         return np.stack([self._kept[key] for key in keys])
 
     def _keep(self, keys: list[bytes], embeddings: Embeddings) -> None:
-        # A key is written after its embedding: a run that is stopped leaves no key without one.
+        # A key is written after its embedding, so that an interrupted run leaves no key without one.
         with self._vectors.open("ab") as file:
             file.write(embeddings.tobytes())
         with self._keys.open("ab") as file:

@@ -1,7 +1,7 @@
-"""A closed-loop HTTP client in a process of its own: each connection sends its next request when answered.
+"""A closed-loop HTTP client in its own process: each connection sends its next request after the answer.
 
-It shares the processors with the server it measures, so it does little: HTTP/1.1 by hand on uvloop, one small
-parse an answer. Reads a Job as JSON on standard input and writes a Level as JSON.
+It shares the CPU with the server, so it does as little as possible: HTTP/1.1 by hand on uvloop, and a minimal
+parser. Reads a Job as JSON from standard input and writes a Level as JSON.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _OK = b"HTTP/1.1 200"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask, of whom, and for how long. An answer must hold `marker` to count."""
+    """The requests, the server and the duration. An answer without `marker` is an error."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; times are milliseconds."""
+    """The results. Times are in milliseconds."""
 
     requests: int
     per_second: float
@@ -44,7 +44,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Window(msgspec.Struct):
-    """When answers count, and how long those took."""
+    """The period in which answers count, and their latencies."""
 
     start: float
     end: float
@@ -102,12 +102,12 @@ class _Connection(asyncio.Protocol):
 
     def _fail(self, received: bytes) -> None:
         if not self.done.done():
-            self.done.set_exception(RuntimeError(f"not a usable answer: {received[:600]!r}"))
+            self.done.set_exception(RuntimeError(f"invalid answer: {received[:600]!r}"))
         self._transport.close()
 
 
 async def run(job: Job) -> Level:
-    """Ask until the time is over. Raises RuntimeError at the first answer that is not a usable one."""
+    """Send requests until the time is over. Raises RuntimeError on the first invalid answer."""
     loop = asyncio.get_running_loop()
     start = perf_counter() + job.warm_up
     window = _Window(start, start + job.seconds, array("d"))
@@ -127,7 +127,7 @@ async def run(job: Job) -> Level:
 
 
 def _shuffled(job: Job, client: int) -> Iterator[bytes]:
-    """Give requests for all the paths in a random order, again and again, each client in its own order."""
+    """Yield requests for all paths without end, in a random order that differs by client."""
     order = random.Random(f"{job.seed}-{client}")
     requests = [f"GET {path} HTTP/1.1\r\nHost: {job.host}\r\n\r\n".encode() for path in job.paths]
     while True:

@@ -1,4 +1,4 @@
-"""A searcher in this process, with and without the work of embedding the query."""
+"""A searcher in this process, with and without the embedding of queries."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +18,7 @@ from retrieval.text.vectors import Embedding
 
 
 class KnownQueries:
-    """A QueryEncoder that looks a query up: what is left to time is the index."""
+    """A QueryEncoder of precomputed embeddings, to measure the index alone."""
 
     def __init__(self, embeddings: Mapping[str, Embedding]) -> None:
         self._embeddings = embeddings
@@ -28,7 +28,7 @@ class KnownQueries:
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """One index, open: the whole search, the search of known queries, and the index itself."""
+    """One open index: the whole search, the search without embedding, and the index itself."""
 
     whole: Searcher
     index_only: Searcher
@@ -39,7 +39,7 @@ class Opened(msgspec.Struct, frozen=True):
 async def opened_search(
     index_dir: Path, encoder: OnnxEncoder, embeddings: Mapping[str, Embedding]
 ) -> AsyncIterator[Opened]:
-    """Open an index as the API does, with no answer cached; `encoder` should use one thread, as there."""
+    """Open an index as the API does, without a result cache. `encoder` should use one thread."""
     async with AsyncExitStack() as stack:
         batcher = QueryBatcher(encoder.encode_queries, threads=cores())
         stack.push_async_callback(batcher.close)
@@ -55,7 +55,7 @@ async def opened_search(
 
 
 def open_live(index_dir: Path) -> VideoIndex:
-    """Open the live version alone, to search it directly."""
+    """Open the live version only, to search it directly."""
     generations = Generations(index_dir)
     pointer = generations.pointer()
     if pointer is None:

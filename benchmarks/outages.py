@@ -1,4 +1,4 @@
-"""A Qdrant server that fails: how soon a search gets a 503, and how soon one is answered after the outage."""
+"""An outage of the Qdrant server: the time until a search gets a 503, and until searches work again."""
 
 import itertools
 import subprocess
@@ -30,9 +30,9 @@ _FAULTS = {"gRPC": [_REFUSED, *_GRPC_FAULTS], "REST": [*BROKEN_RESPONSES]}
 
 
 def measure(_: Options) -> list[Figure]:
-    """Try each fault of each protocol on the stand-in for a Qdrant server that the tests use.
+    """Inject each fault of each protocol into the emulation of a Qdrant server that the tests use.
 
-    The faults of REST begin while gRPC is refused. Each outage ends when gRPC works again.
+    The faults of REST start while gRPC is refused. Each outage ends when gRPC works again.
     """
     figures = []
     with QdrantServer() as qdrant:
@@ -47,14 +47,14 @@ def measure(_: Options) -> list[Figure]:
             )
             figures += [
                 at_most(
-                    f"{protocol}: a search during an outage is a 503 after, at most",
+                    f"{protocol}: maximum time until a 503 during an outage",
                     max(refused),
                     REFUSED_WITHIN,
                     shown=f"{max(refused):.2f} s, median {median_and_range(refused, '.2f')}",
                     conditions=conditions,
                 ),
                 at_most(
-                    f"{protocol}: a search is answered after the outage's end, at most",
+                    f"{protocol}: maximum time until an answer after an outage",
                     max(recovered),
                     RECOVERED_WITHIN,
                     shown=f"{max(recovered):.2f} s, median {median_and_range(recovered, '.2f')}",
@@ -71,7 +71,7 @@ def _fill(qdrant: QdrantServer) -> None:
 
 
 def _outage(qdrant: QdrantServer, api: Server, protocol: str, name: str) -> tuple[float, float]:
-    """Return the seconds until a search was refused, and from the outage's end until one was answered."""
+    """Return the seconds until a search was refused, and from the end of the outage until an answer."""
     with _failing(qdrant, api, protocol, name):
         began = perf_counter()
         status = _search(api)
@@ -80,7 +80,7 @@ def _outage(qdrant: QdrantServer, api: Server, protocol: str, name: str) -> tupl
             raise RuntimeError(f"{protocol}, {name}: the search was answered with {status}")
         time.sleep(_OUTAGE_SECONDS)
     if protocol == "REST":
-        _search(api)  # Nothing listens now: the API gives its REST client up.
+        _search(api)  # No server listens now, so the API closes its REST client.
     qdrant.listen()
     began = perf_counter()
     while _search(api) != httpx.codes.OK:

@@ -1,7 +1,7 @@
-"""An open-loop HTTP client in a process of its own: it asks when it is time to, answered or not.
+"""An open-loop HTTP client in its own process: it sends requests on schedule, independent of the answers.
 
-Reads a Storm as JSON on standard input and writes a Weather as JSON. Health is asked beside, on a connection
-of its own. A request is timed from when it was due, so that what keeps the client from sending counts too.
+Reads a Storm as JSON from standard input and writes a Weather as JSON. The health routes are requested on a
+separate connection. Latency is measured from the scheduled time, so that delays of the client count too.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _MOST_CONNECTIONS = 900
 
 
 class Storm(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask of whom, how often a second, for how many seconds, and what to ask of its health."""
+    """The server, the paths, the health routes, the rate per second, and the duration in seconds."""
 
     host: str
     port: int
@@ -34,10 +34,10 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Weather(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it: answers by status, and percentiles in milliseconds.
+    """The results: answers by status, and percentiles in milliseconds.
 
-    `bare` are refusals without Retry-After, `broken` requests whose connection ended without an answer, and
-    `unsent` those for which there was no connection left.
+    `bare`: refusals without Retry-After. `broken`: requests whose connection closed without an answer.
+    `unsent`: requests for which no connection was available.
     """
 
     statuses: dict[int, int]
@@ -51,7 +51,7 @@ class Weather(msgspec.Struct, frozen=True, kw_only=True):
     health_p99: float
 
 
-class _Tally:
+class _Counts:
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
         self.accepted: array[float] = array("d")
@@ -65,10 +65,10 @@ class _Tally:
 
 
 class _Connection(asyncio.Protocol):
-    """Answers one request after the other; `idle` takes it back when it has an answer."""
+    """Sends one request at a time. After the answer, it adds itself to `idle`."""
 
-    def __init__(self, tally: _Tally, idle: "list[_Connection]") -> None:
-        self._tally = tally
+    def __init__(self, counts: _Counts, idle: "list[_Connection]") -> None:
+        self._counts = counts
         self._idle = idle
         self._received = b""
         self._due: float | None = None
@@ -94,22 +94,22 @@ class _Connection(asyncio.Protocol):
             return
         due, self._due, self._received = self._due, None, b""
         status = int(received[9:12])
-        self._tally.answered(status, perf_counter() - due, has_retry_after=b"retry-after:" in headers)
+        self._counts.answered(status, perf_counter() - due, has_retry_after=b"retry-after:" in headers)
         self._idle.append(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self.is_open = False
         if self._due is not None:
-            self._tally.broken += 1
+            self._counts.broken += 1
 
 
 async def run(storm: Storm) -> Weather:
-    """Ask for as long as the storm lasts, and wait a while for the last answers."""
+    """Send requests for the duration of the storm, and wait for the last answers."""
     chance = random.Random(storm.seed)
-    searches, health = _Tally(), _Tally()
+    searches, health = _Counts(), _Counts()
     begin = perf_counter() + 0.1
     await asyncio.gather(
-        _ask_at_random(storm, chance, searches, begin), _ask_for_health(storm, health, begin)
+        _request_at_random(storm, chance, searches, begin), _request_health(storm, health, begin)
     )
     return Weather(
         statuses=dict(searches.statuses),
@@ -124,8 +124,8 @@ async def run(storm: Storm) -> Weather:
     )
 
 
-async def _ask_at_random(storm: Storm, chance: random.Random, tally: _Tally, begin: float) -> None:
-    """Ask at the moments of a Poisson process, on whichever connection is idle."""
+async def _request_at_random(storm: Storm, chance: random.Random, counts: _Counts, begin: float) -> None:
+    """Send requests as a Poisson process, on any idle connection."""
     loop = asyncio.get_running_loop()
     requests = [_request(storm, path) for path in storm.paths]
     idle: list[_Connection] = []
@@ -136,10 +136,10 @@ async def _ask_at_random(storm: Storm, chance: random.Random, tally: _Tally, beg
     async def open_and_ask(request: bytes, due: float) -> None:
         try:
             _, connection = await loop.create_connection(
-                lambda: _Connection(tally, idle), storm.host, storm.port
+                lambda: _Connection(counts, idle), storm.host, storm.port
             )
         except OSError:
-            tally.broken += 1
+            counts.broken += 1
             return
         connection.ask(request, due)
 
@@ -157,15 +157,15 @@ async def _ask_at_random(storm: Storm, chance: random.Random, tally: _Tally, beg
             opening.add(task)
             task.add_done_callback(opening.discard)
         else:
-            tally.unsent += 1
+            counts.unsent += 1
         due += chance.expovariate(storm.rate)
     await asyncio.sleep(3)
 
 
-async def _ask_for_health(storm: Storm, tally: _Tally, begin: float) -> None:
+async def _request_health(storm: Storm, counts: _Counts, begin: float) -> None:
     loop = asyncio.get_running_loop()
     idle: list[_Connection] = []
-    _, connection = await loop.create_connection(lambda: _Connection(tally, idle), storm.host, storm.port)
+    _, connection = await loop.create_connection(lambda: _Connection(counts, idle), storm.host, storm.port)
     idle.append(connection)
     for turn in range(int(storm.seconds / _HEALTH_EVERY)):
         due = begin + turn * _HEALTH_EVERY

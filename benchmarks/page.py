@@ -1,4 +1,4 @@
-"""The search page in a browser: from a keystroke to painted results, its bytes, and whom it asks."""
+"""The search page in a browser: time from a keystroke to painted results, size, and requested hosts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from benchmarks.conditions import ROOT, Options, model_dir
-from benchmarks.figures import Figure, MissingDataError, at_most, median_and_range, told
+from benchmarks.figures import Figure, MissingDataError, at_most, median_and_range, without_target
 from tests.support.browser import started_browser
 from tests.support.folders import passing_folder
 from tests.support.processes import Ingest, running_api
@@ -19,7 +19,7 @@ LONGEST_MS = 150.0
 MOST_BYTES = 60_000
 QUERIES = ("telescope", "shellac", "sourdough starter", "back button focus", "flat tyre", "index scan")
 
-# From the event of a keystroke to the first frame after the results of what is typed are in place.
+# Measures from the input event to the first frame after the results of the typed text are in the page.
 _MEASURE = """
 ([text, shown]) => new Promise((painted) => {
   const field = document.querySelector("#query");
@@ -38,7 +38,7 @@ _MEASURE = """
 
 
 def measure(options: Options) -> list[Figure]:
-    """Type on the page of the sample catalogue. Raises MissingDataError where there is no browser."""
+    """Type into the page of the sample catalogue. Raises MissingDataError if there is no browser."""
     del options
     try:
         with _page() as (page, address, asked):
@@ -48,8 +48,8 @@ def measure(options: Options) -> list[Figure]:
         raise MissingDataError(str(e)) from None
     elsewhere = [url for url in asked if urlsplit(url).netloc != urlsplit(address).netloc]
     typing = (
-        f"the input event to the frame after the swap, its debounce of 80 ms included; median of {TYPED} on "
-        "the sample catalogue, answers kept after the first of each; Chromium, headless, on the same machine"
+        f"from the input event to the frame after the swap, with the debounce of 80 ms; median of {TYPED} on "
+        "the sample catalogue; repeated queries are cached; headless Chromium on the same machine"
     )
     kinds = ", ".join(f"{kind} {size / 1000:.1f}" for kind, size in bytes_of.items())
     total = sum(bytes_of.values())
@@ -63,7 +63,7 @@ def measure(options: Options) -> list[Figure]:
             conditions=typing,
         ),
         at_most(
-            "a page of ten results with all its files",
+            "size of a page of ten results with all its files",
             total,
             MOST_BYTES,
             shown=f"{total / 1000:.1f} kB",
@@ -78,8 +78,8 @@ def measure(options: Options) -> list[Figure]:
             asked="0",
             conditions=f"opening the page and {TYPED} searches",
         ),
-        told(
-            "requests to our own",
+        without_target(
+            "requests to our host",
             len(asked) - len(elsewhere),
             shown=f"{len(asked) - len(elsewhere)}",
             conditions="",
@@ -89,7 +89,7 @@ def measure(options: Options) -> list[Figure]:
 
 @contextmanager
 def _page() -> Iterator[tuple[Any, str, list[str]]]:
-    """Serve the sample catalogue and show its page, with a list of every address that it asks."""
+    """Serve the sample catalogue, and yield its page, its address and the list of requested URLs."""
     with passing_folder() as folder:
         ingest = Ingest(folder / "index", model_dir())
         ingest.done("sync", ROOT / "ingest" / "sample" / "catalogue.jsonl")
@@ -101,7 +101,7 @@ def _page() -> Iterator[tuple[Any, str, list[str]]]:
 
 
 def _bytes(page: Any, address: str) -> dict[str, int]:
-    """Load a page of results, and say how large each kind of file is."""
+    """Load a page of results, and return the size of each kind of file."""
     answers: list[Any] = []
 
     def keep(answer: Any) -> None:
@@ -119,6 +119,6 @@ def _bytes(page: Any, address: str) -> dict[str, int]:
 
 def _times(page: Any, address: str) -> list[float]:
     page.goto(f"{address}/app")
-    # The first round fills the cache of answers: who types has typed before.
+    # The first round fills the result cache.
     texts = [QUERIES[number % len(QUERIES)] for number in range(len(QUERIES) + TYPED)]
     return [page.evaluate(_MEASURE, [text, text]) for text in texts][len(QUERIES) :]

@@ -1,4 +1,4 @@
-"""How much memory another process holds, by the kernel's account."""
+"""The memory of another process, as reported by the kernel."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """A process's memory in MB (10^6 bytes): resident now, its private part, and the most it ever was."""
+    """The memory of a process in MB (10^6 bytes): resident, its private part, and the peak."""
 
     resident: float
     private: float
@@ -15,15 +15,15 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def memory_of(pid: int) -> Memory:
-    """Read a live process's memory. Raises ProcessLookupError where it has ended.
+    """Read the memory of a running process. Raises ProcessLookupError if it has ended.
 
-    Not `ru_maxrss`: a child's begins at the memory of the process that spawned it.
+    `ru_maxrss` is no alternative: that of a child starts at the memory of its parent.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except FileNotFoundError as e:
         raise ProcessLookupError(pid) from e
-    held = {name: int(kibibytes) for name, kibibytes in re.findall(r"(?m)^(\w+):\s+(\d+) kB", status)}
-    if "VmRSS" not in held:
+    fields = {name: int(kibibytes) for name, kibibytes in re.findall(r"(?m)^(\w+):\s+(\d+) kB", status)}
+    if "VmRSS" not in fields:
         raise ProcessLookupError(pid)
-    return Memory(*(held[name] * 1024 / 1e6 for name in ("VmRSS", "RssAnon", "VmHWM")))
+    return Memory(*(fields[name] * 1024 / 1e6 for name in ("VmRSS", "RssAnon", "VmHWM")))

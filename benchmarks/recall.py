@@ -1,6 +1,6 @@
-"""How many of the truly nearest the graph finds, and at what price: the choice of `hnsw_ef`.
+"""Recall and latency of the HNSW graph by `hnsw_ef`.
 
-Exact answers come from the engine's own full scan over the same points, with `exact=True`.
+The exact results are those of the engine's full scan of the same points, with `exact=True`.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ WANTED = 10
 SAME = 1e-4
 SWEPT = (32, 64, 96, 128, 192, 256, 384, 512)
 DEPTH = 32
-"""How many videos a search asks for at first, as in retrieval.search.ranking."""
+"""The number of videos that a search requests first, as in retrieval.search.ranking."""
 
 
 def measure(options: Options) -> list[Figure]:
@@ -65,8 +65,8 @@ async def _measure_index(name: str, index_dir: Path, embeddings: Embeddings) -> 
     finally:
         await index.close()
     conditions = (
-        f"{len(embeddings)} queries of four sets, {points} passages with real embeddings, the settings the "
-        "product serves with, against the engine's exact scan"
+        f"{len(embeddings)} queries of four sets, {points} passages with real embeddings, default settings, "
+        "compared with the engine's exact scan"
     )
     return [
         at_least(
@@ -83,7 +83,7 @@ async def _measure_index(name: str, index_dir: Path, embeddings: Embeddings) -> 
 
 
 async def _recall_of_videos(index: VideoIndex, embeddings: Embeddings) -> float:
-    """Compare what a search asks of the index with the same asked of an exact one."""
+    """Compare the results of the index with those of an exact search."""
     found = await _videos(index, embeddings)
     served = edge_driver._SEARCH
     try:
@@ -102,7 +102,7 @@ async def _videos(index: VideoIndex, embeddings: Embeddings) -> list[list[float]
 def _distances(
     shard: EdgeShard, pairs: NDArray[np.float32], limit: int, params: SearchParams
 ) -> tuple[list[list[float]], list[float]]:
-    """Give the distances of the nearest points of each query, and how many seconds each took."""
+    """Return the distances of the nearest points of each query, and its seconds."""
     found, taken = [], []
     for pair in pairs:
         request = QueryRequest(query=Query.Nearest(pair.tolist(), using=PAIR), limit=limit, params=params)
@@ -114,9 +114,9 @@ def _distances(
 
 
 def _recall(found: Sequence[Sequence[float]], exact: Sequence[Sequence[float]]) -> float:
-    """Give the share of hits among the first ten that are as near as the exact tenth, over all queries.
+    """Return the share of the first ten hits that are as near as the exact tenth, over all queries.
 
-    By distance and not by id, as is usual: of talks with the same title any is as right as another.
+    Distances are compared, not ids: talks with the same title are equally right.
     """
     right = wanted = 0
     for some, nearest in zip(found, exact, strict=True):

@@ -1,4 +1,4 @@
-"""Search over 1,000 passages and over 100,000: how its time grows."""
+"""Latency of a search of 100,000 passages compared with 1,000."""
 
 import asyncio
 from collections import defaultdict
@@ -10,7 +10,7 @@ from time import perf_counter
 from benchmarks.built_indexes import load_encoder, source_of_passages
 from benchmarks.conditions import Options, cores
 from benchmarks.datasets import every_query
-from benchmarks.figures import Figure, at_most, milliseconds, told
+from benchmarks.figures import Figure, at_most, milliseconds, without_target
 from benchmarks.opened_search import Opened, opened_search
 from benchmarks.synthetic_index import NOISE, PASSAGES_A_VIDEO, synthetic_index
 from retrieval.search.ranking import Mode
@@ -34,15 +34,15 @@ def measure(options: Options) -> list[Figure]:
     folders = {size: synthetic_index(name, size, load_encoder(threads=cores())) for size in sizes}
     times = asyncio.run(_measure(folders, encoder, queries))
     conditions = (
-        f"one caller in this process, {len(queries)} queries, {PASSES} passes a size in turns, limit 10, "
-        f"3 moments, no cache; passages of {name} repeated with noise {NOISE}, {PASSAGES_A_VIDEO} a video"
+        f"one caller in this process, {len(queries)} queries, {PASSES} alternating passes, limit 10, "
+        f"3 moments, no cache; passages of {name} repeated with noise {NOISE}, {PASSAGES_A_VIDEO} per video"
     )
     figures = []
-    for stage in ("whole search", "index alone"):
+    for stage in ("whole search", "index only"):
         for mode in MODES:
             small, large = (milliseconds(times[stage, mode, size], 50) for size in sizes)
             shown = f"{large / small:.2f} times: {small:.2f} and {large:.2f} ms"
-            what = f"{stage}, {mode}: p50 at {sizes[1]:,} against {sizes[0]:,} passages"
+            what = f"{stage}, {mode}: p50 of {sizes[1]:,} passages compared with {sizes[0]:,}"
             if stage == "whole search":
                 figures.append(
                     at_most(
@@ -55,7 +55,7 @@ def measure(options: Options) -> list[Figure]:
                     )
                 )
             else:
-                figures.append(told(what, large / small, shown=shown, conditions=conditions))
+                figures.append(without_target(what, large / small, shown=shown, conditions=conditions))
     return figures
 
 
@@ -67,7 +67,7 @@ async def _measure(folders: Mapping[int, Path], encoder: OnnxEncoder, queries: S
             size: await stack.enter_async_context(opened_search(folder, encoder, embeddings))
             for size, folder in folders.items()
         }
-        # The first pass reads the index from disk and is not counted.
+        # The first pass reads the index from disk, so it does not count.
         for pass_ in range(PASSES + 1):
             for size, searches in opened.items():
                 for mode in MODES:
@@ -75,7 +75,7 @@ async def _measure(folders: Mapping[int, Path], encoder: OnnxEncoder, queries: S
                     index_only = await _timed(searches.index_only, queries, mode)
                     if pass_:
                         times["whole search", mode, size] += whole
-                        times["index alone", mode, size] += index_only
+                        times["index only", mode, size] += index_only
     for (stage, mode, size), taken in times.items():
         p50, p99 = milliseconds(taken, 50), milliseconds(taken, 99)
         print(f"    {size:7,} passages, {mode:8}, {stage:12}: p50 {p50:6.2f} ms, p99 {p99:6.2f} ms")

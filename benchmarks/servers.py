@@ -1,4 +1,4 @@
-"""The two services that are compared, each started as its own process on a free port."""
+"""The compared services, each in its own process on a free port."""
 
 import http.client
 import os
@@ -24,7 +24,7 @@ _CANARY = "/search?query=text+embeddings"
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A service that answers. `started_in`: seconds from the process's start to its first answered search."""
+    """A running service. `started_in`: seconds from the start of its process to the first answer."""
 
     host: str
     port: int
@@ -34,7 +34,7 @@ class Server(msgspec.Struct, frozen=True):
 
 @contextmanager
 def our_api(index_dir: Path, **settings: str) -> Iterator[Server]:
-    """Run our API with its answers uncached, and `settings` of its environment."""
+    """Run our API without its result cache, with additional `settings` in its environment."""
     where = {"INDEX_DIR": str(index_dir), "MODEL_DIR": str(model_dir())}
     environment = {**where, "SEARCH_CACHE": "0", **settings}
     with _running([sys.executable, "-m", "api"], environment) as server:
@@ -62,7 +62,7 @@ def qdrant_environment(qdrant: QdrantServer) -> dict[str, str]:
 
 @contextmanager
 def tutorial_service() -> Iterator[Server]:
-    """Run the tutorial's rule, served as the tutorial serves it."""
+    """Run the tutorial's rule on FastAPI, like the tutorial."""
     with _running([sys.executable, "-m", "benchmarks.tutorial_baseline"], {}) as server:
         yield server
 
@@ -95,7 +95,7 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = perf_counter() + _LONGEST_START
     while perf_counter() < deadline:
         if process.poll() is not None:
-            raise TimeoutError(f"ended with code {process.returncode} before it answered")
+            raise TimeoutError(f"exited with code {process.returncode} before its first answer")
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         with suppress(OSError, http.client.HTTPException):
             connection.request("GET", _CANARY)
@@ -104,7 +104,7 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> None:
                 return
         connection.close()
         time.sleep(_BETWEEN_TRIES)
-    raise TimeoutError(f"no answered search in {_LONGEST_START:.0f} s")
+    raise TimeoutError(f"no search was answered within {_LONGEST_START:.0f} s")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

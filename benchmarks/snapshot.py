@@ -1,4 +1,4 @@
-"""An index of 100,000 passages: a snapshot, the index deleted, the snapshot restored, the same searches."""
+"""Snapshot and restore of an index of 100,000 passages: time, size, and equal search results."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from benchmarks.built_indexes import load_encoder, source_of_passages
 from benchmarks.command_line import Run, ingest
 from benchmarks.conditions import CACHE, Options, cores
 from benchmarks.datasets import every_query
-from benchmarks.figures import Figure, at_least, told
+from benchmarks.figures import Figure, at_least, without_target
 from benchmarks.opened_search import opened_search
 from benchmarks.synthetic_index import NOISE, synthetic_index
 from retrieval.search.results import SearchRequest
@@ -26,7 +26,7 @@ _Answers = list[bytes]
 
 
 def measure(options: Options) -> list[Figure]:
-    """Run the commands as a user does, on a copy of the index, and search it as the API does."""
+    """Run the commands on a copy of the index as a user does, and search it as the API does."""
     name = source_of_passages(options)
     built = synthetic_index(name, options.larger, load_encoder(threads=cores()))
     encoder = load_encoder(threads=1)
@@ -44,20 +44,20 @@ def measure(options: Options) -> list[Figure]:
         anew = _answers(index_dir, encoder, queries)
     conditions = (
         f"{options.larger:,} passages of {name} repeated with noise {NOISE}; {len(queries)} hybrid searches, "
-        "limit 10, 3 moments: videos, distances, moments and their order; the commands' own processes"
+        "limit 10, 3 moments: videos, distances, moments and their order; each command in its own process"
     )
     same, alike = _same(before, after), _same(before, anew)
     return [
         at_least(
-            "snapshot, wipe, restore: searches that answer alike",
+            "snapshot, delete, restore: searches with equal results",
             same,
             len(queries),
             shown=f"{same} of {len(queries)}",
             asked="all",
             conditions=conditions,
         ),
-        told(
-            "the snapshot's size",
+        without_target(
+            "size of the snapshot",
             size / 1e6,
             shown=f"{size / 1e6:,.0f} MB, of an index of {on_disk / 1e6:,.0f} MB",
             conditions=conditions,
@@ -65,8 +65,8 @@ def measure(options: Options) -> list[Figure]:
         _time("ingest snapshot", taken, conditions),
         _time("ingest restore", restored, conditions),
         _time("ingest restore --rebuild", rebuilt, conditions),
-        told(
-            "searches that answer alike after --rebuild",
+        without_target(
+            "searches with equal results after --rebuild",
             alike,
             shown=f"{alike} of {len(queries)}",
             conditions=conditions,
@@ -75,10 +75,10 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _time(command: str, run: Run, conditions: str) -> Figure:
-    for line in run.said.splitlines():
+    for line in run.output.splitlines():
         print(f"    {re.sub(r'/[^ ,]*/', '', line)}")
-    shown = f"{run.seconds:.1f} s, peak memory {run.peak:.0f} MB with the index's own files"
-    return told(command, run.seconds, shown=shown, conditions=conditions)
+    shown = f"{run.seconds:.1f} s, peak memory {run.peak:.0f} MB including mapped files of the index"
+    return without_target(command, run.seconds, shown=shown, conditions=conditions)
 
 
 def _answers(index_dir: Path, encoder: OnnxEncoder, queries: Sequence[str]) -> _Answers:

@@ -1,4 +1,4 @@
-"""Half an hour of steady searching over 100,000 passages, in 1 GiB: what memory the service takes."""
+"""Memory of the service during half an hour of constant load on 100,000 passages, limited to 1 GiB."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ import msgspec
 from benchmarks.built_indexes import load_encoder
 from benchmarks.conditions import ROOT, Options, cores
 from benchmarks.datasets import labelled_queries
-from benchmarks.figures import Figure, at_most, told
+from benchmarks.figures import Figure, at_most, without_target
 from benchmarks.overload_client import Storm, Weather
 from benchmarks.process_memory import memory_of
 from benchmarks.servers import our_api
@@ -43,8 +43,8 @@ def measure(options: Options) -> list[Figure]:
             seed=5,
         )
         weather, resident = _stormed(storm, server.pid)
-        held = memory_of(server.pid)
-        peak = held.peak
+        memory = memory_of(server.pid)
+        peak = memory.peak
         counted = int((group / "memory.max_usage_in_bytes").read_text()) / 1e6 if group else None
     after = [mb for at, mb in resident if at >= SETTLED_AFTER] or [peak]
     middle = len(after) // 2
@@ -52,19 +52,19 @@ def measure(options: Options) -> list[Figure]:
     lost = weather.broken + weather.unsent + sum(weather.statuses.values()) - weather.statuses.get(200, 0)
     conditions = (
         f"{options.larger:,} passages, {cores()} cores, {RATE:g} requests/s for {SECONDS / 60:g} min, no "
-        f"cache, {'a control group of 1 GiB' if group else 'no limit: there are no control groups here'}"
+        f"cache, {'a control group of 1 GiB' if group else 'no limit: control groups not available'}"
     )
     figures = [
         at_most(
             "soak: peak resident memory",
             peak,
             850,
-            shown=f"{peak:.0f} MB, {held.private:.0f} of it private, the rest mapped files",
+            shown=f"{peak:.0f} MB, {memory.private:.0f} of it private, the rest mapped files",
             asked="<= 850 MB",
             conditions=conditions,
         ),
         at_most(
-            "soak: growth after the first 5 minutes, second half against first",
+            "soak: growth after the first 5 minutes, second half compared with first",
             grown,
             5,
             shown=f"{grown:+.1f} MB: {after[0]:.0f} to {after[-1]:.0f} MB",
@@ -78,13 +78,15 @@ def measure(options: Options) -> list[Figure]:
             shown=f"{lost} of {weather.statuses}",
             conditions=conditions,
         ),
-        told(
+        without_target(
             "soak: p99", weather.accepted_p99, shown=f"{weather.accepted_p99:.1f} ms", conditions=conditions
         ),
     ]
     if counted is not None:
-        shown = f"{counted:.0f} MB, files that are mapped and cached included"
-        figures.append(told("soak: peak of the control group", counted, shown=shown, conditions=conditions))
+        shown = f"{counted:.0f} MB, including mapped and cached files"
+        figures.append(
+            without_target("soak: peak of the control group", counted, shown=shown, conditions=conditions)
+        )
     return figures
 
 
@@ -92,7 +94,7 @@ _PATHS = ("/v1/search", "/search")
 
 
 def _stormed(storm: Storm, pid: int) -> tuple[Weather, list[tuple[float, float]]]:
-    """Give what came of a storm, and the server's resident MB with the seconds since its start."""
+    """Return the results of a storm, and the resident MB of the server by seconds since the start."""
     command = [sys.executable, "-m", "benchmarks.overload_client"]
     client = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert client.stdin
@@ -108,7 +110,7 @@ def _stormed(storm: Storm, pid: int) -> tuple[Weather, list[tuple[float, float]]
 
 @contextmanager
 def _limited(pid: int) -> Iterator[Path | None]:
-    """Limit a process's memory where this machine lets us; what it holds already does not count."""
+    """Limit the memory of a process, if control groups are available. Its present memory does not count."""
     group = _GROUPS / f"vidsearch-soak-{os.getpid()}"
     try:
         group.mkdir()

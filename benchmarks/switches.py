@@ -1,4 +1,4 @@
-"""A hundred switches of the index under steady load: what they cost those who search meanwhile."""
+"""Latency of searches during a hundred switches of the index under constant load."""
 
 import tempfile
 import threading
@@ -11,7 +11,7 @@ import msgspec
 from benchmarks.built_indexes import built_index
 from benchmarks.conditions import Options, cores
 from benchmarks.datasets import labelled_queries
-from benchmarks.figures import Figure, at_most, told
+from benchmarks.figures import Figure, at_most, without_target
 from benchmarks.load import ask
 from benchmarks.load_client import Level
 from benchmarks.servers import Server, our_api
@@ -22,7 +22,7 @@ from tests.support.processes import copied
 SWITCHES = 100
 CLIENTS = (1, 8)
 _BETWEEN = POLL_SECONDS + 0.1
-"""Seconds from one switch to the next: the service looks at the pointer so often, and takes each one up."""
+"""Seconds between switches: more than the interval in which the service polls the pointer."""
 
 _SECONDS = SWITCHES * _BETWEEN
 _MOST = 2.0
@@ -34,7 +34,7 @@ def measure(options: Options) -> list[Figure]:
     figures = []
     for clients in CLIENTS:
         with _two_versions(index_dir) as copy, our_api(copy) as server:
-            # Steady before and after: what else the machine does in these minutes is then in both.
+            # Without switches before and after, so that other load on the machine affects both.
             before = _ask(server, queries, clients, _SECONDS / 2, seed=1)
             with _switching(Generations(copy)) as done:
                 meanwhile = _ask(server, queries, clients, _SECONDS, seed=2)
@@ -44,13 +44,13 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _ask(server: Server, queries: list[str], clients: int, seconds: float, *, seed: int) -> Level:
-    """Search; an answer that is not a usable one, or a connection that ends, breaks the benchmark off."""
+    """Send searches. Raises RuntimeError on an invalid answer or a closed connection."""
     return ask(server, "/v1/search", queries, clients, seconds, seed=seed)
 
 
 @contextmanager
 def _two_versions(index_dir: Path) -> Iterator[Path]:
-    """Copy an index, with a version before the live one."""
+    """Copy an index, and publish a second version in the copy."""
     with tempfile.TemporaryDirectory() as folder:
         generations = Generations(copied(index_dir, Path(folder) / "index"))
         pointer = generations.pointer()
@@ -64,7 +64,7 @@ def _two_versions(index_dir: Path) -> Iterator[Path]:
 
 @contextmanager
 def _switching(generations: Generations) -> Iterator[list[str]]:
-    """Switch again and again until the block ends; what is yielded is each version that became live."""
+    """Switch repeatedly until the block ends. Yields the list of versions that became live."""
     stop = threading.Event()
     live: list[str] = []
 
@@ -88,19 +88,19 @@ def _report(clients: int, levels: tuple[Level, Level, Level], switches: int) -> 
     name = f"{switches} switches of the index, {clients} client{'s' if clients > 1 else ''}"
     conditions = (
         f"{cores()} cores shared with the client, a switch every {_BETWEEN:g} s, closed loop on /v1/search, "
-        f"no cache, every answer checked; steady: p99 {before.p99:.1f} ms before and {after.p99:.1f} ms after"
+        f"no cache, every answer checked; p99 {before.p99:.1f} ms before and {after.p99:.1f} ms after"
     )
     return [
         at_most(
-            f"{name}: p99 against steady",
+            f"{name}: p99 compared with constant load without switches",
             ratio,
             _MOST,
-            shown=f"{ratio:.2f} times: {meanwhile.p99:.1f} against {steady:.1f} ms",
+            shown=f"{ratio:.2f} times: {meanwhile.p99:.1f} and {steady:.1f} ms",
             asked=f"<= {_MOST:g} times",
             conditions=conditions,
         ),
-        told(
-            f"{name}: answers meanwhile, none failed",
+        without_target(
+            f"{name}: answers meanwhile, none of them an error",
             meanwhile.requests,
             shown=f"{meanwhile.requests} ({meanwhile.per_second:.0f}/s; {before.per_second:.0f}/s before)",
             conditions=conditions,

@@ -1,7 +1,7 @@
-"""Indexes of any size, from real passages repeated with a little noise, written by the real writer.
+"""Indexes of any size: real passages repeated with a little noise, written by the real writer.
 
-For timing only: how well a search finds is measured on real embeddings. Every video has ten passages at both
-sizes, so that a larger index holds more videos and not longer ones.
+They are for timing only. Quality is measured on real embeddings. Every video has ten passages at every size,
+so that a larger index contains more videos, not longer ones.
 """
 
 import asyncio
@@ -30,18 +30,20 @@ from retrieval.text.onnx_encoder import OnnxEncoder
 
 PASSAGES_A_VIDEO = 10
 NOISE = 0.15
-"""The length of what is added to an embedding, whose own is 1: neighbours stay neighbours, none are equal."""
+"""The length of the noise vector, for embeddings of length 1: neighbours stay near, but none are equal."""
 
 _VIDEOS_A_BATCH = 50
 _SEED = 11
-_MADE_BY = ("retrieval/edge/stored_records.py", "retrieval/edge/writer.py", "retrieval/text/lexical.py")
+_BUILT_BY = ("retrieval/edge", "retrieval/index", "retrieval/text")
+"""The packages whose source code is part of the cache key."""
 
 
 def synthetic_index(name: str, passages: int, encoder: OnnxEncoder) -> Path:
-    """Give the INDEX_DIR of so many passages made from a catalogue's, built now unless it is kept."""
+    """Return the INDEX_DIR with that many passages of a catalogue. Builds the index if it is not cached."""
     digest = hashlib.sha256(msgspec.json.encode((name, encoder.exported.identity, PASSAGES_A_VIDEO, NOISE)))
-    for source in (*(ROOT / made_by for made_by in _MADE_BY), Path(__file__)):
-        digest.update(source.read_bytes())
+    modules = [module for package in _BUILT_BY for module in sorted((ROOT / package).glob("*.py"))]
+    for module in (*modules, Path(__file__)):
+        digest.update(module.read_bytes())
     folder = CACHE / f"synthetic-{passages}-{digest.hexdigest()[:12]}"
     if (folder / POINTER_FILE).is_file():
         return folder
@@ -61,7 +63,7 @@ async def _build(folder: Path, pieces: list[EmbeddedVideo], videos: int, encoder
     random = np.random.default_rng(_SEED)
     for first in range(0, videos, _VIDEOS_A_BATCH):
         ordinals = range(first, min(first + _VIDEOS_A_BATCH, videos))
-        await writer.write([_varied(pieces[place % len(pieces)], place, random) for place in ordinals])
+        await writer.write([_with_noise(pieces[place % len(pieces)], place, random) for place in ordinals])
     counts = await writer.counts()
     await writer.finish()
     manifest = Manifest(
@@ -75,7 +77,7 @@ async def _build(folder: Path, pieces: list[EmbeddedVideo], videos: int, encoder
 
 
 def _pieces(name: str, encoder: OnnxEncoder) -> list[EmbeddedVideo]:
-    """Cut a catalogue's talks into videos of ten passages each, in a shuffled but fixed order."""
+    """Split the talks of a catalogue into videos of ten passages each, in a fixed random order."""
     kept = KeptEmbeddings(encoder, CACHE)
     embedder = Embedder(
         kept,
@@ -99,11 +101,11 @@ def _split(video: EmbeddedVideo) -> Iterator[EmbeddedVideo]:
         )
 
 
-def _varied(piece: EmbeddedVideo, ordinal: int, random: np.random.Generator) -> EmbeddedVideo:
-    """Make a new video of a piece: another id, and every embedding moved a little."""
+def _with_noise(piece: EmbeddedVideo, ordinal: int, random: np.random.Generator) -> EmbeddedVideo:
+    """Make a new video of a piece, with another id and noise in every embedding."""
     half = len(piece.vector) // 2
     rows = [piece.vector[:half], piece.vector[half:], *(passage.vector[half:] for passage in piece.passages)]
-    title, text, *passages = _moved(np.stack(rows), random)
+    title, text, *passages = _add_noise(np.stack(rows), random)
     video_id = f"synthetic-{ordinal}"
     return EmbeddedVideo(
         record=msgspec.structs.replace(piece.record, video_id=video_id, passages=len(passages)),
@@ -117,7 +119,7 @@ def _varied(piece: EmbeddedVideo, ordinal: int, random: np.random.Generator) -> 
     )
 
 
-def _moved(rows: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+def _add_noise(rows: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
     noise = random.standard_normal(rows.shape, np.float32) * np.float32(NOISE / np.sqrt(rows.shape[1]))
     moved = rows + noise
     unit: NDArray[np.float32] = moved / np.linalg.norm(moved, axis=1, keepdims=True)

@@ -1,8 +1,8 @@
-"""The tutorial's rule served with FastAPI, as the tutorial serves it: the baseline of `load` and `startup`.
+"""The tutorial's rule on FastAPI, like the tutorial: the baseline of `load` and `startup`.
 
-Written from DESIGN section 6. Everything is loaded when the module starts, the endpoints are plain functions,
-and each search embeds its query, measures the Manhattan distance to every title and every transcript with
-scikit-learn, and takes the rows from a polars frame.
+Everything is loaded at the start, and the endpoints are plain functions. Each search embeds its query,
+computes the Manhattan distance to every title and every transcript with scikit-learn, and takes the rows from
+a polars frame.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The tutorial's rule, worked out by brute force in float64: what the classic route must answer."""
+"""The tutorial's rule by brute force in float64: the expected results of the classic route."""
 
 from collections.abc import Sequence
 
@@ -14,17 +14,17 @@ MOST = 5
 
 
 def load_reference() -> SentenceTransformer:
-    """Load the reference implementation of the model on the processor."""
+    """Load the reference implementation of the model on the CPU."""
     return SentenceTransformer(str(pinned_weights()), device="cpu", local_files_only=True)
 
 
 def all_distances(
     index: TutorialIndex, model: SentenceTransformer, queries: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Sum the distances to each title and each transcript: shape (queries, videos)."""
+    """Return the sums of the distances to title and transcript: shape (queries, videos)."""
     rows = []
     for text in queries:
-        # One by one, as the tutorial embeds them: in a batch, padding changes the last digits.
+        # Separately, like the tutorial: in a batch, padding changes the last digits.
         query = np.asarray(model.encode(text, show_progress_bar=False), np.float64)
         rows.append(
             np.abs(index.title_embeddings - query).sum(axis=1)
@@ -34,6 +34,6 @@ def all_distances(
 
 
 def first_five(distances: NDArray[np.float64], ids: Sequence[str]) -> list[str]:
-    """Give the ids under the threshold, nearest first, at most five."""
+    """Return at most five ids under the threshold, nearest first."""
     order = np.argsort(distances, kind="stable")
     return [ids[place] for place in order[:MOST] if distances[place] < THRESHOLD]
