@@ -98,6 +98,8 @@ class Readiness:
         for task in self._tasks:
             if task.done():
                 raise TaskEndedError(task.get_name())
+        if not self._searcher.is_followed:
+            raise TaskEndedError("live index follower")
         self.poll()
         await self._refresh(STALE_SECONDS)
         if self._fault is not None:

@@ -50,6 +50,8 @@ def record(video_id: str = "tLf2bGhmWsI", title: str = "Transformers") -> VideoR
 class EchoSearcher(Searcher):
     """Answers with what it was asked, and keeps the questions."""
 
+    is_followed = True
+
     def __init__(self) -> None:
         self.requests: list[SearchRequest] = []
         self.asked: list[tuple[object, ...]] = []

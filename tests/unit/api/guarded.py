@@ -1,4 +1,4 @@
-"""The service with keys, limits or hosts, for the tests of who may ask what."""
+"""Builds the service with keys, limits or allowed hosts, for the tests of access."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

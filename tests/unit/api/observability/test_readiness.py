@@ -132,6 +132,15 @@ async def test_a_service_whose_background_task_has_ended_is_not_ready(
     assert (entry.levelno, "the work" in entry.getMessage()) == (logging.ERROR, True)
 
 
+async def test_a_service_that_no_longer_follows_its_index_is_not_ready() -> None:
+    searcher = EchoSearcher()
+    readiness = Readiness(searcher, Draining())
+    await readiness.check()
+    searcher.is_followed = False
+    with pytest.raises(TaskEndedError, match="live index follower"):
+        await readiness.check()
+
+
 async def test_one_canary_search_at_a_time() -> None:
     class Slow(EchoSearcher):
         async def check(self) -> None:
