@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Options and fixtures of all tests."""
 
 import os
 import shutil
@@ -7,18 +7,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from retrieval.errors import ModelUnavailableError
 from retrieval.settings import DATA_DIR
 from retrieval.text.exported_model import read_exported_model
 
+# Hypothesis measures examples and their generation by default, which fails on a busy machine.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=4, help="how many syncs each crash test kills (4)")
-    parser.addoption("--stride", type=int, default=6, help="every how many-th request of a run fails (6)")
-    parser.addoption("--stops", type=int, default=2, help="how often the service is stopped under load (2)")
-    parser.addoption("--switches", type=int, default=6, help="how often the index is switched (6)")
-    parser.addoption("--screenshots", type=Path, help="a folder for pictures of the pages (none are taken)")
+    parser.addoption("--kills", type=int, default=2, help="number of syncs that each crash test kills (2)")
+    parser.addoption(
+        "--stride", type=int, default=6, help="a fault is tried at every n-th request of a run (6)"
+    )
+    parser.addoption("--stops", type=int, default=2, help="number of stops under load (2)")
+    parser.addoption("--switches", type=int, default=6, help="number of index switches under load (6)")
+    parser.addoption("--screenshots", type=Path, help="folder for screenshots of the pages (none)")
 
 
 def _number(request: pytest.FixtureRequest, option: str) -> int:
@@ -28,25 +35,25 @@ def _number(request: pytest.FixtureRequest, option: str) -> int:
 
 @pytest.fixture(scope="session")
 def kills(request: pytest.FixtureRequest) -> int:
-    """How many runs each test that kills runs is to kill."""
+    """The number of runs that each crash test kills."""
     return _number(request, "--kills")
 
 
 @pytest.fixture(scope="session")
 def stride(request: pytest.FixtureRequest) -> int:
-    """Of a run's requests to a server, every how many-th is to be the one from which on it fails."""
+    """The distance between the requests of a run at which a fault is tried."""
     return _number(request, "--stride")
 
 
 @pytest.fixture(scope="session")
 def stops(request: pytest.FixtureRequest) -> int:
-    """How often a service is to be stopped while it is asked."""
+    """How often a service is stopped under load."""
     return _number(request, "--stops")
 
 
 @pytest.fixture(scope="session")
 def switches(request: pytest.FixtureRequest) -> int:
-    """How often the live version is to change while a service is asked."""
+    """How often the live version changes under load."""
     return _number(request, "--switches")
 
 
@@ -57,7 +64,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_kept() -> Iterator[None]:
-    """Keep no embeddings in this checkout, and find none: what a test embeds is to be embedded."""
+    """Switch the embeddings cache of this checkout off, so that tests compute every embedding."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMBEDDINGS_DIR", "off")
         yield
@@ -65,9 +72,9 @@ def nothing_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def index_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
-    """Make new folders for indexes, in memory where there is such a place.
+    """Create folders for indexes, in memory if possible.
 
-    An index syncs a hundred small files to disk, and no test can pull the plug to see whether it did.
+    An index syncs a hundred small files to disk, which no test can check by cutting the power.
     """
     memory = Path("/dev/shm")  # noqa: S108 - the folder made there has a name of its own.
     parent = memory if os.access(memory, os.W_OK) else tmp_path_factory.getbasetemp()
@@ -83,7 +90,7 @@ def index_folder(index_folders: Callable[[], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported model: the one on this machine, else one exported for this session."""
+    """The exported model of this checkout, or one exported for this session."""
     folder = Path(os.environ.get("MODEL_DIR") or DATA_DIR / "model")
     try:
         read_exported_model(folder)

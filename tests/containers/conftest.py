@@ -1,4 +1,4 @@
-"""The images, built once for all tests, and the figures that the tests find, printed at the end."""
+"""The images, built once for all tests, and the measured figures, printed at the end."""
 
 import os
 import shlex
@@ -29,12 +29,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Keep a figure for the end of the run."""
+    """Print a figure at the end of the run."""
     return pytestconfig.stash[_FIGURES].append
 
 
 def skip_without_docker() -> None:
-    """Skip where no container can be run, and say why."""
+    """Skip the tests, with a reason, if no container can run."""
     see = "tests/containers/README.md says how to set it up."
     if shutil.which("docker") is None:
         pytest.skip(f"Docker is not installed. {see}")
@@ -46,7 +46,7 @@ def skip_without_docker() -> None:
 
 @pytest.fixture(scope="session")
 def images(tell: Callable[[str], None]) -> Images:
-    """Build every stage, with the package index that pip uses here. DOCKER_BUILD_ARGS adds options."""
+    """Build every stage with the package index of this machine. DOCKER_BUILD_ARGS adds options."""
     skip_without_docker()
     images = Images(f"vidsearch-model:{_TAG}", f"vidsearch-ingest:{_TAG}", f"vidsearch-api:{_TAG}", _TAG)
     with package_index(REPOSITORY / ".data" / "ca.crt") as arguments:
@@ -65,7 +65,7 @@ def images(tell: Callable[[str], None]) -> Images:
 
 @pytest.fixture(scope="session")
 def index(images: Images) -> Iterator[str]:
-    """A volume with the sample catalogue, brought in by the `ingest` image."""
+    """A volume with an index of the sample catalogue, built by the `ingest` image."""
     with temporary_volume() as name:
         docker(
             *("run", "--rm", "--network", "none", "--volume", f"{name}:/data/index", images.ingest),

@@ -1,4 +1,4 @@
-"""Docker's command line, as a person types it."""
+"""The docker command line."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ import msgspec
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE_IMAGE = "python:3.11-slim-bookworm"
 STOP_SECONDS = 10
-"""How long a container that is told to stop may take before it is killed."""
+"""Seconds until `docker stop` kills a container."""
 
 _PATIENCE = 90.0
 _T = TypeVar("_T")
@@ -24,7 +24,7 @@ Finished = subprocess.CompletedProcess[str]
 
 
 class Images(msgspec.Struct, frozen=True):
-    """The names of the images that were built, and the tag they share."""
+    """The names of the built images, and their common tag."""
 
     model: str
     ingest: str
@@ -33,14 +33,14 @@ class Images(msgspec.Struct, frozen=True):
 
 
 class Container(msgspec.Struct, frozen=True):
-    """A container that was started, and where its API listens on this machine."""
+    """A running container, and the port of its API on this machine."""
 
     id: str
     port: int
     began: float
 
     def state(self) -> dict[str, Any]:
-        """What Docker knows of the process: Status, ExitCode, OOMKilled, Health."""
+        """The state that Docker reports: Status, ExitCode, OOMKilled, Health."""
         state: dict[str, Any] = inspected(self.id)["State"]
         return state
 
@@ -52,7 +52,7 @@ class Container(msgspec.Struct, frozen=True):
         return finished.stdout + finished.stderr
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Return the status and the JSON of an answer. Raises OSError where nobody answers."""
+        """Return the status and the JSON of an answer. Raises OSError if there is none."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", path)
@@ -62,12 +62,12 @@ class Container(msgspec.Struct, frozen=True):
             connection.close()
 
     def wait_for(self, path: str) -> float:
-        """Wait until a route answers 200; return the seconds from the start of `docker run` to then."""
+        """Wait until a route returns 200; return the seconds since `docker run` started."""
         until(lambda: self._answers(path), or_say=self.logs)
         return time.monotonic() - self.began
 
     def stop(self) -> float:
-        """Tell it to stop as `docker stop` does; return the seconds that took."""
+        """Run `docker stop`; return its duration in seconds."""
         asked = time.monotonic()
         docker("stop", "--time", str(STOP_SECONDS), self.id)
         return time.monotonic() - asked
@@ -82,14 +82,14 @@ class Container(msgspec.Struct, frozen=True):
 def docker(
     *arguments: str, check: bool = True, timeout: float = _PATIENCE, env: Mapping[str, str] | None = None
 ) -> Finished:
-    """Run one command of docker's to its end."""
+    """Run one docker command."""
     return run("docker", *arguments, check=check, timeout=timeout, env=env)
 
 
 def run(
     *command: str, check: bool = True, timeout: float = _PATIENCE, env: Mapping[str, str] | None = None
 ) -> Finished:
-    """Run a command in the repository to its end; with `check`, it must succeed."""
+    """Run a command in the repository; with `check`, it must succeed."""
     finished = subprocess.run(
         command,
         cwd=REPOSITORY,
@@ -106,19 +106,19 @@ def run(
 
 
 def inspected(name: str) -> dict[str, Any]:
-    """What Docker knows of a container or an image."""
+    """Return the output of `docker inspect` for a container or an image."""
     known: dict[str, Any] = json.loads(docker("inspect", name).stdout)[0]
     return known
 
 
 def is_here(image: str) -> bool:
-    """Whether the image is on this machine."""
+    """Return whether the image is on this machine."""
     return docker("image", "inspect", image, check=False).returncode == 0
 
 
 @contextmanager
 def started(image: str, *options: str, command: Sequence[str] = (), port: int = 0) -> Iterator[Container]:
-    """Start a container, and remove it at the end with what it wrote."""
+    """Start a container, and remove it with its data at the end."""
     began = time.monotonic()
     container = Container(docker("run", "--detach", *options, image, *command).stdout.strip(), port, began)
     try:
@@ -129,7 +129,7 @@ def started(image: str, *options: str, command: Sequence[str] = (), port: int = 
 
 @contextmanager
 def temporary_volume() -> Iterator[str]:
-    """Make a volume, and remove it at the end with what it holds."""
+    """Create a volume, and remove it with its data at the end."""
     name = docker("volume", "create").stdout.strip()
     try:
         yield name
@@ -138,7 +138,7 @@ def temporary_volume() -> Iterator[str]:
 
 
 def until(happened: Callable[[], _T], *, or_say: Callable[[], str], within: float = _PATIENCE) -> _T:
-    """Ask again and again until the answer is truthy, and return it."""
+    """Repeat a call until its result is truthy, and return the result."""
     deadline = time.monotonic() + within
     while not (answer := happened()):
         assert time.monotonic() < deadline, f"not within {within} s; {or_say()}"

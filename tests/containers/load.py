@@ -1,4 +1,4 @@
-"""A bounded load of searches on an API that listens on this machine's loopback address."""
+"""A limited load of searches on an API on loopback."""
 
 import csv
 import http.client
@@ -16,7 +16,7 @@ _QUERIES = REPOSITORY / "tests" / "benchmarks" / "queries" / "sample.csv"
 
 
 def send_searches(port: int) -> list[int]:
-    """Send CLIENTS times REQUESTS_EACH searches, every tenth a full batch; return the answers' statuses."""
+    """Send CLIENTS x REQUESTS_EACH searches, every tenth a full batch; return the statuses."""
     with _QUERIES.open(newline="") as file:
         queries = [row["query"] for row in csv.DictReader(file)]
     with ThreadPoolExecutor(CLIENTS) as clients:

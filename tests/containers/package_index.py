@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 PREFERRED_PORT = 38_765
-"""The same every time where it is free: it ends up in a build argument, and a new one undoes the cache."""
+"""A fixed port if it is free: it is part of a build argument, and a new value invalidates the cache."""
 
 _ARGUMENTS = {
     "index-url": "PIP_INDEX_URL",
@@ -28,7 +28,7 @@ _ARGUMENTS = {
 
 @contextmanager
 def package_index(certificates: Path) -> Iterator[dict[str, str]]:
-    """Yield the build arguments that give a build this machine's package index.
+    """Yield build arguments with the package index of this machine.
 
     A bundle of certificates that pip is told to trust here is copied to `certificates` meanwhile, unless
     somebody's own is there.
@@ -51,12 +51,12 @@ def package_index(certificates: Path) -> Iterator[dict[str, str]]:
 
 
 def pip_settings() -> dict[str, str]:
-    """Ask pip for its settings on this machine, from its files and from the environment."""
+    """Return pip's settings on this machine, from its files and from the environment."""
     answer = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     )
     settings = {}
-    # The environment's come first, and outrank those of the files.
+    # Settings from the environment come first, and override those of the files.
     for line in reversed(answer.stdout.splitlines()):
         name, _, value = line.partition("=")
         settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
@@ -64,7 +64,7 @@ def pip_settings() -> dict[str, str]:
 
 
 def folder_of(location: str) -> Path | None:
-    """Return the folder that a location of pip's is, or None for an address on a network."""
+    """Return the folder of a location, or None for a network address."""
     if location.startswith("/"):
         return Path(location)
     parts = urlsplit(location)
@@ -72,7 +72,7 @@ def folder_of(location: str) -> Path | None:
 
 
 def served_folders(settings: Mapping[str, str]) -> list[Path]:
-    """List the folders that a build needs; an index's pages link to files beside it."""
+    """List the folders that a build needs; the pages of an index link to files next to it."""
     return [
         folder.parent if setting != "find-links" else folder
         for setting in _ARGUMENTS
@@ -82,7 +82,7 @@ def served_folders(settings: Mapping[str, str]) -> list[Path]:
 
 
 def reachable(location: str, address: str) -> str:
-    """Return a location as a build reaches it."""
+    """Return the address of a location as seen from a build."""
     folder = folder_of(location)
     return location if folder is None else f"{address}{quote(str(folder))}/"
 
@@ -106,7 +106,7 @@ def _serving(folders: list[Path]) -> Iterator[str]:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves these folders under their own paths, and nothing else of the machine."""
+    """Serves only these folders, under their own paths."""
 
     def __init__(self, *arguments: Any, folders: list[Path]) -> None:
         self._folders = folders
@@ -118,4 +118,4 @@ class _Handler(SimpleHTTPRequestHandler):
         return translated if served else "/nonexistent"
 
     def log_message(self, *_: object) -> None:
-        """Stay quiet: pip says what it could not get."""
+        """Log nothing: pip reports missing files."""

@@ -1,4 +1,4 @@
-"""The `api` image as it is run: confined, small, quick to start and to stop."""
+"""The `api` image at run time: confined and small, with a clean start and stop."""
 
 import json
 import time
@@ -19,7 +19,7 @@ CONFINED = (
 GIBIBYTE = 1 << 30
 QUESTION = "/v1/search?limit=1&query=" + quote("why is my telescope view mushy")
 
-# The second version of control groups and the first keep the same figures under other names.
+# Versions 1 and 2 of control groups have the same figures under different names.
 _MEMORY = """
 import json, pathlib, re
 status = pathlib.Path("/proc/1/status").read_text()
@@ -35,7 +35,7 @@ print(json.dumps(sizes))
 
 
 def serving(image: str, volume: str, *options: str) -> AbstractContextManager[Container]:
-    """Start the API on this machine's loopback address, with that index and nowhere else to write."""
+    """Start the API on loopback, with this index as its only writable volume."""
     port = free_port()
     return started(
         image,
@@ -53,7 +53,7 @@ def api(images: Images, index: str, tell: Callable[[str], None]) -> Iterator[Con
         yield container
 
 
-def test_it_finds_what_the_ingest_image_brought_in(api: Container) -> None:
+def test_it_searches_the_index_of_the_ingest_image(api: Container) -> None:
     status, answer = api.get(QUESTION)
     assert status == 200
     assert answer["videos"][0]["video_id"] == "mushy-planets-seeing-and-cooldown"
@@ -68,13 +68,13 @@ def test_it_runs_as_an_ordinary_user_without_any_privilege(api: Container) -> No
     assert status["NoNewPrivs"] == "1"
 
 
-def test_it_has_nowhere_to_write_but_the_index(api: Container) -> None:
+def test_only_the_index_is_writable(api: Container) -> None:
     for folder in ("/", "/app", "/model", "/tmp", "/opt/venv"):  # noqa: S108 - a container's own.
         assert api.run_inside("touch", f"{folder}/file").returncode != 0
     assert api.run_inside("test", "-w", "/data/index").returncode == 0
 
 
-def test_docker_finds_it_healthy(api: Container, tell: Callable[[str], None]) -> None:
+def test_docker_reports_it_as_healthy(api: Container, tell: Callable[[str], None]) -> None:
     until(lambda: api.state()["Health"]["Status"] == "healthy", or_say=lambda: json.dumps(api.state()))
     tell(f"docker run to healthy: {time.monotonic() - api.began:.1f} s (asked every 10 s)")
 
@@ -96,7 +96,7 @@ def test_a_gibibyte_is_enough_under_load(api: Container, tell: Callable[[str], N
     )
 
 
-def test_it_stops_when_told_to(images: Images, index: str, tell: Callable[[str], None]) -> None:
+def test_it_stops_on_sigterm(images: Images, index: str, tell: Callable[[str], None]) -> None:
     with serving(images.api, index) as container:
         container.wait_for("/readyz")
         took = container.stop()
@@ -106,22 +106,22 @@ def test_it_stops_when_told_to(images: Images, index: str, tell: Callable[[str],
         assert took < STOP_SECONDS
 
 
-def test_it_stops_while_it_starts_where_an_init_passes_signals_on(images: Images, index: str) -> None:
+def test_with_an_init_it_stops_while_it_starts(images: Images, index: str) -> None:
     with serving(images.api, index, "--init") as container:
         took = container.stop()
-        # 143: ended by the signal itself, before the service was there to handle it.
+        # 143: ended by the signal itself, before the service had a handler.
         assert container.state()["ExitCode"] in {0, 143}
         assert took < STOP_SECONDS
 
 
-def test_it_lives_without_an_index_and_says_that_it_cannot_search(images: Images, volume: str) -> None:
+def test_without_an_index_it_is_alive_but_not_ready(images: Images, volume: str) -> None:
     with serving(images.api, volume) as container:
         container.wait_for("/livez")
         status, problem = container.get("/readyz")
         assert (status, problem["code"]) == (503, "index-unavailable")
 
 
-def test_it_listens_to_other_machines_on_the_port_it_is_given(images: Images) -> None:
+def test_it_listens_on_the_given_port_of_every_address(images: Images) -> None:
     port = free_port()
     options = ("--env", "PORT=9123", "--publish", f"127.0.0.1:{port}:9123")
     command = ("python", "-m", "api", "--open")
@@ -131,14 +131,14 @@ def test_it_listens_to_other_machines_on_the_port_it_is_given(images: Images) ->
         assert container.state()["Health"]["Status"] == "healthy"
 
 
-def test_it_does_not_serve_other_machines_without_a_key_unless_told_to(images: Images) -> None:
+def test_it_does_not_serve_other_machines_without_a_key(images: Images) -> None:
     refused = docker("run", "--rm", *CONFINED, images.api, check=False)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "--open" in refused.stderr
 
 
-def test_a_port_that_is_none_is_refused_in_one_line(images: Images) -> None:
+def test_an_invalid_port_is_refused_in_one_line(images: Images) -> None:
     refused = docker("run", "--rm", *CONFINED, "--env", "PORT=none", images.api, check=False)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1

@@ -60,7 +60,7 @@ USER 1000:1000
 
 
 class Project(msgspec.Struct, frozen=True):
-    """A project that a Compose has started."""
+    """A Compose project."""
 
     command: tuple[str, ...]
     port: int
@@ -87,7 +87,7 @@ def compose(request: pytest.FixtureRequest, tell: Callable[[str], None]) -> tupl
 
 
 def read(compose: tuple[str, ...], *profiles: str, settings: Path | None = None) -> dict[str, Any]:
-    """Let a Compose check the file and fill it in."""
+    """Validate the file with Compose, and return it with the settings filled in."""
     env_file = ("--env-file", str(settings)) if settings else ()
     options = [option for profile in profiles for option in ("--profile", profile)]
     answer = run(*compose, *env_file, "--file", str(FILE), *options, "config")
@@ -99,7 +99,7 @@ def read(compose: tuple[str, ...], *profiles: str, settings: Path | None = None)
 def project(
     compose: tuple[str, ...], images: Images, qdrant: str, folder: Path, **settings: str
 ) -> Iterator[Project]:
-    """Name a project of these images with that one as its Qdrant; what it starts is removed at the end."""
+    """Define a project with these images and this Qdrant image; remove its containers at the end."""
     override, no_settings = folder / "override.yml", folder / "settings"
     override.write_text(
         json.dumps({"services": {name: {"image": qdrant} for name in ("qdrant", *NODES)}}), encoding="utf-8"
@@ -148,7 +148,7 @@ def test_the_file_is_valid(compose: tuple[str, ...], profiles: tuple[str, ...]) 
     assert {"api", "qdrant"} <= set(read(compose, *profiles)["services"])
 
 
-def test_the_job_and_the_cluster_wait_until_they_are_asked_for(compose: tuple[str, ...]) -> None:
+def test_the_job_and_the_cluster_start_only_with_their_profiles(compose: tuple[str, ...]) -> None:
     services = read(compose, *EVERY)["services"]
     assert {name: service.get("profiles") for name, service in services.items()} == {
         "qdrant": None,
@@ -185,7 +185,7 @@ def test_the_images_of_qdrant_are_one_pinned_version(compose: tuple[str, ...]) -
     assert re.fullmatch(r"qdrant/qdrant:v\d+\.\d+\.\d+-unprivileged", images.pop())
 
 
-def test_the_example_of_settings_can_be_used_as_it_is(compose: tuple[str, ...]) -> None:
+def test_the_example_settings_are_valid(compose: tuple[str, ...]) -> None:
     assert read(compose, *EVERY, settings=REPOSITORY / ".env.example")
 
 

@@ -1,4 +1,4 @@
-"""What is in the images, and what is not."""
+"""The content of the images."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tests.containers.docker_cli import BASE_IMAGE, REPOSITORY, Images, docker, inspected
 
 MOST_ADDED = 450_000_000
-"""Bytes that the `api` image may add to its base."""
+"""The maximum size of the `api` image without its base, in bytes."""
 
 _FOUND = """
 import importlib.util, json, shutil
@@ -32,7 +32,7 @@ _LARGEST = (
 
 
 def size(image: str) -> int:
-    """Bytes of an image, its base's included."""
+    """The size of an image in bytes, including its base."""
     found: int = inspected(image)["Size"]
     return found
 
@@ -72,7 +72,7 @@ def test_the_ingest_image_has_no_compiler(images: Images) -> None:
     assert not {"pip", "gcc", "cc", "make"} & set(found)
 
 
-def test_the_api_image_holds_exactly_what_is_locked(images: Images) -> None:
+def test_the_api_image_contains_exactly_the_locked_packages(images: Images) -> None:
     assert asked(images.api, _INSTALLED) == locked("api")
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_left_to_compile_when_a_container_starts(images: Images) -> N
     assert asked(images.api, _UNCOMPILED) == []
 
 
-def test_only_what_serves_is_copied(images: Images) -> None:
+def test_only_the_files_of_the_service_are_copied(images: Images) -> None:
     files = docker(
         "run", "--rm", "--network", "none", images.api, "ls", "-A", "/app", "/model"
     ).stdout.split()
@@ -88,7 +88,7 @@ def test_only_what_serves_is_copied(images: Images) -> None:
     assert [name.partition("-")[0] for name in files[4:]] == ["graph", "model.json", "tokenizer"]
 
 
-def test_what_only_the_build_may_know_is_in_no_image_that_runs(images: Images) -> None:
+def test_build_secrets_are_in_no_image(images: Images) -> None:
     for image in (images.api, images.ingest):
         left = docker(
             *("run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "find", image, "/"),

@@ -1,4 +1,4 @@
-"""The `ingest` image as it is run: a job that ends, confined like the API."""
+"""The `ingest` image at run time: a job that ends, confined like the API."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ _CONFINED = (
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """A file that everybody may read, in a folder that only its owner may."""
+    """A file that everyone can read, in a folder that only its owner can read."""
     path = tmp_path / "talks.jsonl"
     rows = [
         {"video_id": "bread", "title": "Baking bread", "transcript": "Mix flour and water, and wait."},
@@ -45,12 +45,14 @@ def test_the_model_is_in_the_image_and_no_network_is_needed(
     assert ingest(images, volume, "status").stdout.startswith("live: ")
 
 
-def test_a_running_api_takes_up_what_the_job_publishes(images: Images, volume: str, catalogue: Path) -> None:
+def test_a_running_api_serves_the_version_that_the_job_publishes(
+    images: Images, volume: str, catalogue: Path
+) -> None:
     with serving(images.api, volume) as api:
         api.wait_for("/livez")
         assert api.get(QUESTION)[0] == 503
         assert ingest(images, volume, "sync", "/source/talks.jsonl", source=catalogue).returncode == 0
-        until(lambda: api.get(QUESTION)[0] == 200, or_say=api.observability.logs, within=5)
+        until(lambda: api.get(QUESTION)[0] == 200, or_say=api.observability.logs)
 
 
 def test_the_command_line_is_the_images_own(images: Images, volume: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.hostile_texts`: hostile catalogue texts are brought in, and hostile queries asked.
+"""`python -m tests.fuzz.hostile_texts`: ingests hostile catalogue texts, and sends hostile queries.
 
 The service is a real process with the exported model. Every text goes to one of the routes that take text, in
 turn, and into a batch. No answer may be a server error or anything but JSON that gives the query back as it
@@ -47,24 +47,24 @@ ROUTES = (
     "/schema/{}",
     "/{}",
 )
-"""Each with its place for a text, percent-encoded."""
+"""Paths with a place for a percent-encoded text."""
 
 PAGES = ("/schema", "/schema/openapi.json", "/metrics", "/info", "/health", "/readyz")
 BATCH = 8
 CLOSED = "closed unanswered"
-"""What is noted of a request so long that the server hung up before it was sent."""
+"""The outcome of a request so long that the server closed the connection before its end."""
 
 _REFUSALS = {400, 404, 413, 414, 431}
 _LONGEST_ADDRESS = 60_000
 _MINUTES = 10
-"""How long ingest may take over thousands of the longest texts that there are."""
+"""Minutes that ingest gets for thousands of the longest texts."""
 
 _WENT_THROUGH = {0, 1}
 _SERVER_ERRORS = 500
 
 
 class Client:
-    """Sends what no polite client would, on one connection for as long as that lasts."""
+    """Sends requests that client libraries refuse to send, on one connection as long as it lasts."""
 
     def __init__(self, address: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE)
@@ -76,7 +76,7 @@ class Client:
         self._connection.close()
 
     def ask(self, target: str, body: bytes | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Send a request as it is given, and return the answer. Raises OSError or HTTPException."""
+        """Send a request unchanged, and return the answer. Raises OSError or HTTPException."""
         method = "GET" if body is None else "POST"
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
@@ -89,7 +89,7 @@ class Client:
 
 
 def bring_in(ingest: Ingest, folder: Path, count: int, *, seed: int) -> None:
-    """Build an index of hostile texts, and hold that neither the log nor the report's page was broken."""
+    """Build an index of hostile texts, and check that the log and the report page are intact."""
     page = folder / "report.html"
     rows = [{"video_id": "plain", "title": "Growing tomatoes", "transcript": "Plant them deep."}]
     catalogue = write_jsonl(folder / "hostile.jsonl", [*rows, *hostile_rows(count, seed=seed)])
@@ -102,7 +102,7 @@ def bring_in(ingest: Ingest, folder: Path, count: int, *, seed: int) -> None:
 
 
 def check_catalogue(client: Client) -> int:
-    """Page through the catalogue, ask for each of its videos, and return how many there are."""
+    """Read every page and every video of the catalogue, and return the number of videos."""
     cursor, found = "", 0
     while True:
         page = _answered(client, f"/v1/videos?limit=100{cursor}")
@@ -117,7 +117,7 @@ def check_catalogue(client: Client) -> int:
 
 
 def ask_everything(client: Client, texts: Iterator[str]) -> Counter[int | str]:
-    """Send each text to a route and in a batch; return how often each status was answered."""
+    """Send each text to a route and in a batch; return the count of each status."""
     outcomes: Counter[int | str] = Counter()
     number = 0
     while batch := list(islice(texts, BATCH)):
@@ -133,7 +133,7 @@ def ask_everything(client: Client, texts: Iterator[str]) -> Counter[int | str]:
 
 
 def check_pages(client: Client) -> None:
-    """Hold that no page and no figure tells anything of what was asked."""
+    """Check that no page and no metric contains a query."""
     for path in PAGES:
         status, _, body = client.ask(path)
         assert status == http.HTTPStatus.OK, path
@@ -141,7 +141,7 @@ def check_pages(client: Client) -> None:
 
 
 def check_log(api: Api) -> int:
-    """Hold that every line of the log is one event that tells nothing of what was asked; count them."""
+    """Check that every line of the log is one event without a query; return the number of lines."""
     greeting, *lines = sorted(api.log.read_text(encoding="utf-8").splitlines(), key=_is_event)
     assert greeting.startswith("vidsearch listens on ")
     for line in lines:
@@ -154,7 +154,7 @@ def check_log(api: Api) -> int:
 
 @contextmanager
 def attacked(folder: Path, model_dir: Path, rows: int, *, seed: int) -> Iterator[tuple[Api, Client]]:
-    """Serve an index of hostile rows, with the log at its most talkative."""
+    """Serve an index of hostile rows, with LOG_LEVEL=debug."""
     ingest = Ingest(folder / "index", model_dir.resolve())
     bring_in(ingest, folder, rows, seed=seed)
     with (
@@ -165,7 +165,7 @@ def attacked(folder: Path, model_dir: Path, rows: int, *, seed: int) -> Iterator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Bring in, ask, and print what was answered."""
+    """Ingest, search, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.hostile_texts")
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=500, help="of the catalogue, six texts each (500)")
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ask(client: Client, target: str, text: str | None, body: object = None) -> int | str:
-    """Send one request and check its answer; return the status."""
+    """Send one request, check its answer, and return the status."""
     sent = None if body is None else json.dumps(body).encode()
     try:
         status, headers, answer = client.ask(target, sent)
@@ -197,14 +197,14 @@ def _ask(client: Client, target: str, text: str | None, body: object = None) -> 
     )
     assert headers["x-content-type-options"] == "nosniff"
     assert "x-injected" not in headers
-    # A head that is too large is refused before anybody knows what it asks for.
+    # A head that is too large is refused before its path is known.
     is_read = status != http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     if target.startswith("/app/") and is_read:
         assert headers["content-type"] == "text/html; charset=utf-8"
         assert status == http.HTTPStatus.OK or status in _REFUSALS, f"{status} to {target[:500]!r}"
         assert tags_of(answer.decode()) == [], f"Not escaped: {target[:500]!r}"
         return status
-    # A browser takes it for what it is, and for nothing that it could show as a page.
+    # A browser must not display the answer as a page.
     assert headers["content-type"] in {"application/json", "application/problem+json"}
     said = decoded(answer)
     assert isinstance(said, dict)
@@ -219,7 +219,7 @@ def _ask(client: Client, target: str, text: str | None, body: object = None) -> 
 
 
 def _paired(text: str) -> str:
-    """Return a text as JSON gives it back, where two halves of a surrogate pair are one character."""
+    """Return a text as JSON returns it: two halves of a surrogate pair become one character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 

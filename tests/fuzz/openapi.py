@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.openapi`: Schemathesis over the OpenAPI document of a running service, all checks.
+"""`python -m tests.fuzz.openapi`: Schemathesis with all checks on a running service.
 
 The service is a real process with the exported model and the index of the integration tests. The operations
 are shared out among two runs, as generating the requests takes more time than answering them; a third run
@@ -25,21 +25,21 @@ from tests.support.processes import REPOSITORY, Ingest, running_api
 
 CHECKS_OF_OURS = "tests.fuzz.schemathesis_checks"
 REPLACED = "positive_data_acceptance"
-"""The one check left out: that what the schema allows is accepted.
+"""The excluded check: that the service accepts everything that the schema allows.
 
 A schema cannot say that offset and limit together are at most 200, that one date is before another, which
 cursors were given out, or what is blank. A check of ours is in its place: what the schema allows is refused
 for one of those reasons alone.
 """
 DEAREST = ("search", "searchBatch", "searchClassic")
-"""These operations take about half of the time, those with the most parameters first of all."""
+"""These operations take about half of the time; those with the most parameters come first."""
 
 LONGEST_SECONDS = 3600
 _COUNTED = re.compile(r"(\d+) generated")
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run of Schemathesis: its name, what it is to do, and how many examples an operation."""
+    """One run of Schemathesis: its name, its options, and its examples per operation."""
 
     name: str
     options: tuple[str, ...]
@@ -47,7 +47,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a run ended: whether nothing was found, how many requests were sent, and all that was said."""
+    """The result of a run: whether it passed, the number of requests, and its output."""
 
     name: str
     passed: bool
@@ -57,7 +57,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def plan(examples: int, scenarios: int) -> tuple[Run, ...]:
-    """Say which runs make up a whole one."""
+    """Return the runs of a complete fuzz."""
     generated = ("--phases", "examples,coverage,fuzzing")
     dearest = [word for operation in DEAREST for word in ("--include-operation-id", operation)]
     others = [word for operation in DEAREST for word in ("--exclude-operation-id", operation)]
@@ -69,7 +69,7 @@ def plan(examples: int, scenarios: int) -> tuple[Run, ...]:
 
 
 def fuzz(address: str, folder: Path, run: Run, *, seed: int) -> Outcome:
-    """Run Schemathesis to its end; it keeps what it writes in `folder`."""
+    """Run Schemathesis; its files go into `folder`."""
     began = perf_counter()
     finished = subprocess.run(
         [
@@ -97,7 +97,7 @@ def fuzz(address: str, folder: Path, run: Run, *, seed: int) -> Outcome:
 
 
 def fuzz_all(address: str, folder: Path, *, examples: int, scenarios: int, seed: int) -> Iterator[Outcome]:
-    """Make every run of the plan, two at a time: more would only wait. Gives each as it ends."""
+    """Execute every run of the plan, two at a time, and yield each result as it ends."""
     folders = [folder / str(number) for number in range(3)]
     for own in folders:
         own.mkdir()
@@ -108,7 +108,7 @@ def fuzz_all(address: str, folder: Path, *, examples: int, scenarios: int, seed:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start a service, fuzz it, and print what was found."""
+    """Start a service, fuzz it, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.openapi")
     parser.add_argument("--examples", type=int, default=2_000, help="an operation (2000)")
     parser.add_argument("--scenarios", type=int, default=2_000, help="paths along the links (2000)")

@@ -1,4 +1,4 @@
-"""A check of our own, in the place of one that takes the schema for the whole of the rules."""
+"""A check that replaces Schemathesis's own, which takes the schema for all of the rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLD = re.compile(
     r"|published_after: is not earlier than published_before\."
     r"|cursor: is not one that this service gave out\."
     r"|\w+: (is blank\..*|is longer than [\d,]+ characters\..*)"
-    # To a schema 3.0 is an integer; in a body it is not written as one.
+    # JSON Schema accepts 3.0 as an integer; the service does not.
     r"|\w+: expected `int`, got `float`\."
     r"|\w+: holds (a zero character|half of a surrogate pair)\."
     r")",
@@ -30,7 +30,7 @@ def refused_for_a_told_reason(
     response: schemathesis.Response,
     case: schemathesis.Case[Any],
 ) -> None:
-    """Hold that what the schema allows is refused only by a rule that no schema can state."""
+    """Check that the service refuses valid data only by a rule that no schema can express."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if response.status_code == _BAD_REQUEST:

@@ -1,4 +1,4 @@
-"""A sync that dies at any moment leaves the old version or the new one, and the next run ends the work."""
+"""A sync that is killed at any moment leaves the old or the new version, and the next run completes it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ QUERIES = [
     "collimation",
 ]
 MANY = [*CHANGED, *alike_videos(400)]
-"""Three batches of texts, so that a run is often killed when a part of them is kept."""
+"""Three batches of texts, so that runs are often killed after a part of them is cached."""
 
 MOST_STEPS = 60
 
@@ -46,7 +46,7 @@ Answers = dict[str, list[tuple[str, float]]]
 
 
 class Whole(msgspec.Struct):
-    """An index, the run that changes it, and what that makes of it when nothing stops it."""
+    """An index, the run that changes it, and the result if that run completes."""
 
     start: Path
     arguments: list[str | Path]
@@ -56,7 +56,7 @@ class Whole(msgspec.Struct):
 
 @pytest.fixture(scope="module")
 def start(small_index: tuple[Path, str], model_dir: Path) -> Iterator[Path]:
-    """An index with a version before the live one, which a run then removes."""
+    """An index with a previous version, which a run then removes."""
     with passing_folder() as folder:
         ingest = Ingest(copied(small_index[0], folder / "index"), model_dir.resolve())
         ingest.done("sync", write_jsonl(folder / "one.jsonl", ROWS[:1]), "--prune")
@@ -82,7 +82,7 @@ def uninterrupted(start: Path, model_dir: Path, folder: Path, rows: list[dict[st
 
 
 async def ask(index_dir: Path, encoder: OnnxEncoder) -> Answers:
-    """Ask the live version some questions, in both ways there are."""
+    """Search the live version, with the ranked and the classic search."""
     batcher = QueryBatcher(encoder.encode_queries, threads=1)
     live = embedded_index(Generations(index_dir), encoder.exported.identity)
     await live.start()
@@ -105,7 +105,7 @@ def answers(index_dir: Path, encoder: OnnxEncoder) -> Answers:
 
 
 def check_live(whole: Whole, index_dir: Path, encoder: OnnxEncoder, expected: list[Answers]) -> bool:
-    """Check that the live version is the old one or the new one, whole; say whether it is the new one."""
+    """Check that the live version is the complete old or new one; return whether it is the new one."""
     found = contents_of(index_dir)
     is_new = found.version != whole.before.version
     assert_same_contents(found, whole.after if is_new else whole.before)
@@ -114,7 +114,7 @@ def check_live(whole: Whole, index_dir: Path, encoder: OnnxEncoder, expected: li
 
 
 def answers_of(whole: Whole, encoder: OnnxEncoder) -> list[Answers]:
-    """What the old version answers, and the new one."""
+    """Return the answers of the old version and of the new one."""
     new = whole.arguments[1]
     assert isinstance(new, Path)
     both = [answers(folder, encoder) for folder in (whole.start, new.parent / "index")]
@@ -130,7 +130,7 @@ def stopping(ingest: Ingest, at: int, whole: Whole) -> Finished:
 def stopped_runs(
     first: int, whole: Whole, ingest: Ingest, encoder: OnnxEncoder, expected: list[Answers]
 ) -> list[bool]:
-    """Stop runs, each two steps later than the one before; say of each whether the new version was live."""
+    """Stop runs, each two steps later than the last; return for each whether the new version was live."""
     saw_new = []
     for step in range(first, MOST_STEPS, 2):
         finished = stopping(ingest, step, whole)
@@ -142,10 +142,10 @@ def stopped_runs(
     return saw_new
 
 
-def test_a_run_may_stop_before_any_of_its_steps(
+def test_a_run_can_stop_before_any_of_its_steps(
     quick: Whole, folder: Path, model_dir: Path, encoder: OnnxEncoder
 ) -> None:
-    """Each run starts from what the one before left: odd steps on one index, even ones on another."""
+    """Each run starts from the files of the one before: odd steps on one index, even steps on another."""
     expected = answers_of(quick, encoder)
     indexes = [Ingest(copied(quick.start, folder / name), model_dir.resolve()) for name in ("odd", "even")]
     with ThreadPoolExecutor() as both:
@@ -155,7 +155,7 @@ def test_a_run_may_stop_before_any_of_its_steps(
             )
         )
     for ingest, saw_new in zip(indexes, seen, strict=True):
-        # One switch from the old to the new, and runs that stopped on either side of it.
+        # There is one switch from the old version to the new one, and runs stopped before and after it.
         assert saw_new == sorted(saw_new)
         assert saw_new.count(False) > 5
         assert saw_new[-1] is True
@@ -176,15 +176,15 @@ def update(start: Path, model_dir: Path) -> Iterator[Undisturbed]:
         yield undisturbed_run(start, [source, "--prune"], QUERIES, folder, model_dir)
 
 
-def test_a_first_build_may_be_killed_at_any_moment(
+def test_a_first_build_can_be_killed_at_any_moment(
     first_build: Undisturbed, small_index: tuple[Path, str], folder: Path, kills: int
 ) -> None:
-    """Half of them where there is no index, half where the sample is served until the first build is live."""
+    """Half of the runs start with no index, and half with the sample catalogue."""
     sample = copied(small_index[0], folder / "sample")
     for manifest in sample.glob("generations/*/manifest.json"):
         edit_json(manifest, is_sample=True)
     kill_runs(first_build, [None, sample], kills)
 
 
-def test_an_update_may_be_killed_at_any_moment(update: Undisturbed, start: Path, kills: int) -> None:
+def test_an_update_can_be_killed_at_any_moment(update: Undisturbed, start: Path, kills: int) -> None:
     kill_runs(update, [start], kills)

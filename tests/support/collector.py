@@ -1,4 +1,4 @@
-"""A collector of traces: takes what OTLP over HTTP sends it, and keeps the spans."""
+"""A stand-in for an OTLP collector: it receives traces over HTTP and stores the spans."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
-    """Where it is, and what it was sent."""
+    """The address of the collector, and the requests it received."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -30,7 +30,7 @@ class Collector:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """Collect until the block ends."""
+    """Run a collector inside the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""All that the live version of an embedded index holds, read past the product's own reading side."""
+"""The content of the live version of an embedded index, read without the product's own reader."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from retrieval.text.vectors import PairVector
 
 
 class Contents(msgspec.Struct):
-    """Payloads, without what is null, and vectors by point id; `vectors` by video id."""
+    """Payloads without null values, and vectors, by point id; `vectors` by video id."""
 
     manifest: Manifest
     videos: dict[str, dict[str, Any]]
@@ -33,7 +33,7 @@ class Contents(msgspec.Struct):
         return next(payload for payload in self.videos.values() if payload["video_id"] == video_id)
 
     def said(self, video_id: str) -> list[str | None]:
-        """What the passages of a video say, sorted."""
+        """Return the texts of a video's passages, sorted."""
         own = [payload for payload in self.passages.values() if payload["video_id"] == video_id]
         return sorted((payload.get("text") for payload in own), key=str)
 
@@ -55,7 +55,7 @@ def contents_of(index_dir: Path) -> Contents:
 
 
 def assert_same_contents(found: Contents, expected: Contents) -> None:
-    """Compare all but the version's name and its time."""
+    """Compare everything except the version's id and time."""
     assert found.manifest.counts == expected.manifest.counts
     assert found.videos == expected.videos
     assert found.passages == expected.passages
@@ -64,7 +64,7 @@ def assert_same_contents(found: Contents, expected: Contents) -> None:
 
 
 def assert_same_bits(found: Contents, expected: Contents) -> None:
-    """Compare as above, and vectors to the last bit."""
+    """Compare everything except the version's id and time, with vectors bit by bit."""
     assert_same_contents(found, expected)
     for one, other in (
         (found.vectors, expected.vectors),
@@ -76,7 +76,7 @@ def assert_same_bits(found: Contents, expected: Contents) -> None:
 
 
 def files_of(index_dir: Path) -> dict[str, bytes | None]:
-    """Which versions there are, and which file says which one is live; not the log of runs."""
+    """Return the names of the versions and of the pointer file, without the log of runs."""
     names: dict[str, bytes | None] = {f"generations/{p.name}": None for p in index_dir.glob("generations/*")}
     names |= {f"building/{p.name}": None for p in index_dir.glob("building/*")}
     files = (p for p in index_dir.iterdir() if p.is_file() and p.name != RUNS_FILE)
@@ -84,7 +84,7 @@ def files_of(index_dir: Path) -> dict[str, bytes | None]:
 
 
 def left_over(index_dir: Path) -> list[Path]:
-    """List what a run that is over should not have left."""
+    """List files that a finished run should not have left."""
     pointer = Generations(index_dir).pointer()
     assert pointer is not None
     found = [*index_dir.glob(".*"), *index_dir.glob("building/*"), *index_dir.glob("generations/*")]
@@ -106,7 +106,7 @@ def _points(folder: Path) -> Iterator[tuple[str, dict[str, Any], NDArray[np.floa
                 ScrollRequest(offset=following, limit=1000, with_payload=True, with_vector=[PAIR])
             )
             for point in points:
-                # The engine drops nulls in some writes and keeps them in others.
+                # The engine drops null values in some writes and stores them in others.
                 payload = {name: value for name, value in point.payload.items() if value is not None}
                 yield str(point.id), payload, np.asarray(point.vector[PAIR], np.float32)
             if following is None:

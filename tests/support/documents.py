@@ -1,4 +1,4 @@
-"""A document encoder and the catalogues to feed it, for tests of the batch job that need no model."""
+"""A document encoder without a model, and catalogues for it."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ IDENTITY = ModelIdentity(name="words", weights_sha256="0" * 64, dimension=DIMENS
 
 
 class WordEncoder:
-    """A DocumentEncoder: texts that share words are near each other. It keeps what it was asked."""
+    """A DocumentEncoder that places texts with common words near each other, and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -33,12 +33,12 @@ class WordEncoder:
 
     @property
     def texts(self) -> list[str]:
-        """All that was embedded, in order."""
+        """Every embedded text, in order."""
         return [text for call in self.calls for text in call]
 
 
 class RenamingEncoder(WordEncoder):
-    """Takes some texts for others, as another model than the one an index was built with does."""
+    """Encodes some texts as others, like a model other than the one that built the index."""
 
     def __init__(self, taken_for: Mapping[str, str]) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class RenamingEncoder(WordEncoder):
 
 
 class RaisingEncoder(WordEncoder):
-    """Raises as soon as it is asked for an embedding."""
+    """Raises an error on every call."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class RaisingEncoder(WordEncoder):
 
 
 def embedding_of(text: str) -> Embedding:
-    """Embed a text as the sum of its words, each a direction of its own."""
+    """Embed a text as the sum of its words' directions."""
     total = sum((_direction(word) for word in text.lower().split()), start=np.full(DIMENSION, 1e-3))
     unit: Embedding = (total / np.linalg.norm(total)).astype(np.float32)
     return unit
@@ -72,14 +72,14 @@ def word_model(encoder: WordEncoder | None = None) -> Model:
 
 
 def use_word_encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
-    """Make the command line embed with an encoder that needs no model."""
+    """Make the command line use an encoder without a model."""
     encoder = WordEncoder()
     use_model(monkeypatch, word_model(encoder))
     return encoder
 
 
 def use_model(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
-    """Make the command line embed with a model."""
+    """Make the command line use this model."""
 
     def load_model(_: Path, *, device: str) -> Model:
         assert device == "cpu"
@@ -94,7 +94,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
 
 
 def alike_videos(count: int) -> list[dict[str, object]]:
-    """Make up short videos that share their few words; some have no transcript."""
+    """Generate short videos that share a few words; some have no transcript."""
     chance = np.random.default_rng(11)
     rows: list[dict[str, object]] = []
     for number in range(count):

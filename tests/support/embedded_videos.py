@@ -30,7 +30,7 @@ def twice(query: NDArray[np.float32]) -> PairVector:
 
 
 def words_of(text: str) -> SparseVector:
-    """Weigh a document's words; no text has none."""
+    """Weigh a document's words; an empty text has none."""
     return weigh_video(text, None) if text else NO_WORDS
 
 
@@ -60,7 +60,7 @@ def embedded(
     record_hash: str = "record",
     **shown: object,
 ) -> EmbeddedVideo:
-    """Embed a video by hand; without `passages` it has one at its own vector that says `text`."""
+    """Build an embedded video; without `passages` it has one at its own vector, with `text`."""
     own = np.asarray(pair, np.float32)
     parts = tuple(passages) if passages is not None else (passage(own, text or "nothing"),)
     record = VideoRecord(
@@ -109,7 +109,7 @@ def nearest_passage_distance(video: EmbeddedVideo, query: NDArray[np.float32]) -
 
 
 def assert_same_videos(found: Sequence[EmbeddedVideo], expected: Sequence[EmbeddedVideo]) -> None:
-    """Compare all that was written; weights as engines keep them, in 32 bits, and in any order."""
+    """Compare everything written; weights as 32-bit numbers, as engines store them, and in any order."""
     by_id = {video.record.video_id: video for video in found}
     assert len(by_id) == len(found)
     assert by_id.keys() == {video.record.video_id for video in expected}

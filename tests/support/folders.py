@@ -1,4 +1,4 @@
-"""Folders for indexes that a test builds and throws away."""
+"""Temporary folders for indexes."""
 
 import shutil
 import tempfile
@@ -12,7 +12,7 @@ _ROOM = 8 << 30
 
 @contextmanager
 def passing_folder() -> Iterator[Path]:
-    """Make a folder that is gone afterwards: in memory where there is room, as a build syncs every file."""
+    """Create a temporary folder, in memory if there is room, because a build syncs every file to disk."""
     roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM
     with tempfile.TemporaryDirectory(prefix="vidsearch-", dir=_IN_MEMORY if roomy else None) as folder:
         yield Path(folder)

@@ -1,15 +1,15 @@
-"""Texts that mean harm to parsers, engines, pages, terminals and logs. Each can be told by its marker."""
+"""Hostile texts for parsers, engines, pages, terminals and logs. Each contains a marker."""
 
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 
 MARKER = "zq7mark"
-"""In every hostile text, followed by its number. No word of any model or page has it."""
+"""The marker in every hostile text, followed by the text's number. No model or page contains it."""
 
 LONG_CHARACTERS = 1_000_000
 EVERY_LONG = 500
-"""One text in so many is of a megabyte."""
+"""One of this many texts has a megabyte."""
 
 TAGS = (
     "<script>alert('{0}')</script>",
@@ -54,7 +54,7 @@ def mark(number: int) -> str:
 
 
 def hostile_texts(count: int, *, seed: int) -> Iterator[str]:
-    """Make up texts: the known kinds in turn, every other one of any characters, a few of a megabyte."""
+    """Generate texts: half of the known kinds, half of random characters, and a few of a megabyte."""
     chance = random.Random(seed)
     known = (*TAGS, *_OTHERS)
     for number in range(count):
@@ -70,7 +70,7 @@ def hostile_texts(count: int, *, seed: int) -> Iterator[str]:
 
 
 def hostile_rows(count: int, *, seed: int) -> Iterator[Mapping[str, object]]:
-    """Make up catalogue rows with a hostile text in every field that takes one."""
+    """Generate catalogue rows with a hostile text in every text field."""
     texts = hostile_texts(count * 6, seed=seed)
     for number in range(count):
         title, said, channel, language, tag, address = (next(texts) for _ in range(6))
@@ -87,13 +87,13 @@ def hostile_rows(count: int, *, seed: int) -> Iterator[Mapping[str, object]]:
 
 
 def tags_of(text: str) -> list[str]:
-    """Find the hostile tags that stand in a page as they were written, which a page must not have."""
+    """Return the hostile tags that a page contains unescaped."""
     starts = [tag.partition("{0}")[0] + MARKER for tag in TAGS]
     return [start for start in starts if start in text]
 
 
 def decoded(body: bytes) -> object:
-    """Read JSON as strictly as it was meant: UTF-8, and no number that JSON does not have."""
+    """Parse JSON strictly: UTF-8, and no NaN or Infinity."""
     return json.loads(body.decode("utf-8"), parse_constant=_refuse)
 
 

@@ -1,4 +1,4 @@
-"""Syncs that are killed one after the other while a service is searched on their index, and what must hold.
+"""Kills one sync after another while a service searches their index, and checks the result.
 
 Everything is held against one run that nothing stopped. Both kept their embeddings, so ids, payloads and
 vectors must be the same to the last bit (docs/decisions/0007-kept-embeddings.md); the distances of answers
@@ -27,18 +27,18 @@ from tests.support.processes import Api, Ingest, copied, eventually, running_api
 from tests.support.searching import PATHS, Answer, Clients, Question, Served, ask_all, givers, searching
 
 SEED = 69
-"""One whose first four points, and first two and two, are of different phases."""
+"""With this seed, the first kills fall into different phases."""
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 KILLS_OF_ONE_INDEX = 4
 SURELY_RESUMED = 12
-"""As many kills do not all fall before anything is kept; fewer may, on a slow machine."""
+"""With at least this many kills, some fall after an embedding was cached, also on a slow machine."""
 
 Kept = dict[bytes, tuple[int, bytes]]
 
 
 class Undisturbed(msgspec.Struct, frozen=True):
-    """A run that nothing stopped: how long its phases took, what it made, and what is answered from that."""
+    """A run that completed: the length of its phases, its index, and the answers from that index."""
 
     arguments: Sequence[str | Path]
     queries: Sequence[str]
@@ -50,7 +50,7 @@ class Undisturbed(msgspec.Struct, frozen=True):
 
 
 class Figures:
-    """What is told of killed runs; where a test fails, pytest shows it."""
+    """The figures of the killed runs; pytest prints them if a test fails."""
 
     def __init__(self) -> None:
         self._fell: Counter[Phase] = Counter()
@@ -82,7 +82,7 @@ class Figures:
 
 
 class Scene:
-    """One index, the service and the clients on it, and what they are held against."""
+    """One index with its service and clients, and the completed run that they are compared to."""
 
     def __init__(
         self, undisturbed: Undisturbed, ingest: Ingest, api: Api, clients: Clients, old: Served
@@ -98,11 +98,11 @@ class Scene:
 
     @property
     def kept(self) -> int:
-        """How many embeddings the next run can find."""
+        """The number of cached embeddings that the next run can use."""
         return len(self._kept)
 
     def check(self, figures: Figures) -> bool:
-        """Check that the live version is the old one or the new one, whole; say whether it is the new one."""
+        """Check that the live version is the complete old or new one; return whether it is the new one."""
         found = live_contents(self.ingest.index_dir)
         is_new = found is not None and found.version != self._old.version
         expected = self._undisturbed.after if is_new else self._start
@@ -115,7 +115,7 @@ class Scene:
         return is_new
 
     def check_end(self, figures: Figures) -> None:
-        """Check the new version, that it is answered from, and that nothing else is left."""
+        """Check the new version, that the service answers from it, and that no other files are left."""
         assert self.check(figures)
         pointer = Generations(self.ingest.index_dir).pointer()
         assert pointer is not None
@@ -123,7 +123,7 @@ class Scene:
         assert left_over(self.ingest.index_dir) == []
         new = Served(pointer.live, self._undisturbed.answers)
         eventually(lambda: self._is_served(new))
-        # The numbers grow with each one that is kept: nothing was embedded twice, and in the same order.
+        # Each cached embedding has the next number: none was embedded twice, and the order is the same.
         assert self._kept == self._undisturbed.kept
 
     def _is_served(self, version: Served) -> bool | None:
@@ -134,12 +134,12 @@ class Scene:
         served = [self._old, *(Served(version, self._undisturbed.answers) for version in new)]
         for path, heard in self._clients.take().items():
             self._givers[path] += givers(heard, served)
-            # Nobody is answered from the old version again.
+            # The old version gives no further answer.
             assert self._givers[path] == sorted(self._givers[path])
             figures.answered(Counter(answer.status for _, answer in heard))
 
     def _check_kept(self) -> None:
-        """Check that nothing that was kept is lost, or was embedded again."""
+        """Check that no cached embedding is lost or was computed again."""
         found = kept_of_dead(self.ingest)
         assert self._kept.items() <= found.items()
         self._kept = found
@@ -148,7 +148,7 @@ class Scene:
 def undisturbed_run(
     start: Path | None, arguments: Sequence[str | Path], queries: Sequence[str], folder: Path, model_dir: Path
 ) -> Undisturbed:
-    """Let a run through, while a service is searched as it is when others are killed."""
+    """Complete a run while clients search a service, as they do while other runs are killed."""
     ingest = on_copy(start, folder, model_dir)
     with service(ingest) as api:
         with searching(api.address, queries) as clients, WatchedSync(ingest, *arguments) as sync:
@@ -164,7 +164,7 @@ def undisturbed_run(
 
 
 def kill_runs(undisturbed: Undisturbed, starts: Sequence[Path | None], kills: int) -> None:
-    """Kill so many runs, a few on a copy of each start in turn; None starts with no index."""
+    """Kill this many runs, on copies of each start in turn; None starts with no index."""
     chance = random.Random(SEED)
     figures = Figures()
     at_a_time = min(KILLS_OF_ONE_INDEX, math.ceil(kills / len(starts)))
@@ -183,7 +183,7 @@ def kill_runs(undisturbed: Undisturbed, starts: Sequence[Path | None], kills: in
 def kill_on_one_index(
     undisturbed: Undisturbed, ingest: Ingest, at: Sequence[Moment], figures: Figures
 ) -> None:
-    """Kill a run at each of these moments, unless one of them got through, and let the last one through."""
+    """Kill a run at each of these moments unless it completes first, and complete the last run."""
     with service(ingest) as api:
         old = live_contents(ingest.index_dir)
         before = Served(old.version if old else None, ask_all(api.address, undisturbed.queries))
@@ -210,7 +210,7 @@ def kill_on_one_index(
 
 @contextmanager
 def service(ingest: Ingest) -> Iterator[Api]:
-    """Serve an index until the block ends; nothing may have gone wrong until then."""
+    """Serve an index inside the block, and check at its end that the log has no error."""
     with running_api(ingest.index_dir, ingest.model_dir, SEARCH_CACHE="0") as api:
         yield api
         assert api.stop() == 0
@@ -219,7 +219,7 @@ def service(ingest: Ingest) -> Iterator[Api]:
 
 
 def on_copy(start: Path | None, folder: Path, model_dir: Path) -> Ingest:
-    """Make a command line on a copy of an index, or on none, that keeps its embeddings."""
+    """Return a command line with an embeddings cache, on a copy of an index or on none."""
     index_dir = copied(start, folder / "index") if start else folder / "index"
     return Ingest(index_dir, model_dir.resolve(), folder / "embeddings")
 
@@ -230,7 +230,7 @@ def live_contents(index_dir: Path) -> Contents | None:
 
 
 def what_stays(contents: Contents) -> Manifest:
-    """Return all of a manifest that does not tell one run from another."""
+    """Return the manifest without the fields that differ between runs."""
     return msgspec.structs.replace(
         contents.manifest,
         index_version="",
@@ -240,7 +240,7 @@ def what_stays(contents: Contents) -> Manifest:
 
 
 def kept_of_dead(ingest: Ingest) -> Kept:
-    """Read what a run kept that is over, in a copy: its journal is for the next run to play back."""
+    """Read the embeddings cache of a run that has ended, in a copy: the next run replays its journal."""
     assert ingest.embeddings_dir
     if not ingest.embeddings_dir.exists():
         return {}

@@ -1,4 +1,4 @@
-"""`python -m ingest sync` in a process of its own, killed at a chosen moment of its life."""
+"""`python -m ingest sync` as a process that is killed at a chosen moment."""
 
 import random
 import subprocess
@@ -19,7 +19,7 @@ _A_LOOK = 0.001
 
 
 class Phase(IntEnum):
-    """How far a run has come, by what it has done to the disk and said."""
+    """The progress of a run, judged by its files and its output."""
 
     STARTING = 0
     EMBEDDING = 1
@@ -28,7 +28,7 @@ class Phase(IntEnum):
     LIVE = 4
 
 
-# By the clock nine kills of ten would fall into the first two, and next to none into publishing.
+# If drawn by time, nine of ten kills would fall into the first two phases, and almost none into publishing.
 _SHARES = {
     Phase.STARTING: 0.2,
     Phase.EMBEDDING: 0.3,
@@ -38,14 +38,14 @@ _SHARES = {
 }
 
 _SURELY_THERE = 0.6
-"""The part of the last phase in which a run that is quicker than the measured one has not ended yet."""
+"""The part of the last phase in which a run faster than the measured one has not ended yet."""
 
 Lengths = Mapping[Phase, float]
-"""How many seconds each phase takes when nothing stops it."""
+"""The length of each phase of a completed run, in seconds."""
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A point of a run's life: when so much of a phase is over, 0 to 1."""
+    """A moment of a run: the phase, and the share of it that is over, 0 to 1."""
 
     phase: Phase
     over: float
@@ -55,7 +55,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def moments(chance: random.Random, count: int) -> list[Moment]:
-    """Draw points of a run's life, each from a part of it that is later than the one before."""
+    """Draw moments of a run, each from a later part of it than the one before."""
     return [_moment((part + chance.random()) / count) for part in range(count)]
 
 
@@ -69,10 +69,10 @@ def _moment(share: float) -> Moment:
 
 
 class WatchedSync:
-    """A sync under way, watched from outside. Kills it where the block ends before it does."""
+    """A running sync, watched from outside. Kills it if the block ends first."""
 
     def __init__(self, ingest: Ingest, *arguments: str | Path) -> None:
-        """Start it; what it says goes into a file beside the index, as a pipe could fill up."""
+        """Start it. Its output goes into a file next to the index, as a pipe could fill up."""
         self._index_dir = ingest.index_dir
         self._pointer = Generations(ingest.index_dir).pointer()
         self._earlier = self._folders()
@@ -99,14 +99,14 @@ class WatchedSync:
         self._process.wait(PATIENCE)
 
     def ended(self) -> str:
-        """Let it through, and return what it said."""
+        """Wait for its end, and return its output."""
         self._wait_for(None)
         self._ended = time.monotonic()
         assert self._process.wait(PATIENCE) == 0, self.said
         return self.said
 
     def lengths(self) -> Lengths:
-        """Say how long each phase took, once it has ended; one that no look fell into took no time."""
+        """Return the length of each phase after the end. A phase that was not observed has length 0."""
         ended = self._ended
         lengths: dict[Phase, float] = {}
         for phase in reversed(Phase):
@@ -116,7 +116,7 @@ class WatchedSync:
         return lengths
 
     def killed_at(self, moment: Moment, lengths: Lengths) -> tuple[bool, float]:
-        """Kill it then; say whether it was still running, and how many seconds old it was."""
+        """Kill it at this moment; return whether it was still running, and its age in seconds."""
         self._wait_for(moment.phase)
         time.sleep(moment.over * lengths[moment.phase])
         self._process.kill()
@@ -125,13 +125,13 @@ class WatchedSync:
 
     @property
     def said(self) -> str:
-        """All that it has said so far."""
+        """Its output so far."""
         return self._said.read_text(encoding="utf-8")
 
     @property
     def phase(self) -> Phase:
-        """How far it has come."""
-        # Asked in the order in which it all happens, so that nothing is missed in between.
+        """Its current phase."""
+        # Checked in the order of the phases, so that none is missed.
         began = self._folders()
         if Generations(self._index_dir).pointer() != self._pointer:
             return Phase.LIVE
@@ -143,7 +143,7 @@ class WatchedSync:
         return Phase.STARTING
 
     def _wait_for(self, wanted: Phase | None) -> None:
-        """Return as soon as it has come so far, or ended."""
+        """Return when it has reached this phase, or ended."""
         deadline = time.monotonic() + PATIENCE
         while self._process.poll() is None:
             phase = self.phase
@@ -165,7 +165,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _has_own_manifest(folder: Path) -> bool:
-    """Tell whether a version has a manifest, and not that of the version it was copied from."""
+    """Return whether a version has its own manifest, not that of the version it was copied from."""
     try:
         return folder.name in (folder / MANIFEST_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:

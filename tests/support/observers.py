@@ -1,4 +1,4 @@
-"""A SearchObserver that keeps what it is told."""
+"""A SearchObserver that records its calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The environment of tests whose few videos change by more than the gate lets through."""
+"""Gate settings for tests whose few videos change by more than the default limits."""
 
 from ingest.planning.gate import COUNTED, DEFAULT_LIMITS
 

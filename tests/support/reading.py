@@ -1,4 +1,4 @@
-"""A source read to its end, and held to what every source promises."""
+"""Reads a source completely, and checks the guarantees of every source."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from ingest.sources.opening import open_source
 
 
 def read_source(path: Path) -> str:
-    """Read all rows and return what became of them: "videos", "nothing", or the reason for refusing.
+    """Read all rows and return the result: "videos", "nothing", or the reason of a refusal.
 
     Fails where a refusal does not say where and why, or a cue is not what a cue is.
     """

@@ -1,4 +1,4 @@
-"""Clients that search a running service without pause, and which version answered them."""
+"""Clients that search a running service without pause, and the version that gave each answer."""
 
 import sys
 import threading
@@ -12,20 +12,20 @@ import msgspec
 
 CLASSIC, SEARCH = PATHS = ("/search", "/v1/search")
 _PAUSE = 0.015
-"""Seconds between two searches of a client: whatever else is tested needs a processor too."""
+"""Seconds between two searches of a client, which leave processor time to the process under test."""
 
 _SOON = 0.0002
-"""Seconds after which a client makes way for another thread: one that watches a run must not miss a phase."""
+"""The thread switch interval in seconds: the thread that watches a run must not miss a phase."""
 
 _SAME_DISTANCE = 1e-3
-"""Of about 20. The last digits depend on which queries are embedded together."""
+"""For distances of about 20. The last digits depend on which queries are embedded together."""
 
 Question = tuple[str, str]
 """A path and a query."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a service said; apart from the rest, what is no part of it or not the same to the last digit."""
+    """An answer, with the version and the distances apart from its other content."""
 
     status: int
     content_type: str
@@ -34,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
     distances: tuple[float, ...]
 
     def says(self, other: "Answer") -> bool:
-        """Tell whether both say the same, whichever version says it."""
+        """Return whether both have the same content, whatever their versions."""
         return (self.status, self.content_type, self.said, len(self.distances)) == (
             other.status,
             other.content_type,
@@ -46,23 +46,23 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What a service says while a version is live; None names none."""
+    """The answers while a version is live. `version` is None if the answers do not name it."""
 
     version: str | None
     answers: Mapping[Question, Answer]
 
     def gave(self, question: Question, answer: Answer) -> bool:
-        """Tell whether this version gave an answer. The classic one names no version."""
+        """Return whether this version gave an answer. The classic route names no version."""
         named = None if question[0] == CLASSIC else self.version
         return answer.version == named and answer.says(self.answers[question])
 
 
 Heard = tuple[Question, Answer]
-"""An answer that a client got to a question."""
+"""A question, and the answer that a client got."""
 
 
 def ask_all(address: str, queries: Iterable[str]) -> dict[Question, Answer]:
-    """Ask each query on both paths."""
+    """Send each query to both routes."""
     with httpx.Client(base_url=address, timeout=60) as client:
         return {(path, query): _ask(client, (path, query)) for query in queries for path in PATHS}
 
@@ -91,7 +91,7 @@ class Clients:
             thread.join()
 
     def take(self) -> dict[str, list[Heard]]:
-        """Return, by path and in their order, the answers since the last time."""
+        """Return the answers since the last call, by path and in order."""
         if self._failed:
             raise self._failed[0]
         taken = {path: heard[:] for path, heard in self._heard.items()}
@@ -113,7 +113,7 @@ class Clients:
 
 @contextmanager
 def searching(address: str, queries: Sequence[str]) -> Iterator[Clients]:
-    """Have clients search until the block ends."""
+    """Search with clients inside the block."""
     clients = Clients(address, queries)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_SOON)
@@ -126,7 +126,7 @@ def searching(address: str, queries: Sequence[str]) -> Iterator[Clients]:
 
 
 def givers(heard: Iterable[Heard], served: Sequence[Served]) -> list[int]:
-    """Say of each answer which of the versions gave it; fails at one that none of them gives."""
+    """Return the index of the version that gave each answer; fail if none of them gave it."""
     found = []
     for question, answer in heard:
         giver = next((place for place, version in enumerate(served) if version.gave(question, answer)), None)

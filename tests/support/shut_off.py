@@ -1,4 +1,4 @@
-"""`unshare --net`: a service that has no network but the loopback, and what it tried to reach beyond that.
+"""`unshare --net`: a service with no network but loopback, and its attempts to reach other hosts.
 
 Run as a program within the namespace: `shut_off.py PROGRAM ...` with PORT set. It writes a Told as JSON.
 """
@@ -28,33 +28,33 @@ ASKED = (
 _PATIENCE = 60.0
 _ASSETS = re.compile(rb'(?:src|href)="([^"]+)"')
 _ELSEWHERE = re.compile(r'inet_addr\("(?!127\.)[^"]+"\)|inet_pton\(AF_INET6, "(?!::1")[^"]+"')
-"""An address beyond the loopback, as strace writes it."""
+"""An address other than loopback, as strace prints it."""
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it: seconds to the first `/readyz` that passed, statuses and lengths by path, attempts."""
+    """Seconds until `/readyz` passed, statuses and lengths by path, attempts to reach other hosts."""
 
     ready_in: float | None
     answers: dict[str, tuple[int, int]]
     unrouted: int
-    """Packets and connections for which the kernel had no route, name look-ups among them."""
+    """Packets and connections for which the kernel had no route, including name look-ups."""
 
     datagrams: int
-    """What was sent by UDP: a look-up of a name on a resolver of this machine, for one."""
+    """UDP datagrams sent, such as a name look-up on a local resolver."""
 
     elsewhere: list[str] | None
-    """System calls that name an address beyond the loopback; None where there is no strace to see them."""
+    """System calls with an address other than loopback; None if strace is not installed."""
 
 
 def shut_off(command: Sequence[str]) -> list[str]:
-    """Put a command into a network namespace of its own; the user namespace is what allows that."""
+    """Run a command in its own network namespace, which a user namespace allows."""
     return ["unshare", "--map-root-user", "--net", sys.executable, str(Path(__file__)), *command]
 
 
 def bring_up_loopback() -> None:
-    """Have 127.0.0.1 answer, as it does on a machine whose cable is out."""
+    """Bring up the loopback interface, as on a machine without a network cable."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sh14x", b"lo", 0)
         (flags,) = struct.unpack_from("16xh", fcntl.ioctl(control, _SIOCGIFFLAGS, request))
@@ -62,7 +62,7 @@ def bring_up_loopback() -> None:
 
 
 def counted() -> tuple[int, int]:
-    """Read this namespace's counts of what had no route and of datagrams sent, of both IP versions."""
+    """Return this namespace's counts of unroutable packets and of datagrams sent, for IPv4 and IPv6."""
     counts: dict[str, int] = {}
     lines = Path("/proc/self/net/snmp").read_text(encoding="ascii").splitlines()
     for names, values in zip(lines[::2], lines[1::2], strict=True):
@@ -80,7 +80,7 @@ def counted() -> tuple[int, int]:
 
 
 def main(command: Sequence[str]) -> Told:
-    """Run the command until it has answered all that is asked, or has ended by itself."""
+    """Run the command until it has answered every request, or has ended."""
     bring_up_loopback()
     unrouted, datagrams = counted()
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         if process.poll() is None:
-            # strace keeps SIGTERM to itself.
+            # strace does not forward SIGTERM.
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
             for started in (process.pid, *map(int, children.split())):
                 os.kill(started, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Index sources and encoders for tests: no pointer, no model, no threads."""
+"""Index sources and encoders for tests, without a pointer, a model or threads."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +11,7 @@ from retrieval.text.vectors import Embedding
 
 
 class HeldIndex:
-    """An IndexSource of one index that a test may swap; it knows how many leases are out."""
+    """An IndexSource of one index that a test can swap. It counts its leases."""
 
     def __init__(self, index: VideoIndex | None) -> None:
         self.index = index
@@ -32,7 +32,7 @@ class HeldIndex:
 
 
 class VersionedIndex:
-    """An index under another version's name."""
+    """An index with another version id."""
 
     def __init__(self, index: VideoIndex, version: str) -> None:
         self._index = index
@@ -43,7 +43,7 @@ class VersionedIndex:
 
 
 class TableEncoder:
-    """A QueryEncoder that looks embeddings up, and keeps what it was asked."""
+    """A QueryEncoder that looks embeddings up, and records its calls."""
 
     def __init__(self, embeddings: Mapping[str, Embedding], *, default: Embedding) -> None:
         self._embeddings = embeddings

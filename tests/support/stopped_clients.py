@@ -1,4 +1,4 @@
-"""Clients of a service that is told to stop: who of them was answered, and whose request was lost.
+"""Clients of a service that stops: the answers they got, and the requests that were lost.
 
 HTTP by hand on sockets of their own: a client library would try again in silence.
 """
@@ -18,7 +18,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A whole answer, and when it was asked for and had (monotonic)."""
+    """A complete answer, with the monotonic times of its request and of its arrival."""
 
     asked: float
     given: float
@@ -26,11 +26,11 @@ class Said(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     closes: bool
-    """Whether the service asked to connect anew for the next request."""
+    """Whether the service asked the client to close the connection."""
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """A request that went out on an open connection and got no whole answer."""
+    """A request on an open connection that got no complete answer."""
 
     asked: float
     ended: float
@@ -39,7 +39,7 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class Crowd:
-    """Clients that ask until the port is closed to them. `paths` are asked in a random order."""
+    """Clients that send requests, for `paths` in random order, until the port is closed."""
 
     def __init__(self, port: int, paths: Sequence[str], *, seed: int) -> None:
         self._port = port
@@ -49,7 +49,7 @@ class Crowd:
         self.lost: list[Lost] = []
 
     async def ask(self, *, steady: int, idle: int, anew: int) -> None:
-        """Ask with clients that never rest, that rest between two requests, and that connect for each."""
+        """Send requests without pause, with pauses between them, and with a new connection for each."""
         clients = [
             *(self._stay(0.0, "steady") for _ in range(steady)),
             *(self._stay(1.0, "idle") for _ in range(idle)),
@@ -58,7 +58,7 @@ class Crowd:
         await asyncio.gather(*clients)
 
     async def watch(self, path: str, every: float) -> None:
-        """Ask one thing again and again, each time on a connection of its own, as a probe does."""
+        """Request one path repeatedly, each time on a new connection, as a health probe does."""
         while (connection := await Connection.to(self._port)) is not None:
             await self._ask_on(connection, path, "probe")
             connection.close()
@@ -78,7 +78,7 @@ class Crowd:
             connection.close()
 
     async def _ask_on(self, connection: "Connection", path: str, kind: str) -> bool:
-        """Ask one thing; say whether the connection can be used again."""
+        """Send one request; return whether the connection can be used again."""
         asked = time.monotonic()
         try:
             async with asyncio.timeout(_WAITED):
@@ -91,7 +91,7 @@ class Crowd:
 
 
 class Connection:
-    """One connection, and what is asked on it."""
+    """One connection to the service."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -99,20 +99,20 @@ class Connection:
 
     @classmethod
     async def to(cls, port: int) -> "Connection | None":
-        """Connect; None where nobody listens, which is how a client learns that it is to go elsewhere."""
+        """Connect; return None if the port refuses connections, as it does once the service stops."""
         try:
             return cls(*await asyncio.open_connection("127.0.0.1", port))
         except ConnectionRefusedError:
             return None
 
     def was_closed(self) -> bool:
-        """Tell whether the other side has closed it, looking as late as every good client does."""
+        """Return whether the service has closed the connection, checked right before a request."""
         poll = select.poll()
         poll.register(self._writer.get_extra_info("socket").fileno(), select.POLLIN)
         return self._reader.at_eof() or bool(poll.poll(0))
 
     async def ask(self, path: str) -> Said:
-        """Ask, and read the answer to its end. Raises OSError or EOFError where it has none."""
+        """Send a request and read the answer. Raises OSError or EOFError if it is incomplete."""
         asked = time.monotonic()
         self._writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         head = (await self._reader.readuntil(_END_OF_HEAD)).lower()
@@ -127,5 +127,5 @@ class Connection:
 
 
 def searches(queries: Sequence[str]) -> list[str]:
-    """Give the paths of these searches, on both routes."""
+    """Return the paths of these searches, on both routes."""
     return [f"{path}?{urlencode({'query': text})}" for path in ("/search", "/v1/search") for text in queries]

@@ -1,4 +1,4 @@
-"""`python -m tests.support.stopping_sync STEP COMMAND...`: the batch job, dead as of one of its steps.
+"""`python -m tests.support.stopping_sync STEP COMMAND...`: an ingest command that dies at one of its steps.
 
 A step is a change to the index folder that Python makes: a file about to be opened for writing, one just
 opened and still empty, a rename, a folder made or removed. The process ends right there, as if killed:
@@ -23,7 +23,7 @@ _ENGINES = frozenset({"videos", "passages"})
 
 
 class Stopper:
-    """Counts steps, and ends the process at one."""
+    """Counts steps, and ends the process at one of them."""
 
     def __init__(self, index_dir: Path, at: int) -> None:
         self._index_dir = index_dir
@@ -31,12 +31,12 @@ class Stopper:
         self._steps = 0
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Hear of each change that is about to be made."""
+        """Count a change that is about to happen. An audit hook."""
         if event in _CHANGES and (event != "open" or arguments[2] & _WRITING):
             self._step(arguments[0])
 
     def after(self, real_open: Callable[..., Any]) -> Callable[..., Any]:
-        """Make an `open` that stops once the file is open too."""
+        """Return an `open` that counts a second step once the file is open."""
 
         def open_and_stop(file: Any, mode: str = "r", *others: Any, **named: Any) -> Any:
             opened = real_open(file, mode, *others, **named)

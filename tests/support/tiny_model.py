@@ -1,4 +1,4 @@
-"""A sentence-transformers model of the pinned one's shape and next to no size."""
+"""A tiny sentence-transformers model with the structure of the default one."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ DIMENSION = 32
 
 
 def save_tiny_model(folder: Path) -> Path:
-    """Save a BERT of two small layers with random weights, seeded, and the pinned model's tokenizer."""
+    """Save a BERT with two small layers, seeded random weights and the default model's tokenizer."""
     import torch
     from transformers import BertConfig, BertModel
 
@@ -46,6 +46,6 @@ def flip_a_byte(path: Path) -> None:
 
 
 def cut_short(path: Path) -> None:
-    """Lose the second half of a file."""
+    """Truncate a file to its first half."""
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
