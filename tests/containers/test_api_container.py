@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.containers.docker_cli import STOP_SECONDS, Container, Images, docker, started, until
+from tests.containers.docker_cli import Container, Images, docker, started, until
 from tests.containers.load import CLIENTS, REQUESTS_EACH, send_searches
 from tests.support.processes import free_port
 
@@ -103,15 +103,13 @@ def test_it_stops_on_sigterm(images: Images, index: str, tell: Callable[[str], N
         state = container.state()
         tell(f"docker stop: {took:.2f} s, exit code {state['ExitCode']}")
         assert state["ExitCode"] == 0
-        assert took < STOP_SECONDS
 
 
 def test_with_an_init_it_stops_while_it_starts(images: Images, index: str) -> None:
     with serving(images.api, index, "--init") as container:
-        took = container.stop()
+        container.stop()
         # 143: ended by the signal itself, before the service had a handler.
         assert container.state()["ExitCode"] in {0, 143}
-        assert took < STOP_SECONDS
 
 
 def test_without_an_index_it_is_alive_but_not_ready(images: Images, volume: str) -> None:
