@@ -14,20 +14,15 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+import api.settings
+import ingest.settings
 from tests.support.open_gate import OPEN_GATE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 """Seconds after which a process that has not ended or answered counts as stuck."""
 
-_OWN = (
-    *("HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "SEARCH_CACHE", "ENCODER_THREADS", "QDRANT_URL"),
-    *("MAX_SEARCHES", "DRAIN_SECONDS", "HEALTH_LEAST_COVERAGE", "HEALTH_MOST_DAYS"),
-    "PAGE_THUMBNAILS",
-    *("METRICS_HOST", "METRICS_PORT", "LOG_FORMAT", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-    *("KEYS_FILE", "API_KEYS", "RATE_LIMIT_KEY", "RATE_LIMIT_ADDRESS"),
-    *("CORS_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
-)
+_OWN = {setting.name for setting in (*api.settings.SETTINGS, *ingest.settings.SETTINGS)}
 _NOTHING_KEPT = {"EMBEDDINGS_DIR": "off", "KEYS_FILE": "/nonexistent/keys.json"}
 """Tests neither read nor write this checkout's embeddings cache and keys."""
 
