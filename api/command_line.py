@@ -21,8 +21,8 @@ from api.server.metrics_server import serving_metrics
 from api.server.server import GRACE_SECONDS, AnnouncingServer, CannotListenError
 from api.settings import SETTINGS, ApiSettings
 from api.wire.problems import first_cause
+from retrieval.declared_setting import SettingsError, describe_settings
 from retrieval.errors import VidsearchError
-from retrieval.settings import SettingsError, describe_settings
 
 CANNOT_LISTEN = 1
 BAD_SETTINGS = 2

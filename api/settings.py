@@ -8,20 +8,17 @@ import msgspec
 from api.access.settings import ACCESS_SETTINGS, AccessSettings, is_loopback
 from api.observability.health import Expectations
 from api.observability.logs import LogFormat, LogLevel
-from retrieval.settings import (
+from retrieval.declared_setting import (
     HTTP_URL,
-    INDEX_SETTINGS,
     PORT_NUMBER,
-    QDRANT_SETTINGS,
     SHARE,
     Kind,
-    SearchSettings,
     Setting,
     SettingsError,
     choice,
-    usable_cores,
     whole_number,
 )
+from retrieval.settings import INDEX_SETTINGS, QDRANT_SETTINGS, SearchSettings, usable_cores
 
 SEARCHES_A_CORE = 2
 """With more searches in flight per processor, a search spends most of its time waiting for others."""

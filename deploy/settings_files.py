@@ -8,7 +8,8 @@ from typing import Any
 from api.access.settings import ACCESS_SETTINGS
 from api.settings import OBSERVABILITY_SETTINGS, SERVICE_SETTINGS
 from ingest.settings import GATE_SETTINGS, INGEST_SETTINGS
-from retrieval.settings import INDEX_SETTINGS, QDRANT_SETTINGS, TEXT, Setting
+from retrieval.declared_setting import TEXT, Setting
+from retrieval.settings import INDEX_SETTINGS, QDRANT_SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "settings.md"

@@ -8,17 +8,8 @@ from typing import Any
 import msgspec
 
 from ingest.planning.gate import COUNTED, DEFAULT_LIMITS, Rule
-from retrieval.settings import (
-    DATA_DIR,
-    FOLDER,
-    INDEX_SETTINGS,
-    QDRANT_SETTINGS,
-    SHARE,
-    TEXT,
-    Kind,
-    Setting,
-    SettingsError,
-)
+from retrieval.declared_setting import FOLDER, SHARE, TEXT, Kind, Setting, SettingsError
+from retrieval.settings import DATA_DIR, INDEX_SETTINGS, QDRANT_SETTINGS
 
 _OFF = Path("off")
 _GATE_PREFIX = "GATE_"

@@ -9,7 +9,7 @@ from pathlib import Path
 from api.access.key_file import one_writer, read_keys, write_keys
 from api.access.keys import SCOPES, Keyring, StoredKey, check_name, make_key, to_variable
 from api.access.settings import KEYS_FILE, AccessSettings
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 
 _SHOWN_TIME = "%Y-%m-%d %H:%M"
 _ADD_EPILOG = """\

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from api.access.keys import StoredKey
+from retrieval.declared_setting import SettingsError
 from retrieval.durable_files import replace_file
-from retrieval.settings import SettingsError
 
 _VERSION = 1
 _OWNER_ONLY = 0o600

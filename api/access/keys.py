@@ -16,7 +16,7 @@ from typing import get_args
 import msgspec
 
 from api.wire.route_properties import KeyScope
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 
 SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 

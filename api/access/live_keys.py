@@ -10,7 +10,7 @@ from api.access.key_file import read_keys
 from api.access.keys import Keyring, StoredKey
 from api.access.settings import AccessSettings
 from retrieval.background import background_task
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 
 POLL_SECONDS = 0.5
 

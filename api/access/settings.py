@@ -11,7 +11,8 @@ import msgspec
 
 from api.access.keys import Keyring, StoredKey, from_variable
 from api.access.rates import SECONDS_OF, Rate
-from retrieval.settings import DATA_DIR, FOLDER, Kind, Setting, SettingsError, is_http_url
+from retrieval.declared_setting import FOLDER, Kind, Setting, SettingsError, is_http_url
+from retrieval.settings import DATA_DIR
 
 ANY_ORIGIN = "*"
 

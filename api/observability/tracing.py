@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from api import __version__
+from retrieval.declared_setting import SettingsError
 from retrieval.search.observer import SearchObserver, Stage
-from retrieval.settings import SettingsError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor

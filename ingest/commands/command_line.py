@@ -12,7 +12,7 @@ from ingest.commands.watch import watch
 from ingest.planning.gate import Rule
 from ingest.settings import SETTINGS
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
-from retrieval.settings import describe_settings
+from retrieval.declared_setting import describe_settings
 
 _SECONDS_A_DAY = 86_400
 

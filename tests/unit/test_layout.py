@@ -44,5 +44,7 @@ def test_architecture_names_every_module_and_no_other() -> None:
         if (line := TREE_LINE.match(text))
         for name in line["modules"].split(",")
     }
-    found = {str(module.relative_to(ROOT).with_suffix("")) for module in modules() if module.stem != "__init__"}
+    found = {
+        str(module.relative_to(ROOT).with_suffix("")) for module in modules() if module.stem != "__init__"
+    }
     assert named == found

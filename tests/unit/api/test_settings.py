@@ -6,7 +6,8 @@ import pytest
 import api
 import retrieval
 from api.settings import SETTINGS, ApiSettings
-from retrieval.settings import SearchSettings, SettingsError
+from retrieval.declared_setting import SettingsError
+from retrieval.settings import SearchSettings
 from tests.support.environments import RecordingEnvironment
 
 

@@ -20,7 +20,7 @@ from deploy.settings_files import (
     env_example,
     settings_page,
 )
-from retrieval.settings import Setting
+from retrieval.declared_setting import Setting
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "docker-compose.yml"

@@ -4,7 +4,7 @@ import pytest
 
 from ingest.planning.gate import DEFAULT_LIMITS, Rule
 from ingest.settings import GATE_SETTINGS, INGEST_SETTINGS, IngestSettings
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 from tests.support.environments import RecordingEnvironment
 
 

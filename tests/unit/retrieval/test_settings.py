@@ -4,17 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.declared_setting import Setting, SettingsError, describe_settings, whole_number
 from retrieval.errors import VidsearchError
-from retrieval.settings import (
-    INDEX_SETTINGS,
-    QDRANT_SETTINGS,
-    QdrantSettings,
-    SearchSettings,
-    Setting,
-    SettingsError,
-    describe_settings,
-    whole_number,
-)
+from retrieval.settings import INDEX_SETTINGS, QDRANT_SETTINGS, QdrantSettings, SearchSettings
 
 
 def test_an_empty_environment_means_the_data_folder() -> None:

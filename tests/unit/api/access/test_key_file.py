@@ -8,7 +8,7 @@ import pytest
 
 from api.access.key_file import one_writer, read_keys, write_keys
 from api.access.keys import make_key
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 
 SERVICE = 65_534
 """The number of a user, of whom nobody needs to know."""

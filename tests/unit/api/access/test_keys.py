@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from api.access.keys import SCOPES, Keyring, StoredKey, from_variable, make_key, to_variable
 from api.wire.route_properties import KeyScope
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", fullmatch=True)

@@ -11,7 +11,7 @@ from api.access.key_file import write_keys
 from api.access.keys import make_key
 from api.access.live_keys import LiveKeys
 from api.access.settings import AccessSettings
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 from api.access.keys import make_key, to_variable
 from api.access.rates import Rate
 from api.access.settings import AccessSettings, is_loopback
-from retrieval.settings import SettingsError
+from retrieval.declared_setting import SettingsError
 
 
 def test_by_default_there_are_no_limits_and_no_proxy_is_trusted() -> None:

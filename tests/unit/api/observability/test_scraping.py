@@ -18,9 +18,10 @@ from api.observability.readiness import Draining, Readiness
 from api.observability.scraping import Scraper
 from api.settings import ApiSettings
 from retrieval.background import background_task
+from retrieval.declared_setting import SettingsError
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.searcher import Searcher
-from retrieval.settings import SearchSettings, SettingsError
+from retrieval.settings import SearchSettings
 from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 from tests.unit.api.conftest import Serve

@@ -13,7 +13,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from api.app import create_app
 from api.observability.tracing import Tracing
 from api.settings import ApiSettings
-from retrieval.settings import SearchSettings, SettingsError
+from retrieval.declared_setting import SettingsError
+from retrieval.settings import SearchSettings
 from tests.support.observers import KeepingObserver
 from tests.unit.api.fakes import EchoSearcher, opens
 
