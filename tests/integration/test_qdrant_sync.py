@@ -225,14 +225,14 @@ def test_incomplete_videos_are_reported_until_a_later_run_completes_them(
         assert sync(ROWS[3:4], tmp_path) == 4
     capsys.readouterr()
     assert sync(ROWS[4:], tmp_path) == 0
-    assert "1 videos were not written to their end by an earlier run, and are not in these sources: d" in (
+    assert "1 video was left incomplete by an earlier run and not in these sources: d" in (
         capsys.readouterr().out
     )
     assert main(["status"]) == 0
-    assert "left videos behind" in capsys.readouterr().out
+    assert "left incomplete videos behind" in capsys.readouterr().out
     assert sync(ROWS[3:4], tmp_path) == 0
     assert main(["status"]) == 0
-    assert "left videos behind" not in capsys.readouterr().out
+    assert "left incomplete videos behind" not in capsys.readouterr().out
     assert whole(server, "behind").said("d") == ["flour water salt and time"]
 
 
@@ -367,9 +367,7 @@ def test_a_run_succeeds_if_its_log_cannot_be_written(
     with server.faults.on(answering(500), where=lambda call: not of_the_index(call)):
         assert sync(ROWS, tmp_path) == 0
     told = capsys.readouterr().out
-    assert (
-        told.count("warning: This run cannot be noted in the log that ingest status shows: Qdrant at ") == 2
-    )
+    assert told.count("warning: Cannot write this run to the log that ingest status shows: Qdrant at ") == 2
     assert "Live: version " in told
 
 
