@@ -60,7 +60,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
     settings = SearchSettings.from_environment(os.environ)
     with restored_handlers():
-        code: int = args.run(args, settings, console)
+        try:
+            code: int = args.run(args, settings, console)
+        except SystemExit as e:  # Only argparse may choose the exit code.
+            raise RuntimeError(f"a library called sys.exit({e.code!r})") from e
     return code
 
 

@@ -149,6 +149,10 @@ class EnginePanicError(BaseException):
     [
         (RuntimeError("oh"), "error: This is a defect in vidsearch (RuntimeError: oh). Please report "),
         (EnginePanicError("oh"), "error: This is a defect in vidsearch (EnginePanicError: oh). "),
+        (
+            SystemExit(0),
+            "error: This is a defect in vidsearch (RuntimeError: a library called sys.exit(0)). ",
+        ),
         (MemoryError(), "error: Not enough memory. "),
     ],
 )
