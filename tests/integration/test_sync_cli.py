@@ -200,7 +200,7 @@ def test_a_run_writes_a_json_report_and_a_page(ingest: Ingest, catalogue: Path, 
     first = f"{catalogue}, line 1"
     assert problem.startswith(f"{catalogue}, line 7, field video_id: duplicate id, first used at {first}")
     (note,) = rows[3]["problems"]
-    assert note.startswith(f"{catalogue}, line 4, field transcript: there is none")
+    assert note.startswith(f"{catalogue}, line 4, field transcript: is missing")
     assert (summary["outcome"], summary["rejected"], summary["actions"]["keep"]) == ("unchanged", 2, 5)
     assert summary["before"]["videos"] == summary["profile"]["coverage"]["videos"] == 5
     shown = Page(page)
