@@ -19,7 +19,7 @@ import ingest.settings
 from tests.support.open_gate import OPEN_GATE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds after which a process that has not ended or answered counts as stuck."""
 
 _OWN = {setting.name for setting in (*api.settings.SETTINGS, *ingest.settings.SETTINGS)}

@@ -25,7 +25,7 @@ ASKED = (
     *("/readyz", "/v1/search?query=growing+tomatoes", "/schema", "/schema/openapi.json"),
     *("/app", "/app/search?query=growing+tomatoes"),
 )
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 _ASSETS = re.compile(rb'(?:src|href)="([^"]+)"')
 _ELSEWHERE = re.compile(r'inet_addr\("(?!127\.)[^"]+"\)|inet_pton\(AF_INET6, "(?!::1")[^"]+"')
 """An address other than loopback, as strace prints it."""
