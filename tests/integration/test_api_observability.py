@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.integration.conftest import ROWS
-from tests.support.collector import collecting
 from tests.support.contents import contents_of
+from tests.support.otlp_collector import collecting
 from tests.support.processes import Api, Ingest, eventually, free_port, run_module, running_api
 from tests.support.scrapes import Scrape
 

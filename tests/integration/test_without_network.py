@@ -7,8 +7,8 @@ import sys
 import msgspec
 import pytest
 
+from tests.support.no_network import ASKED, Told, shut_off
 from tests.support.processes import PATIENCE, REPOSITORY, Ingest, command, environment, free_port
-from tests.support.shut_off import ASKED, Told, shut_off
 
 REACHES_OUT = """
 import contextlib, socket

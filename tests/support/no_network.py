@@ -1,6 +1,6 @@
 """`unshare --net`: a service with no network but loopback, and its attempts to reach other hosts.
 
-Run as a program within the namespace: `shut_off.py PROGRAM ...` with PORT set. It writes a Told as JSON.
+Run as a program within the namespace: `no_network.py PROGRAM ...` with PORT set. It writes a Told as JSON.
 """
 
 import fcntl
