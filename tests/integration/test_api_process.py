@@ -295,12 +295,13 @@ async def test_requests_in_progress_are_answered_before_it_stops(ingest: Ingest)
 
 async def _stop_during_requests(api: Api) -> None:
     words = "how does the camshaft of an engine move its valves and what wears them out " * 4
-    batch = {"requests": [{"query": f"{n} {words}"} for n in range(32)]}
+    # Few enough that a batch is answered within its deadline on a busy machine.
+    batch = {"requests": [{"query": f"{n} {words}"} for n in range(8)]}
     async with httpx.AsyncClient(base_url=api.address, timeout=PATIENCE) as client:
         asked = [asyncio.create_task(client.post("/v1/search/batch", json=batch)) for _ in range(4)]
         await until(lambda: requests_in_progress(api) == 4)
         api.process.terminate()
         answers = await asyncio.gather(*asked)
     assert [answer.status_code for answer in answers] == [200] * 4
-    assert [len(answer.json()["results"]) for answer in answers] == [32] * 4
+    assert [len(answer.json()["results"]) for answer in answers] == [8] * 4
     assert await asyncio.to_thread(api.process.wait, PATIENCE) == 0

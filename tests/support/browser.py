@@ -87,13 +87,13 @@ class WatchedPage:
         assert not others, others
 
     def expect_complaints(self, *texts: str) -> None:
-        """Assert that each complaint contains its text, and forget them.
+        """Assert that these complaints and no others were made, and forget them.
 
         Some builds of Chromium end a console message with its location, so the texts are not compared whole.
+        On a busy machine, typing may pause and send a request more than once, so a complaint may be repeated.
         """
-        assert len(self.complaints) == len(texts), self.complaints
-        for text, complaint in zip(texts, self.complaints, strict=True):
-            assert text in complaint
+        assert all(any(text in complaint for complaint in self.complaints) for text in texts), self.complaints
+        assert all(any(text in complaint for text in texts) for complaint in self.complaints), self.complaints
         self.complaints.clear()
 
     def check_accessibility(self) -> None:
