@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from retrieval.errors import ModelUnavailableError
 from retrieval.settings import DATA_DIR
 from retrieval.text.exported_model import read_exported_model
+from tests.support.clock import Clock
 
 # Hypothesis measures examples and their generation by default, which fails on a busy machine.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,6 +69,11 @@ def nothing_kept() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMBEDDINGS_DIR", "off")
         yield
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(scope="session")

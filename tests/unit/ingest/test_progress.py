@@ -1,22 +1,9 @@
 import io
 
-import pytest
 from rich.console import Console
 
 from ingest.progress import shown_step
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.support.clock import Clock
 
 
 def test_without_a_terminal_lines_are_printed_regularly_and_at_the_end(clock: Clock) -> None:

@@ -12,24 +12,12 @@ from api import app
 from api.access.keys import make_key
 from api.access.rate_limits import RateLimits, caller_at
 from api.access.rates import Rate
+from tests.support.clock import Clock
 from tests.unit.api.guarded import guarded
 
 NAMES = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after")
 SEARCH = "/search?query=x"
 KEYS = [make_key(name, ["search"], datetime.now(UTC)) for name in ("one", "other")]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @contextmanager

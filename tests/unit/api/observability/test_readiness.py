@@ -12,19 +12,12 @@ from api.wire.errors import StoppingError, TaskEndedError
 from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.searcher import Searcher
+from tests.support.clock import Clock
 from tests.support.waiting import a_while, until
 from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import EchoSearcher, RaisingSearcher
 
 pytestmark = pytest.mark.anyio
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Hanging(EchoSearcher):

@@ -3,21 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.observability.recent_searches import MINUTES, Figures, RecentSearches
+from tests.support.clock import Clock
 
 NOTHING = Figures()
-
-
-class Clock:
-    def __init__(self, now: float = 7200.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

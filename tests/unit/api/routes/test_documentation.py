@@ -7,7 +7,6 @@ from litestar.testing import TestClient
 
 from api import __version__
 
-PROBES = ("/", "/livez", "/startupz", "/readyz", "/health")
 METHODS = {"get", "head", "post"}
 
 

@@ -13,21 +13,9 @@ from api.wire.problem_responses import ProblemResponder
 from api.wire.route_table import RouteTable
 from retrieval.errors import OverloadedError
 from retrieval.settings import SearchSettings
+from tests.support.clock import Clock
 
 ROUTES = RouteTable.of(create_app(ApiSettings(search=SearchSettings())))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 def acquired(admission: Admission, tries: int) -> int:

@@ -28,6 +28,7 @@ from ingest.sources.youtube.captions import (
 from ingest.sources.youtube.retries import RetryableError, RetryPolicy, read_retry_after
 from ingest.sources.youtube.videos import read_duration
 from retrieval.catalogue.video import Cue
+from tests.support.clock import Clock
 
 CAPTIONS = Captions("en", "manual", (Cue(0.5, 2.0, "Hello world"),))
 
@@ -50,14 +51,6 @@ class TableFetcher:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def known(
