@@ -109,7 +109,7 @@ def file_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             raise RunInProgressError(
-                f"Another ingest run is at work on {folder}. Wait for it to end, or stop it. Nothing was "
+                f"Another ingest run is working on {folder}. Wait for it to end, or stop it. Nothing was "
                 "changed."
             ) from e
         yield

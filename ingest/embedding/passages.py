@@ -112,13 +112,6 @@ def cut_passages(
     return passages
 
 
-def count_words(text: str) -> int:
-    """Count the words of a text as `cut_passages` does, without cleaning the text for display."""
-    if not _ANY_SPACELESS.search(text):
-        return len(text.split())
-    return sum(len(_CHARACTER_OR_RUN.findall(spaced)) for spaced in text.split())
-
-
 def _words_of(video: Video) -> _Words:
     words = _Words()
     for cue in video.cues:

@@ -120,11 +120,9 @@ class CheckedRow(msgspec.Struct, frozen=True):
     raw: Mapping[str, Any] | None = None
 
 
-def rejected_row(
-    place: Place, code: str, message: str, *, video_id: str | None = None, field: str | None = None
-) -> RawRow:
+def rejected_row(place: Place, code: str, message: str, *, video_id: str | None = None) -> RawRow:
     """Return a row that is rejected by its source."""
-    return RawRow(place, None, (RowProblem(place, video_id, field, code, message),))
+    return RawRow(place, None, (RowProblem(place, video_id, None, code, message),))
 
 
 def check_row(raw: Mapping[str, Any], *, place: Place, cues: tuple[Cue, ...] = ()) -> CheckedRow:

@@ -110,7 +110,7 @@ class Generations:
         shutil.rmtree(self._building, ignore_errors=True)
 
     def discard_unused(self) -> None:
-        """Delete everything that killed runs left: call it only while no other run is at work.
+        """Delete everything that killed runs left: call it only while no other run is in progress.
 
         These are unfinished generations, and finished ones that the pointer does not name. If the pointer
         cannot be read, finished generations stay until one is published.

@@ -30,7 +30,7 @@ class IndexStore(Protocol):
     def exclusive(self) -> AbstractAsyncContextManager[None]:
         """Keep every other run away from this index until the block ends.
 
-        Raises RunInProgressError if another run is at work.
+        Raises RunInProgressError if another run is in progress.
         """
 
     async def live(self) -> Manifest | None:

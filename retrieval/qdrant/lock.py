@@ -1,7 +1,7 @@
 """The lock of a server's index: a collection without points, which only one run can create.
 
 Its metadata names the holder and the time at which the lock expires. The holder extends that time while it
-works, and deletes the collection at the end. The lock of a killed run expires by itself.
+works, and deletes the collection at the end. The lock of a killed run expires on its own.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ async def server_lock(connection: QdrantConnection, name: str, *, replicas: int)
             "other has ended."
         ) from None
     finally:
-        with suppress(IndexUnavailableError):  # The lock then expires by itself.
+        with suppress(IndexUnavailableError):  # The lock then expires on its own.
             await lock.release()
 
 
@@ -89,7 +89,7 @@ class _Lock:
             raise RunInProgressError("Another ingest run started at the same moment. Nothing was changed.")
 
     async def keep(self, owner: asyncio.Task[None] | None) -> None:
-        """Renew the lock while the run is at work, and cancel the run if another one has taken the lock."""
+        """Renew the lock while the run lasts, and cancel the run if another one has taken the lock."""
         while True:
             await asyncio.sleep(_RENEWAL_SECONDS)
             try:
@@ -142,7 +142,7 @@ class _Lock:
         other = await _holder(client, self._name)
         if other and other.run != self._mine.run and other.until >= datetime.now(UTC):
             raise RunInProgressError(
-                f"Another ingest run is at work on this index: process {other.pid} of {other.host}, since "
+                f"Another ingest run is working on this index: process {other.pid} of {other.host}, since "
                 f"{other.since:%H:%M} UTC. Wait for it to end, or stop it. If it was killed, its lock "
                 f"expires at {other.until:%H:%M} UTC. Nothing was changed."
             )

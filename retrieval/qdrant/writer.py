@@ -102,7 +102,7 @@ class QdrantWriter(IndexWriter):
 
     @override
     async def finish(self) -> None:
-        """Wait up to 10 minutes until the server has built its graphs; it continues by itself after that."""
+        """Wait up to 10 minutes until the server has built its graphs; it continues on its own after that."""
         for collection in (self._videos, self._passages):
             for _ in range(_MAX_POLLS):
                 if not await self._is_optimizing(collection):

@@ -25,7 +25,7 @@ _BAD_REQUEST = 400
 
 
 @schemathesis.check  # type: ignore[untyped-decorator, unused-ignore]
-def refused_for_a_told_reason(
+def refused_with_a_reason(
     ctx: schemathesis.CheckContext,  # noqa: ARG001 - the signature of a check.
     response: schemathesis.Response,
     case: schemathesis.Case[Any],

@@ -519,7 +519,7 @@ def test_on_a_server_no_run_writes_while_a_snapshot_is_taken(place: Place, run: 
             assert holder.stdout.readline() == "held\n"
             for command in (["snapshot", "--replace"], ["restore"]):
                 said = run(*command, place.folder / "talks.tar", code=4)
-                assert f"Another ingest run is at work on this index: process {holder.pid} of" in said
+                assert f"Another ingest run is working on this index: process {holder.pid} of" in said
         finally:
             holder.kill()
 

@@ -406,7 +406,7 @@ def test_two_runs_exclude_each_other_until_the_lock_of_a_killed_run_expires(
             for command in (["sync", str(write_jsonl(tmp_path / "t.jsonl", ROWS))], ["rollback"]):
                 assert main(command) == 4
                 told = capsys.readouterr().err
-                assert f"Another ingest run is at work on this index: process {holder.pid} of" in told
+                assert f"Another ingest run is working on this index: process {holder.pid} of" in told
             assert main(["status"]) == 0
             assert collections_of(server, "locked-") == {"locked-lock"}
         finally:

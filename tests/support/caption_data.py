@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REAL_CAPTIONS = Path(__file__).resolve().parents[2] / "../shared/data/captions"
+_STEP = 3.0
+_FILLER = 0.01
 
 
 def clock(seconds: float, mark: str = ".") -> str:
@@ -12,30 +14,30 @@ def clock(seconds: float, mark: str = ".") -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
 
 
-def rolling_vtt(lines: Sequence[str], *, step: float = 3.0, filler: float = 0.01) -> str:
+def rolling_vtt(lines: Sequence[str]) -> str:
     """Write lines as YouTube's automatic captions do: each once with word times and twice without."""
     blocks = ["WEBVTT\nKind: captions\nLanguage: en\n"]
     shown = " "
     for number, line in enumerate(lines):
-        start, end = number * step, (number + 1) * step - filler
+        start, end = number * _STEP, (number + 1) * _STEP - _FILLER
         first, *others = line.split()
         timed = first + "".join(
             f"<{clock(start + 0.1 * place)}><c> {word}</c>" for place, word in enumerate(others, 1)
         )
         settings = "align:start position:0%"
         blocks.append(f"{clock(start)} --> {clock(end)} {settings}\n{shown}\n{timed}\n")
-        blocks.append(f"{clock(end)} --> {clock(end + filler)} {settings}\n{line}\n \n")
+        blocks.append(f"{clock(end)} --> {clock(end + _FILLER)} {settings}\n{line}\n \n")
         shown = line
     return "\n".join(blocks)
 
 
-def rolling_srt(lines: Sequence[str], *, step: float = 3.0, filler: float = 0.01) -> str:
+def rolling_srt(lines: Sequence[str]) -> str:
     """Write lines as those captions are once converted to SubRip: without word times."""
     blocks = []
     shown: list[str] = []
     for number, line in enumerate(lines):
-        start, end = number * step, (number + 1) * step - filler
-        for since, until, text in ((start, end, [*shown, line]), (end, end + filler, [line])):
+        start, end = number * _STEP, (number + 1) * _STEP - _FILLER
+        for since, until, text in ((start, end, [*shown, line]), (end, end + _FILLER, [line])):
             words = "\n".join(text)
             blocks.append(f"{len(blocks) + 1}\n{clock(since, ',')} --> {clock(until, ',')}\n{words}\n")
         shown = [line]

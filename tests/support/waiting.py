@@ -13,7 +13,7 @@ async def until(happened: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def a_while(turns: int = 50) -> None:
+async def a_while() -> None:
     """Let other tasks run for a few turns of the event loop."""
-    for _ in range(turns):
+    for _ in range(50):
         await asyncio.sleep(0)

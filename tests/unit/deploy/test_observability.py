@@ -38,7 +38,6 @@ KNOWN = {
     "result": {"hit", "miss"},
     "job": {"vidsearch"},
 }
-OF_PROMETHEUS = {"up", "ALERTS"}
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian package: prometheus)"

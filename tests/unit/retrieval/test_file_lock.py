@@ -26,7 +26,7 @@ def try_lock(index_dir: Path) -> None:
 def test_a_second_run_is_refused_while_the_first_holds_it(tmp_path: Path) -> None:
     with (
         file_lock(tmp_path),
-        pytest.raises(RunInProgressError, match="Another ingest run is at work") as refused,
+        pytest.raises(RunInProgressError, match="Another ingest run is working on") as refused,
     ):
         try_lock(tmp_path)
     assert str(tmp_path) in str(refused.value)

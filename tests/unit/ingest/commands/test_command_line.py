@@ -407,7 +407,7 @@ def test_the_lock_of_a_run_keeps_other_runs_out(
     with file_lock(index_dir):
         for command in (["sync", str(catalogue), "--prune"], ["rollback"]):
             said = run(*command, code=4)
-            assert "Another ingest run is at work" in said
+            assert "Another ingest run is working on" in said
             assert "Nothing was changed." in said
         assert "live: " in run("status")
     assert files_of(index_dir) == before
