@@ -5,15 +5,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from tests.integration.conftest import ROWS
-from tests.support.contents import contents_of
-from tests.support.documents import write_jsonl
 from tests.support.processes import (
     PATIENCE,
     Api,
@@ -32,33 +28,6 @@ pytestmark = pytest.mark.anyio
 
 SEVERAL_POLLS = 2.0
 """Seconds in which the service looks for a new version several times."""
-
-CLIENTS = 8
-QUERIES = ["growing tomatoes", "painting a wall", "baking bread", "camshaft", "rings of Saturn"]
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A response under load, with the monotonic times of its request and of its arrival."""
-
-    asked: float
-    given: float
-    path: str
-    query: str
-    status: int
-    body: dict[str, Any]
-
-    @property
-    def version(self) -> str | None:
-        return self.body.get("index_version")
-
-
-def serves(api: Api, version: str) -> None:
-    """Wait until a service answers from a version."""
-
-    def is_served() -> bool | None:
-        return api.get("/v1/search", query="bread").json()["index_version"] == version or None
-
-    eventually(is_served)
 
 
 def found_by(api: Api, query: str) -> list[str] | None:
@@ -95,120 +64,6 @@ def api(ingest: Ingest) -> Iterator[Api]:
         yield api
 
 
-class Load:
-    """Clients that send requests without pause, each on its own connection."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._stop = asyncio.Event()
-        self.answers: list[Answer] = []
-
-    async def until(self, done: asyncio.Task[None]) -> None:
-        done.add_done_callback(lambda _: self._stop.set())
-        await asyncio.gather(*(self._ask(client) for client in range(CLIENTS)))
-        await done
-
-    async def several_answers(self) -> None:
-        """Wait until the clients have received several more answers to every query."""
-        wanted = len(self.answers) + 10 * CLIENTS
-        await until(lambda: len(self.answers) >= wanted)
-
-    async def _ask(self, client: int) -> None:
-        async with httpx.AsyncClient(base_url=self._address, timeout=PATIENCE) as connection:
-            turn = client
-            while not self._stop.is_set():
-                turn += 1
-                query = QUERIES[turn % len(QUERIES)]
-                path = "/search" if turn % 4 == 0 else "/v1/search"
-                asked = time.monotonic()
-                # An exception here fails the test: no request may be lost.
-                answer = await connection.get(path, params={"query": query})
-                body = answer.json()
-                body.pop("took_ms", None)
-                self.answers.append(Answer(asked, time.monotonic(), path, query, answer.status_code, body))
-
-
-def without_distances(videos: list[dict[str, Any]]) -> str:
-    """Return the videos without their distances: the last digits depend on how queries are batched."""
-    for video in videos:
-        for near in (video, *video["moments"]):
-            near.pop("distance")
-    return repr(videos)
-
-
-async def command(ingest: Ingest, *arguments: str | Path) -> None:
-    await asyncio.to_thread(ingest.done, *arguments)
-
-
-@pytest.fixture
-def uncached(ingest: Ingest) -> Iterator[Api]:
-    """A service without a result cache."""
-    with running_api(ingest.index_dir, ingest.model_dir, SEARCH_CACHE="0") as api:
-        yield api
-
-
-async def test_a_new_version_is_served_without_losing_or_mixing_an_answer(
-    ingest: Ingest, uncached: Api, catalogue: Path
-) -> None:
-    old = contents_of(ingest.index_dir).version
-    changed = [
-        {**ROWS[0], "title": "Growing beans"},
-        *ROWS[1:],
-        {"video_id": "wall", "title": "Painting a wall", "transcript": "Two thin coats are better than one."},
-    ]
-    write_jsonl(catalogue, changed)
-    before_sync = taken_up = before_rollback = rolled_back = 0.0
-
-    async def sync_and_roll_back() -> None:
-        nonlocal before_sync, taken_up, before_rollback, rolled_back
-        await load.several_answers()
-        before_sync = time.monotonic()
-        await command(ingest, "sync", catalogue)
-        await asyncio.to_thread(serves, uncached, contents_of(ingest.index_dir).version)
-        taken_up = time.monotonic()
-        await load.several_answers()
-        before_rollback = time.monotonic()
-        await command(ingest, "rollback")
-        await asyncio.to_thread(serves, uncached, old)
-        rolled_back = time.monotonic()
-        await load.several_answers()
-
-    load = Load(uncached.address)
-    await load.until(asyncio.create_task(sync_and_roll_back()))
-    answers = load.answers
-
-    assert {answer.status for answer in answers} == {200}
-    new = next(answer.version for answer in answers if answer.version not in (None, old))
-    assert {answer.version for answer in answers if answer.path == "/v1/search"} == {old, new}
-
-    # No answer comes from a version that is not live yet, or from one that was replaced before the request.
-    for answer in answers:
-        if answer.version is None:
-            continue
-        if answer.given < before_sync or answer.asked > rolled_back:
-            assert answer.version == old
-        elif taken_up < answer.asked and answer.given < before_rollback:
-            assert answer.version == new
-
-    # Each version has one answer to a query, so no answer mixes both.
-    said: dict[tuple[str | None, str], set[str]] = {}
-    for answer in answers:
-        if answer.version is not None:
-            key = (answer.version, answer.query)
-            said.setdefault(key, set()).add(without_distances(answer.body["videos"]))
-    assert said.keys() == {(version, query) for version in (old, new) for query in QUERIES}
-    assert all(len(bodies) == 1 for bodies in said.values())
-    assert said[old, "growing tomatoes"] != said[new, "growing tomatoes"]
-    assert said[old, "painting a wall"] != said[new, "painting a wall"]
-
-    classic = {
-        query: {tuple(a.body["title"]) for a in answers if a.path == "/search" and a.query == query}
-        for query in QUERIES
-    }
-    assert all(len(titles) <= 2 for titles in classic.values())
-    assert {titles[0] for titles in classic["growing tomatoes"]} == {"Growing tomatoes", "Growing beans"}
-
-
 def test_a_version_of_another_model_is_not_served(ingest: Ingest, api: Api) -> None:
     before = api.get("/v1/search", query="baking bread").json()
     pointer = msgspec.json.decode(ingest.pointer)
@@ -232,22 +87,6 @@ def refused(ingest: Ingest, **own: str) -> Finished:
     assert finished.stdout == ""
     assert finished.stderr.count("\n") == 1, finished.stderr
     return finished
-
-
-def test_an_index_of_another_model_is_refused(ingest: Ingest, folder: Path) -> None:
-    another = folder / "model"
-    another.mkdir()
-    for path in ingest.model_dir.iterdir():
-        if path.name != "model.json":
-            (another / path.name).symlink_to(path)
-    shutil.copy(ingest.model_dir / "model.json", another)
-    identity = {"name": "another-model", "weights_sha256": "1" * 64, "dimension": 384}
-    edit_json(another / "model.json", identity=identity)
-    finished = refused(ingest, MODEL_DIR=str(another))
-    assert finished.returncode == 3
-    assert "was built with sentence-transformers/all-MiniLM-L6-v2" in finished.stderr
-    assert "another-model" in finished.stderr
-    assert "python -m ingest sync" in finished.stderr
 
 
 def test_without_a_model_it_names_the_command_to_run(ingest: Ingest, folder: Path) -> None:
@@ -274,12 +113,6 @@ def test_an_invalid_setting_is_named(ingest: Ingest, wrong: dict[str, str]) -> N
     assert finished.returncode == 2
     (name,) = wrong
     assert name in finished.stderr
-
-
-def test_it_stops_although_a_client_stays_connected(api: Api) -> None:
-    with httpx.Client(base_url=api.address) as idle:
-        assert idle.get("/v1/search", params={"query": "bread"}).status_code == 200
-        assert api.stop() == 0
 
 
 def requests_in_progress(api: Api) -> float:

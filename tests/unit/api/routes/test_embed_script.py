@@ -12,10 +12,10 @@ SCRIPT = "/embed.js"
 FILE = Path(__file__).parents[4] / "api" / "routes" / "embed.js"
 DOCUMENT = Path(__file__).parents[4] / "docs" / "search-page.md"
 LARGEST = 12_000
-"""Bytes, as they are sent: whoever puts a search box into a page does not want it to weigh."""
+"""Bytes of the response. A search box must not slow down the page that contains it."""
 
 
-def test_sends_the_file_as_it_lies_there(client: TestClient[Litestar]) -> None:
+def test_the_response_is_the_file(client: TestClient[Litestar]) -> None:
     answer = client.get(SCRIPT)
     assert answer.content == FILE.read_bytes()
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
@@ -30,33 +30,33 @@ def test_it_alone_may_be_loaded_by_pages_of_other_sites(client: TestClient[Lites
     assert client.get("/").headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_everybody_may_keep_it_for_a_while(client: TestClient[Litestar]) -> None:
+def test_it_may_be_cached_for_an_hour(client: TestClient[Litestar]) -> None:
     kept = client.get(SCRIPT).headers["cache-control"].split(", ")
     assert {"public", "max-age=3600"} <= set(kept)
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
-def test_who_has_it_is_not_sent_it_again(client: TestClient[Litestar], form: str) -> None:
+def test_a_current_etag_gets_304_without_a_body(client: TestClient[Litestar], form: str) -> None:
     sent = client.get(SCRIPT)
     answer = client.get(SCRIPT, headers={"if-none-match": form.format(sent.headers["etag"])})
     assert (answer.status_code, answer.content) == (304, b"")
-    # A cache freshens what it has by these (RFC 9111, 4.3.4).
+    # A cache updates its stored response with these headers (RFC 9111, 4.3.4).
     for name in ("etag", "cache-control", "cross-origin-resource-policy"):
         assert answer.headers[name] == sent.headers[name]
 
 
-def test_who_has_another_version_is_sent_this_one(client: TestClient[Litestar]) -> None:
+def test_another_etag_gets_the_script(client: TestClient[Litestar]) -> None:
     assert client.get(SCRIPT, headers={"if-none-match": '"other"'}).status_code == 200
 
 
-def test_its_head_is_that_of_the_file(client: TestClient[Litestar]) -> None:
+def test_head_has_the_headers_of_get(client: TestClient[Litestar]) -> None:
     asked, got = client.head(SCRIPT), client.get(SCRIPT)
     assert (asked.status_code, asked.content) == (200, b"")
     assert asked.headers["etag"] == got.headers["etag"]
     assert asked.headers["content-length"] == got.headers["content-length"]
 
 
-def test_loading_it_counts_against_no_limit() -> None:
+def test_it_is_not_rate_limited() -> None:
     with guarded(rate_of_address=Rate(1, 3600)) as client:
         assert [client.get(SCRIPT).status_code for _ in range(3)] == [200, 200, 200]
 

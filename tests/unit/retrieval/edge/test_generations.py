@@ -56,13 +56,6 @@ def test_opening_generations_creates_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_published_generation_is_live(versions: Generations) -> None:
-    name = publish(versions, "one")
-    assert versions.pointer() == Pointer(live=name, previous=None)
-    assert live_content(versions) == "one"
-    assert unfinished(versions) == []
-
-
 def test_an_unpublished_generation_is_not_live(versions: Generations) -> None:
     build(versions, "one")
     assert versions.pointer() is None
@@ -78,15 +71,6 @@ def test_the_previous_generation_is_kept_and_older_ones_are_deleted(versions: Ge
     assert versions.pointer() == Pointer(live=names[3], previous=names[2])
     assert finished(versions) == {names[2], names[3]}
     assert live_content(versions) == "3"
-
-
-def test_rolling_back_and_forth(versions: Generations) -> None:
-    one, two = publish(versions, "one"), publish(versions, "two")
-    assert versions.roll_back() == versions.pointer() == Pointer(live=one, previous=two)
-    assert live_content(versions) == "one"
-    assert versions.roll_back() == versions.pointer() == Pointer(live=two, previous=one)
-    assert live_content(versions) == "two"
-    assert finished(versions) == {one, two}
 
 
 def test_publishing_after_a_roll_back_keeps_the_one_rolled_back_to(versions: Generations) -> None:
@@ -156,60 +140,35 @@ def test_a_finished_generation_without_a_pointer_is_deleted_by_the_next_publish(
     assert finished(versions) == {one, two}
 
 
-CRASHES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {}
-
-
-def crash(function: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.MonkeyPatch], None]:
-    CRASHES[function.__name__] = function
-    return function
-
-
 def fail_power(*_: object, **__: object) -> None:
     raise CrashError
 
 
-@crash
-def before_the_manifest(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generations, "replace_file", fail_power)
+def half_write_the_pointer(path: Path, content: bytes) -> None:
+    if path.name == POINTER_FILE:
+        path.with_name(".CURRENT.1").write_bytes(content[:5])
+        raise CrashError
+    durable_files.replace_file(path, content)
 
 
-@crash
-def before_the_sync(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generations, "sync_tree", fail_power)
-
-
-@crash
-def before_the_rename(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Path, "rename", fail_power)
-
-
-@crash
-def after_the_rename(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generations, "sync_folder", fail_power)
-
-
-@crash
-def while_the_pointer_is_written(patch: pytest.MonkeyPatch) -> None:
-    real = durable_files.replace_file
-
-    def replace_file(path: Path, content: bytes) -> None:
-        if path.name == POINTER_FILE:
-            path.with_name(".CURRENT.1").write_bytes(content[:5])
-            raise CrashError
-        real(path, content)
-
-    patch.setattr(generations, "replace_file", replace_file)
-
-
-@pytest.mark.parametrize("moment", CRASHES)
+@pytest.mark.parametrize(
+    ("owner", "step", "crash"),
+    [
+        pytest.param(generations, "replace_file", fail_power, id="before the manifest"),
+        pytest.param(generations, "sync_tree", fail_power, id="before the sync"),
+        pytest.param(Path, "rename", fail_power, id="before the rename"),
+        pytest.param(generations, "sync_folder", fail_power, id="after the rename"),
+        pytest.param(generations, "replace_file", half_write_the_pointer, id="in the pointer"),
+    ],
+)
 @pytest.mark.parametrize("first", [True, False])
 def test_a_crash_at_any_moment_leaves_the_live_generation(
-    versions: Generations, *, moment: str, first: bool
+    versions: Generations, *, owner: object, step: str, crash: Callable[..., None], first: bool
 ) -> None:
     before = None if first else Pointer(live=publish(versions, "one"))
     folder = build(versions, "two")
     with pytest.MonkeyPatch.context() as patch:
-        CRASHES[moment](patch)
+        patch.setattr(owner, step, crash)
         with pytest.raises(CrashError):
             versions.publish(folder, manifest_of((), version=folder.name))
     again = Generations(versions.index_dir)
@@ -309,15 +268,6 @@ def test_the_manifest_is_the_one_published(versions: Generations) -> None:
     versions.publish(folder, manifest)
     assert versions.manifest(folder.name) == manifest
     assert msgspec.json.decode((versions.folder(folder.name) / MANIFEST_FILE).read_bytes())["distance"]
-
-
-def test_discarding_unfinished_generations_leaves_the_finished_ones(versions: Generations) -> None:
-    one = publish(versions, "one")
-    build(versions, "two")
-    versions.discard_unfinished()
-    assert unfinished(versions) == []
-    assert finished(versions) == {one}
-    assert live_content(versions) == "one"
 
 
 def test_remains_of_killed_runs_are_discarded(versions: Generations) -> None:
