@@ -1,6 +1,6 @@
-"""The package index of this machine, for builds: what pip is told here, a build is told too.
+"""Passes the package index that pip uses on this machine to builds.
 
-A location that is a folder here cannot be seen from inside a build, so it is served over loopback meanwhile.
+A build cannot read folders of this machine, so they are served over loopback while it runs.
 """
 
 import ast
@@ -30,8 +30,8 @@ _ARGUMENTS = {
 def package_index(certificates: Path) -> Iterator[dict[str, str]]:
     """Yield build arguments with the package index of this machine.
 
-    A bundle of certificates that pip is told to trust here is copied to `certificates` meanwhile, unless
-    somebody's own is there.
+    The certificates that pip trusts on this machine are copied to `certificates` until the block ends, unless
+    that file exists.
     """
     settings = pip_settings()
     copied = "cert" in settings and not certificates.exists()

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -216,13 +215,3 @@ def test_an_unexpected_body_is_not_read(small_api: Api) -> None:
         assert connection.getresponse().read() == b'{"status":"pass"}'
         connection.request("GET", "/livez")
         assert connection.getresponse().status == 200
-
-
-def test_malformed_http_is_a_problem_response(small_api: Api) -> None:
-    host, _, port = small_api.address.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
-        connection.sendall(b"this is no HTTP\r\n\r\n")
-        answer = connection.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert b"application/problem+json" in answer
-    assert b'"code":"malformed-request"' in answer

@@ -14,7 +14,7 @@ from tests.support.otlp_collector import collecting
 from tests.support.processes import Api, Ingest, eventually, free_port, run_module, running_api
 from tests.support.scrapes import Scrape
 
-SECRET = "zebra crossing"  # noqa: S105 - a query, which nobody is to be told.
+SECRET = "zebra crossing"  # noqa: S105 - a query, which must not be logged.
 REQUESTS = "vidsearch_http_requests_total"
 IN_PROGRESS = "vidsearch_http_requests_in_progress"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -118,7 +118,7 @@ def test_figures_and_log_tell_of_every_request_and_never_what_was_asked(ingest: 
         assert line["duration_ms"] > 0
         assert line["level"] == "info"
         assert line["timestamp"].endswith("Z")
-    # A caller who leaves is no error of ours, nor is one who asks for what there is not.
+    # A client that disconnects is not our error, nor is a request for an unknown path.
     assert not [line for line in lines(api) if line["level"] == "error"]
     assert {line["logger"] for line in lines(api)} >= {
         "api.observability.request_log",
@@ -127,7 +127,7 @@ def test_figures_and_log_tell_of_every_request_and_never_what_was_asked(ingest: 
     assert "zebra" not in api.log.read_text()
 
 
-def test_figures_on_a_port_of_their_own_and_traces_where_they_are_wanted(ingest: Ingest) -> None:
+def test_metrics_on_their_own_port_and_traces(ingest: Ingest) -> None:
     port = free_port()
     own = f"http://127.0.0.1:{port}"
     with collecting() as collector:
@@ -158,7 +158,7 @@ def test_figures_on_a_port_of_their_own_and_traces_where_they_are_wanted(ingest:
     assert "zebra" not in api.log.read_text()
 
 
-def test_a_collector_that_is_not_there_costs_no_request_and_no_clean_end(ingest: Ingest) -> None:
+def test_a_missing_collector_delays_no_request_and_no_stop(ingest: Ingest) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with running_api(ingest.index_dir, ingest.model_dir, OTEL_EXPORTER_OTLP_ENDPOINT=nowhere) as api:
         assert api.get("/v1/search", query="bread").status_code == 200

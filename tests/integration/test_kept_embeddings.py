@@ -36,7 +36,7 @@ def resumed(ingest: Ingest, source: Path, earlier: dict[bytes, tuple[int, bytes]
     assert len(after) > len(earlier)
 
 
-def test_a_first_build_goes_on_where_it_was_killed(folder: Path, model_dir: Path) -> None:
+def test_a_killed_first_build_is_resumed(folder: Path, model_dir: Path) -> None:
     source = write_jsonl(folder / "talks.jsonl", alike_videos(600))
     whole = Ingest(folder / "whole", model_dir.resolve(), folder / "whole-embeddings")
     assert "by an earlier run" not in whole.done("sync", source)
@@ -49,7 +49,7 @@ def test_a_first_build_goes_on_where_it_was_killed(folder: Path, model_dir: Path
     assert_same_bits(contents_of(ingest.index_dir), contents_of(whole.index_dir))
 
 
-def test_an_update_goes_on_where_it_was_killed(
+def test_a_killed_update_is_resumed(
     small_index: tuple[Path, str], folder: Path, model_dir: Path
 ) -> None:
     source = write_jsonl(folder / "talks.jsonl", alike_videos(400))

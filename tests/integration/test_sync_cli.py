@@ -296,23 +296,6 @@ def test_a_dry_run_can_print_json(ingest: Ingest, catalogue: Path) -> None:
     assert ingest("sync", catalogue, "--json").returncode == 2
 
 
-def test_a_watched_folder_is_synced_until_sigterm(empty: Ingest, folder: Path) -> None:
-    watched = folder / "watched"
-    watched.mkdir()
-    write_jsonl(watched / "talks.jsonl", ROWS[:2])
-    with empty.start("watch", watched, "--every", "0.1") as watching:
-        try:
-            eventually(lambda: (empty.index_dir / "CURRENT").exists() or None)
-            first = empty.pointer
-            write_jsonl(watched / "talks.jsonl", ROWS[:3])
-            eventually(lambda: empty.pointer != first or None)
-        finally:
-            watching.send_signal(signal.SIGTERM)
-            assert watching.wait(PATIENCE) == 0
-    assert "live: " in empty.done("status")
-    assert "3 videos" in empty.done("status")
-
-
 @pytest.mark.parametrize("signals_the_run_too", [False, True], ids=["watch alone", "both"])
 def test_a_stopped_watch_stops_its_run_which_cleans_up(
     empty: Ingest, folder: Path, *, signals_the_run_too: bool

@@ -34,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
     distances: tuple[float, ...]
 
     def says(self, other: "Answer") -> bool:
-        """Return whether both have the same content, whatever their versions."""
+        """Return whether both have the same content, regardless of their versions."""
         return (self.status, self.content_type, self.said, len(self.distances)) == (
             other.status,
             other.content_type,
@@ -68,9 +68,9 @@ def ask_all(address: str, queries: Iterable[str]) -> dict[Question, Answer]:
 
 
 class Clients:
-    """One client a path, each on a connection of its own, that ask until they are told to stop.
+    """One client per path, each on its own connection, that send requests until they are stopped.
 
-    What keeps an answer from a client, a broken connection too, is raised where the answers are taken.
+    An error of a client, such as a broken connection, is raised by `take`.
     """
 
     def __init__(self, address: str, queries: Sequence[str]) -> None:
@@ -107,7 +107,7 @@ class Clients:
                         question = (path, query)
                         self._heard[path].append((question, _ask(client, question)))
                         time.sleep(_PAUSE)
-        except Exception as e:  # noqa: BLE001 - whatever it is, it is the test's to raise.
+        except Exception as e:  # noqa: BLE001 - `take` raises it in the test.
             self._failed.append(e)
 
 

@@ -48,7 +48,7 @@ def record(video_id: str = "tLf2bGhmWsI", title: str = "Transformers") -> VideoR
 
 
 class EchoSearcher(Searcher):
-    """Answers with what it was asked, and keeps the questions."""
+    """Answers with the values of the request, and records the requests."""
 
     is_followed = True
 
@@ -140,7 +140,7 @@ class EmptySearcher(EchoSearcher):
 
 
 class RaisingSearcher(EchoSearcher):
-    """Raises one error, whatever it is asked."""
+    """Raises one error in every method."""
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from api.access.keys import make_key
 from retrieval.declared_setting import SettingsError
 
 SERVICE = 65_534
-"""The number of a user, of whom nobody needs to know."""
+"""The id of a user; no such user needs to exist."""
 
 KEYS = tuple(make_key(name, ["search"], datetime.now(UTC))[1] for name in ("one", "two"))
 

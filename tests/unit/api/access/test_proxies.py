@@ -41,7 +41,7 @@ def seen(*forwarded: str, peer: str | None = PEER, proto: str = "", proxies: Any
         (["2001:db8::1, fd00::1, ::ffff:10.0.0.8"], "2001:db8::1"),
         (["198.51.100.1, unknown"], "unknown"),
         (["198.51.100.1, " + "1" * 100], "1" * 100),
-        # Whatever is named here is a proxy's, so nobody knows who said it.
+        # Every address is a proxy's, so the client's address is unknown.
         (["10.9.9.9"], PEER),
         (["10.9.9.9, 10.1.2.3"], PEER),
         (["10.9.9.9", "10.1.2.3"], PEER),

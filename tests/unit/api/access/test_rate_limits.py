@@ -45,7 +45,7 @@ def batch(client: TestClient[Litestar], size: int) -> tuple[int, str | None, str
 
 def test_every_response_reports_the_limit(by_address: TestClient[Litestar], clock: Clock) -> None:
     assert told(by_address) == ("200", "3", "2", "20", None)
-    # What is wrong with a request is found out after it was counted.
+    # A request is counted before its parameters are checked.
     assert told(by_address, "/v1/search?limit=0") == ("400", "3", "1", "40", None)
     assert told(by_address, "/info") == ("200", "3", "0", "60", None)
     assert told(by_address) == ("429", "3", "0", "60", "20")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A server of no socket: what it was told to do."""
+    """The calls of a server that opens no socket."""
     events: list[str] = []
 
     async def startup(server: uvicorn.Server, *_: object) -> None:

@@ -67,7 +67,7 @@ def live_files(generations: Generations) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
-async def test_a_version_that_holds_goes_live(generations: Generations) -> None:
+async def test_a_verified_version_becomes_live(generations: Generations) -> None:
     manifest = await go_live(generations, embedded(garden()), is_sample=True)
     pointer = generations.pointer()
     assert pointer is not None
@@ -158,7 +158,7 @@ async def test_a_version_whose_titles_find_other_videos_is_refused(generations: 
     assert live_files(generations) == before
 
 
-async def test_a_refused_version_can_be_thrown_away_at_once(generations: Generations) -> None:
+async def test_a_refused_version_can_be_deleted_immediately(generations: Generations) -> None:
     *good, bad = embedded(garden())
     broken = msgspec.structs.replace(bad, vector=np.full(2 * DIMENSION, np.nan, np.float32))
     with pytest.raises(IngestError):

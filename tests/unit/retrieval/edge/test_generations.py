@@ -90,7 +90,7 @@ def test_rolling_back_needs_a_previous_generation(versions: Generations) -> None
     assert versions.pointer() == Pointer(live=one)
 
 
-def test_rolling_back_to_a_generation_somebody_deleted_is_refused(versions: Generations) -> None:
+def test_rolling_back_to_a_deleted_generation_is_refused(versions: Generations) -> None:
     one, two = publish(versions, "one"), publish(versions, "two")
     shutil.rmtree(versions.folder(one))
     with pytest.raises(IndexUnavailableError, match="no previous version"):

@@ -125,12 +125,6 @@ async def test_classic_returns_at_most_five_videos_nearest_first(searcher: Searc
     assert records == tuple(video.record for video in CATALOGUE[:5])
 
 
-async def test_classic_leaves_out_distances_of_forty_and_more(searcher: Searcher) -> None:
-    # The distances from (10, 0): e 19.5, f 20, d 16, a to c between 17 and 19, g 60.
-    records = await searcher.classic("at ten")
-    assert [record.video_id for record in records] == ["d", "c", "b", "a", "e"]
-
-
 async def test_the_classic_threshold_is_strict(
     index_folders: Callable[[], Path], encoder: TableEncoder
 ) -> None:
@@ -649,12 +643,10 @@ async def test_the_observer_sees_a_stage_that_fails(source: HeldIndex) -> None:
     assert (observer.ended, observer.failed, observer.counts) == ([], ["encode"], [])
 
 
-async def test_the_observer_does_not_see_the_check(searcher: Searcher, observer: KeepingObserver) -> None:
+async def test_the_observer_sees_neither_the_check_nor_labels(
+    searcher: Searcher, observer: KeepingObserver
+) -> None:
     await searcher.check()
-    assert (observer.ended, observer.hits) == ([], [])
-
-
-async def test_the_observer_does_not_see_labels(searcher: Searcher, observer: KeepingObserver) -> None:
     await searcher.labels()
     await searcher.labels()
     assert (observer.ended, observer.hits) == ([], [])

@@ -29,7 +29,7 @@ def videos(rows: list[CheckedRow]) -> list[Video]:
     return [row.video for row in rows if row.video]
 
 
-def test_the_languages_of_a_video_are_one_row_in_the_asked_one(tmp_path: Path) -> None:
+def test_a_video_with_several_languages_is_one_row_in_the_preferred_one(tmp_path: Path) -> None:
     fill(
         tmp_path,
         **{
@@ -48,7 +48,7 @@ def test_the_languages_of_a_video_are_one_row_in_the_asked_one(tmp_path: Path) -
     assert through_the_catalogue.video == german
 
 
-def test_the_kind_is_kept_beside_the_row(tmp_path: Path) -> None:
+def test_the_kind_is_stored_with_the_row(tmp_path: Path) -> None:
     fill(tmp_path, **{"a.en-orig.vtt": subtitle("x"), "b.vtt": subtitle("y", language="fr")})
     first, second = (row.values for row in open_source(tmp_path).rows())
     assert first is not None
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_read_leaves_it_to_the_next_one(tmp_path: Path) ->
     assert [problem.reason_code for problem in second.problems] == ["no-cues"]
 
 
-def test_what_whisper_writes_for_one_recording_is_one_video(tmp_path: Path) -> None:
+def test_the_files_of_whisper_for_one_recording_are_one_video(tmp_path: Path) -> None:
     segments = '{"language": "en", "segments": [{"start": 1, "end": 2, "text": " hi"}]}'
     fill(tmp_path, **{"talk.json": segments, "talk.srt": subtitle("hi"), "talk.vtt": subtitle("hi")})
     fill(tmp_path, **{"talk.tsv": "start\tend\ttext\n", "talk.txt": "hi"})
@@ -78,7 +78,7 @@ def test_what_whisper_writes_for_one_recording_is_one_video(tmp_path: Path) -> N
     assert (video.video_id, video.transcript) == ("talk", "hi")
 
 
-def test_one_bad_file_costs_only_its_own_row(tmp_path: Path) -> None:
+def test_a_bad_file_rejects_only_its_own_row(tmp_path: Path) -> None:
     fill(tmp_path, **{"a.json": "[{", "b.vtt": "", "c.json": '{"name": "x"}', "d.srt": subtitle("good")})
     rows = check(tmp_path)
     assert [row.problems[0].reason_code if row.problems else None for row in rows] == [
@@ -126,7 +126,7 @@ def test_a_list_next_to_the_files_describes_them(tmp_path: Path) -> None:
     )
 
 
-def test_a_bad_line_of_the_list_and_cues_of_its_own(tmp_path: Path) -> None:
+def test_a_bad_line_of_the_list_and_a_line_with_cues(tmp_path: Path) -> None:
     cues = '"[{""start"": 0, ""end"": 1, ""text"": ""listed""}]"'
     fill(tmp_path, **{"a.srt": subtitle("file"), "videos.csv": f"video_id,title,cues\na,A,{cues}\nb\n"})
     first, second = check(tmp_path)
@@ -135,7 +135,7 @@ def test_a_bad_line_of_the_list_and_cues_of_its_own(tmp_path: Path) -> None:
     assert second.problems[0].reason_code == "ragged-row"
 
 
-def test_a_list_that_is_no_list_is_told(tmp_path: Path) -> None:
+def test_an_invalid_list_is_reported(tmp_path: Path) -> None:
     fill(tmp_path, **{"a.srt": subtitle("x"), "videos.csv": "name\nx\n"})
     with pytest.raises(SourceError, match=r"videos\.csv: has no column video_id and no column title"):
         open_source(tmp_path)

@@ -29,7 +29,7 @@ def found(rows: list[CheckedRow]) -> list[tuple[str, str | None] | str]:
     ]
 
 
-def test_the_folders_in_a_folder_are_read_each_as_what_it_is(tmp_path: Path) -> None:
+def test_each_subfolder_is_read_as_its_own_kind(tmp_path: Path) -> None:
     add(tmp_path / "Uploader B" / "2024" / "one.info.json", {"id": "b1", "title": "B1"})
     add(tmp_path / "Uploader B" / "2024" / "one.en.vtt", subtitle("b one"))
     add(tmp_path / "Uploader A" / "a2.srt", subtitle("a two"))
@@ -40,7 +40,7 @@ def test_the_folders_in_a_folder_are_read_each_as_what_it_is(tmp_path: Path) -> 
     assert found(check(tmp_path)) == [("root", "root"), ("a2", "a two"), ("b1", "b one")]
 
 
-def test_captions_that_failed_are_told_where_each_video_has_a_folder(tmp_path: Path) -> None:
+def test_failed_captions_are_reported_if_each_video_has_a_folder(tmp_path: Path) -> None:
     for name in ("a", "b"):
         info = {"id": name, "title": name, "automatic_captions": {"en": []}}
         add(tmp_path / name / f"{name}.info.json", info)

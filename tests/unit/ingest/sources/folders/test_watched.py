@@ -78,7 +78,7 @@ def test_a_folder_is_no_table_whatever_its_name(tmp_path: Path) -> None:
     assert read_folder(tmp_path).sources == ()
 
 
-def test_a_list_is_part_of_the_state_where_it_is_read(tmp_path: Path) -> None:
+def test_a_list_that_is_read_is_part_of_the_state(tmp_path: Path) -> None:
     filled(tmp_path, ["one.vtt", "videos.csv"])
     before = read_folder(tmp_path).state
     with (tmp_path / "videos.csv").open("a") as file:
@@ -104,13 +104,13 @@ def test_links_are_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "A.JSONL.GZ", "a.en.vtt", "report.json", "a.info.json"])
-def test_what_is_read(name: str) -> None:
+def test_files_that_are_read(name: str) -> None:
     assert is_read(name)
     assert not is_read(f".{name}")
     assert not is_read(f"{name}.part")
 
 
-def test_a_change_in_a_folder_of_the_folder_is_one(tmp_path: Path) -> None:
+def test_a_change_in_a_subfolder_is_a_change(tmp_path: Path) -> None:
     filled(tmp_path, ["one.vtt"])
     (tmp_path / "inner").mkdir()
     before = read_folder(tmp_path)

@@ -50,7 +50,7 @@ def check(folder: Path, *languages: str) -> list[CheckedRow]:
     return [check_source_row(row) for row in source.rows()]
 
 
-def test_what_the_downloader_knows_stands_in_the_row(tmp_path: Path) -> None:
+def test_the_row_has_the_fields_of_the_info_file(tmp_path: Path) -> None:
     add(tmp_path, f"{STEM}.info.json", INFO)
     add(tmp_path, f"{STEM}.en.vtt", subtitle("made by people"))
     add(tmp_path, f"{STEM}.en-orig.vtt", rolling_vtt(["made by", "a machine"]))
@@ -81,7 +81,7 @@ def test_what_the_downloader_knows_stands_in_the_row(tmp_path: Path) -> None:
         ("en-orig.vtt", {"subtitles": None, "automatic_captions": None}, "automatic"),
     ],
 )
-def test_the_kind_is_what_the_info_says(
+def test_the_kind_is_that_of_the_info_file(
     name: str, info: dict[str, Any], kind: str | None, tmp_path: Path
 ) -> None:
     add(tmp_path, f"{STEM}.info.json", INFO | info)

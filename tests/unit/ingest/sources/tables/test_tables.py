@@ -179,7 +179,7 @@ def test_columns_may_be_written_otherwise(write: Write, name: str, tmp_path: Pat
     assert str(video.published_at) == "2024-05-30 00:00:00+00:00"
 
 
-def test_two_parquet_columns_for_one_are_told(tmp_path: Path) -> None:
+def test_two_parquet_columns_for_one_are_reported(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "v.parquet", [{"video_id": "a", "Title": "b", "TITLE": "c"}])
     with pytest.raises(SourceError, match="has more than one column title; remove or rename one"):
         open_source(path)
@@ -199,7 +199,7 @@ def test_a_csv_may_have_other_delimiters(delimiter: str, tmp_path: Path) -> None
     )
 
 
-def test_damage_inside_a_parquet_file_is_told_while_reading(tmp_path: Path) -> None:
+def test_damage_inside_a_parquet_file_is_reported_while_reading(tmp_path: Path) -> None:
     path = tmp_path / "videos.parquet"
     noise = [str(hash((number, "salt"))) for number in range(20_000)]
     pl.DataFrame({"video_id": noise, "title": noise}).write_parquet(path, compression="zstd")
@@ -360,13 +360,13 @@ def test_files_that_are_not_tables_are_reported(name: str, content: bytes, told:
     assert told in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"v\.csv: there is no such file or folder; check the path"):
         open_source(tmp_path / "v.csv")
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
-def test_a_file_that_goes_away_after_opening_is_told(write: Write, name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_deleted_after_opening_is_reported(write: Write, name: str, tmp_path: Path) -> None:
     path = write(tmp_path / name, ROWS)
     source = open_source(path)
     path.unlink()
@@ -374,7 +374,7 @@ def test_a_file_that_goes_away_after_opening_is_told(write: Write, name: str, tm
         list(source.rows())
 
 
-def test_a_path_that_is_too_long_is_told(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         open_source(tmp_path / ("x" * 5000))
 
