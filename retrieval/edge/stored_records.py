@@ -118,12 +118,14 @@ def id_of(point: Record | ScoredPoint) -> uuid.UUID:
     return cast("uuid.UUID", point.id)
 
 
-def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> Iterator[Record]:
-    """Read all points of a shard, page by page, without vectors."""
+def every_point(
+    shard: EdgeShard, *, with_payload: bool | PayloadSelector, with_vector: bool = False
+) -> Iterator[Record]:
+    """Read all points of a shard in the order of their ids, page by page."""
     following = None
     while True:
         points, following = shard.scroll(
-            ScrollRequest(offset=following, limit=_PAGE, with_payload=with_payload)
+            ScrollRequest(offset=following, limit=_PAGE, with_payload=with_payload, with_vector=with_vector)
         )
         yield from points
         if following is None:
@@ -132,14 +134,7 @@ def every_point(shard: EdgeShard, *, with_payload: bool | PayloadSelector) -> It
 
 def every_stored_point(shard: EdgeShard) -> Iterator[StoredPoint]:
     """Read all points of a shard with payloads and vectors, in the order of their ids, page by page."""
-    following = None
-    while True:
-        points, following = shard.scroll(
-            ScrollRequest(offset=following, limit=_PAGE, with_payload=True, with_vector=True)
-        )
-        yield from map(_stored_point, points)
-        if following is None:
-            return
+    return map(_stored_point, every_point(shard, with_payload=True, with_vector=True))
 
 
 def _stored_point(point: Record) -> StoredPoint:

@@ -49,9 +49,7 @@ def test_a_killed_first_build_is_resumed(folder: Path, model_dir: Path) -> None:
     assert_same_bits(contents_of(ingest.index_dir), contents_of(whole.index_dir))
 
 
-def test_a_killed_update_is_resumed(
-    small_index: tuple[Path, str], folder: Path, model_dir: Path
-) -> None:
+def test_a_killed_update_is_resumed(small_index: tuple[Path, str], folder: Path, model_dir: Path) -> None:
     source = write_jsonl(folder / "talks.jsonl", alike_videos(400))
     ingest, whole = (
         Ingest(copied(small_index[0], folder / name), model_dir.resolve(), folder / f"{name}-embeddings")
