@@ -1,7 +1,7 @@
-"""docker-compose.yml: valid for both Composes, and what it starts.
+"""docker-compose.yml: it is valid for Compose v1 and v2, and its services start and work together.
 
-Where no Qdrant image can be had, a stand-in that only says it is ready takes the server's place and the API
-searches its embedded index: that shows what Compose does, and nothing of Qdrant.
+Without a Qdrant image, a stand-in that only reports that it is ready replaces the server, and the API searches
+its embedded index. This checks Compose, but not Qdrant.
 """
 
 import json
