@@ -1,7 +1,7 @@
 """docker-compose.yml: it is valid for Compose v1 and v2, and its services start and work together.
 
-Without a Qdrant image, a stand-in that only reports that it is ready replaces the server, and the API searches
-its embedded index. This checks Compose, but not Qdrant.
+Without a Qdrant image, a stand-in that only reports that it is ready replaces the server, and the API
+searches its embedded index. This checks Compose, but not Qdrant.
 """
 
 import json

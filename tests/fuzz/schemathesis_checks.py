@@ -7,17 +7,17 @@ from typing import Any
 
 import schemathesis
 
-_TOLD = re.compile(
+_REASONS = re.compile(
     r"(requests\[\d+\]\.)?("
     r"offset: offset and limit together are at most \d+\."
     r"|max_distance: is not a finite number\."
     r"|published_(after|before): is not an ISO 8601 date or time, .*"
     r"|published_after: is not earlier than published_before\."
-    r"|cursor: is not one that this service gave out\."
+    r"|cursor: was not issued by this service\."
     r"|\w+: (is blank\..*|is longer than [\d,]+ characters\..*)"
     # JSON Schema accepts 3.0 as an integer; the service does not.
     r"|\w+: expected `int`, got `float`\."
-    r"|\w+: holds (a zero character|half of a surrogate pair)\."
+    r"|\w+: contains (a NUL character|half of a surrogate pair)\."
     r")",
     re.DOTALL,
 )
@@ -35,4 +35,4 @@ def refused_with_a_reason(
         return
     if response.status_code == _BAD_REQUEST:
         detail = response.json()["detail"]
-        assert _TOLD.fullmatch(detail), f"refused, though the schema allows it: {detail}"
+        assert _REASONS.fullmatch(detail), f"refused, although the schema allows it: {detail}"

@@ -1,4 +1,4 @@
-"""What a running `python -m api` tells of itself: figures, lines of log, traces."""
+"""The metrics, the log and the traces of a running `python -m api`."""
 
 import json
 import socket
@@ -86,7 +86,7 @@ def test_figures_and_log_tell_of_every_request_and_never_what_was_asked(ingest: 
     }
     durations = "vidsearch_http_request_duration_seconds"
     assert found.total(f"{durations}_count", route="/v1/search") == 3
-    # What is under way is this scrape.
+    # The only request in progress is this scrape.
     assert found.total(IN_PROGRESS) == found.total(IN_PROGRESS, route="/metrics") == 1
 
     stages = {
