@@ -1,8 +1,8 @@
 """`python -m tests.fuzz.openapi`: Schemathesis with all checks on a running service.
 
 The service is a real process with the exported model and the index of the integration tests. The operations
-are divided between two runs, because generating requests takes longer than answering them. A third run follows
-the links between operations. Returns 1 if a run found a fault.
+are divided between two runs, because generating requests takes longer than answering them. A third run
+follows the links between operations. Returns 1 if a run found a fault.
 """
 
 import argparse
@@ -27,9 +27,9 @@ CHECKS_OF_OURS = "tests.fuzz.schemathesis_checks"
 REPLACED = "positive_data_acceptance"
 """The excluded check: that the service accepts everything that the schema allows.
 
-A schema cannot express that offset and limit together are at most 200, that one date is before another, which
-cursors were issued, or which text is blank. Our own check replaces it: a request that the schema allows may be
-refused for one of these reasons only.
+A schema cannot express that offset and limit together are at most 200, that one date is before another,
+which cursors were issued, or which text is blank. Our own check replaces it: a request that the schema
+allows may be refused for one of these reasons only.
 """
 DEAREST = ("search", "searchBatch", "searchClassic")
 """These operations take about half of the time; those with the most parameters come first."""
