@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11
 PORT ?= 8080
-# A package index for torch only, if the default index serves only CUDA builds.
+# A package index for torch only. On x86-64 Linux, PyPI serves the CUDA build, which is 4 GB larger.
 TORCH_INDEX ?=
 
 VENV := .venv
