@@ -35,7 +35,7 @@ def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 def skip_without_docker() -> None:
     """Skip the tests, with a reason, if no container can run."""
-    see = "tests/containers/README.md says how to set it up."
+    see = "See tests/containers/README.md."
     if shutil.which("docker") is None:
         pytest.skip(f"Docker is not installed. {see}")
     if docker("info", check=False).returncode:

@@ -81,7 +81,7 @@ class Project(msgspec.Struct, frozen=True):
 def compose(request: pytest.FixtureRequest, tell: Callable[[str], None]) -> tuple[str, ...]:
     command: tuple[str, ...] = request.param
     if shutil.which(command[0]) is None or run(*command, "version", check=False).returncode:
-        pytest.skip(f"`{' '.join(command)}` is not installed. tests/containers/README.md says how to get it.")
+        pytest.skip(f"`{' '.join(command)}` is not installed. See tests/containers/README.md.")
     tell(f"`{' '.join(command)}` is version {run(*command, 'version', '--short').stdout.strip()}")
     return command
 
