@@ -89,7 +89,7 @@ def _add_sync(commands: Commands) -> None:
         type=Path,
         metavar="SOURCE",
         help="a parquet, csv or jsonl file (also gzipped), a caption or Whisper file, a folder of caption "
-        "files or of yt-dlp downloads, or youtube:CHANNEL_ID",
+        "files or of yt-dlp downloads, youtube:CHANNEL_ID, or youtube:@handle",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
     parser.add_argument(
@@ -106,9 +106,9 @@ def _add_watch(commands: Commands) -> None:
         parents=[_sync_options()],
         help="sync a folder each time its files have changed and settled",
         description="Sync a folder each time its files have changed and settled: its tables, and its "
-        "captions as sync FOLDER reads them, with videos.csv or the downloader's metadata if those are next "
-        "to them. A run that fails or is refused is retried after a minute, then at growing intervals of up "
-        "to an hour, and at once if the files change.",
+        "captions as sync FOLDER reads them, with the videos.csv or .info.json files next to them. A run "
+        "that fails or is refused is retried after a minute, then at growing intervals of up to an hour, and "
+        "at once if the files change.",
         epilog="--accept applies to every run of the watch, so it also accepts later damage. To accept a "
         "single change, run sync with --accept by hand: the watch then finds nothing to do.",
     )

@@ -45,7 +45,7 @@ async def _status(settings: SearchSettings, console: Console) -> int:
     if unreadable:
         show(f"runs: {unreadable}. The next run starts a new log.")
     if runs:
-        show("runs, the last one first:")
+        show("runs, newest first:")
     for run in runs:
         show(f"  {describe_run(run)}")
     if isinstance(live, UnreadableVersionError):

@@ -334,7 +334,7 @@ def test_the_commands_report_the_state_of_the_server(
     assert "6 videos" in told
     assert "again" not in told
     heading, last, failed, first = told.splitlines()[-4:]
-    assert heading == "runs, the last one first:"
+    assert heading == "runs, newest first:"
     assert ": published 2" in last
     # The server was gone by then, so the end of that run could not be recorded.
     assert ": not finished; it is still running, or was killed (" in failed

@@ -261,7 +261,7 @@ def test_status_shows_the_last_runs_and_their_outcomes(
     use(word_model(RaisingEncoder(KeyboardInterrupt())))
     run("sync", write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}]), code=4)
     heading, *runs = run("status").splitlines()[2:]
-    assert heading == "runs, the last one first:"
+    assert heading == "runs, newest first:"
     stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
     assert ": stopped; planned: 1 to add, 3 to keep (/" in stopped
     assert ": failed (/" in unreadable
