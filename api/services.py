@@ -43,7 +43,7 @@ class Services:
         self.metrics = Metrics()
         self.recent = RecentSearches()
         self.tracing = Tracing(settings.traces_endpoint)
-        self.keys = LiveKeys(settings.access, may_be_off=settings.access.open or settings.is_local)
+        self.keys = LiveKeys(settings.access, exposed=() if settings.access.open else settings.exposed)
 
     @asynccontextmanager
     async def open(self, _: Litestar) -> AsyncIterator[None]:

@@ -151,9 +151,12 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
         OTEL_EXPORTER_OTLP_ENDPOINT.check(self.traces_endpoint)
 
     @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach the service and the separate port of the metrics."""
-        return is_loopback(self.host) and (self.metrics_port is None or is_loopback(self.metrics_host))
+    def exposed(self) -> tuple[str, ...]:
+        """The settings, as NAME=value, that let other machines reach the service or its metrics."""
+        hosts = [("HOST", self.host)]
+        if self.metrics_port is not None:
+            hosts.append(("METRICS_HOST", self.metrics_host))
+        return tuple(f"{name}={host}" for name, host in hosts if not is_loopback(host))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":

@@ -24,14 +24,14 @@ class LiveKeys:
 
     Requests need a key as soon as there is one, and from then on: if the last key is revoked or the file is
     deleted, every request is refused. The service runs without keys only if it starts without any, and if
-    `may_be_off` states that this is safe or intended.
+    `exposed` is empty. Otherwise `exposed` names the settings that let other machines in ("HOST=0.0.0.0").
     """
 
     def __init__(
-        self, settings: AccessSettings, *, may_be_off: bool, poll_seconds: float = POLL_SECONDS
+        self, settings: AccessSettings, *, exposed: tuple[str, ...] = (), poll_seconds: float = POLL_SECONDS
     ) -> None:
         self._settings = settings
-        self._may_be_off = may_be_off
+        self._exposed = exposed
         self._poll_seconds = poll_seconds
         self._stamp: _Stamp = None
         self.ring = Keyring()
@@ -42,10 +42,10 @@ class LiveKeys:
         """Read the keys, then follow the file in a task until the block ends. Raises SettingsError."""
         self.required = False
         self._apply(*_read(self._settings.keys_file))
-        if not self.required and not self._may_be_off:
+        if not self.required and self._exposed:
             raise SettingsError(
-                "HOST or METRICS_HOST is not a loopback address and there is no key, so anyone could search. "
-                "Add a key: python -m api keys add NAME --scope search; "
+                f"There is no key, and other machines can connect ({', '.join(self._exposed)}), so "
+                "anyone could search. Add a key: python -m api keys add NAME --scope search; "
                 "or pass --open to serve without keys: python -m api --open"
             )
         async with background_task(self._follow(), "API keys") as task:

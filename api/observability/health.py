@@ -12,6 +12,7 @@ from api.wire.responses import index_health, model_info
 from api.wire.schemas import Health, HealthEntry, HealthStatus
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import Run, RunOutcome, last_confirmed
+from retrieval.catalogue.wording import counted
 from retrieval.errors import IndexUnavailableError, OverloadedError, VidsearchError
 from retrieval.search.searcher import Searcher
 
@@ -87,7 +88,7 @@ def _age(
         observed_value=round(seconds),
         observed_unit="s",
         time=now,
-        output=f"Older than {expected.most_days} days." if is_old else None,
+        output=f"Older than {counted(expected.most_days, 'day')}." if is_old else None,
     )
 
 

@@ -164,7 +164,7 @@ def test_every_key_scope_with_every_kind_of_key(keys: tuple[TestClient[Litestar]
     routes = [get(f"/{name}", opt=each.opt, status_code=200)(answer) for name, each in declared.items()]
     routes.append(get("/undeclared", status_code=200)(answer))
     access = AccessSettings(keys_file=sent.file, rate_of_key=Rate(1000, 1))
-    live = LiveKeys(access, may_be_off=True)
+    live = LiveKeys(access)
     app = Litestar(
         routes,
         guards=[guard_access(access, live, RateLimits(access))],

@@ -24,8 +24,8 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
 
 
-def following(file: Path | None = None, *, may_be_off: bool = True, **more: object) -> LiveKeys:
-    return LiveKeys(AccessSettings(keys_file=file, **more), may_be_off=may_be_off, poll_seconds=0.001)  # type: ignore[arg-type]
+def following(file: Path | None = None, *, exposed: tuple[str, ...] = (), **more: object) -> LiveKeys:
+    return LiveKeys(AccessSettings(keys_file=file, **more), exposed=exposed, poll_seconds=0.001)  # type: ignore[arg-type]
 
 
 def damage(file: Path) -> None:
@@ -50,10 +50,10 @@ async def test_if_keys_may_not_be_off_the_service_does_not_start_without_any(
     if in_file is not None:
         # With a file without keys, every request is refused, which is safe.
         write_keys(file, in_file)
-        async with following(file, may_be_off=False).followed():
+        async with following(file, exposed=("HOST=0.0.0.0",)).followed():
             return
-    with pytest.raises(SettingsError, match=r"keys add NAME.*--open"):
-        async with following(file, may_be_off=False).followed():
+    with pytest.raises(SettingsError, match=r"HOST=0\.0\.0\.0.*keys add NAME.*--open"):
+        async with following(file, exposed=("HOST=0.0.0.0",)).followed():
             pass
 
 
@@ -124,7 +124,7 @@ async def test_a_damaged_file_at_the_start_is_an_error(file: Path) -> None:
 async def test_the_keys_of_the_environment_and_of_the_file_are_equal(file: Path) -> None:
     other, stored = make_key("other", ["search"], datetime.now(UTC))
     write_keys(file, (STORED,))
-    keys = following(file, may_be_off=False, keys=(stored,))
+    keys = following(file, exposed=("HOST=0.0.0.0",), keys=(stored,))
     async with keys.followed():
         assert keys.ring.find(KEY.encode()) == STORED
         assert keys.ring.find(other.encode()) == stored
