@@ -30,7 +30,7 @@ from retrieval.qdrant.connection import CLEAN_UP, METADATA_KEY, QdrantConnection
 from retrieval.qdrant.driver import QdrantDriver
 from retrieval.qdrant.generations import ServerGenerations
 from retrieval.qdrant.lock import server_lock
-from retrieval.qdrant.stored_records import stored_point
+from retrieval.qdrant.stored_records import every_point, stored_point
 from retrieval.qdrant.writer import QdrantWriter
 from retrieval.settings import QdrantSettings
 
@@ -88,17 +88,15 @@ class QdrantExport(VersionExport):
         return iter(())
 
     async def _points(self, kind: str) -> AsyncIterator[StoredPoint]:
-        collection, following = self._collections[kind], None
-        while True:
-            points, following = await self._connection.call(
-                lambda client, offset=following: client.scroll(  # type: ignore[misc]
-                    collection, offset=offset, limit=_POINTS_PER_CALL, with_payload=True, with_vectors=True
-                )
-            )
-            for point in points:
-                yield stored_point(point)
-            if following is None:
-                return
+        points = every_point(
+            self._connection,
+            self._collections[kind],
+            limit=_POINTS_PER_CALL,
+            with_payload=True,
+            with_vectors=True,
+        )
+        async for point in points:
+            yield stored_point(point)
 
 
 class QdrantStore(IndexStore):

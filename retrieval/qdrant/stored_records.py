@@ -1,11 +1,12 @@
 """The stored records of an index on a server: its collections and points, in the client's types."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from qdrant_client import models
+from qdrant_client import AsyncQdrantClient, models
 
 from retrieval.index.stored_records import (
     COUNT_FIELDS,
@@ -23,6 +24,7 @@ from retrieval.index.stored_records import (
 )
 from retrieval.index.whole_videos import StoredPoint
 from retrieval.index.writing import EmbeddedVideo
+from retrieval.qdrant.connection import QdrantConnection
 from retrieval.settings import QdrantSettings
 from retrieval.text.vectors import SparseVector
 
@@ -92,6 +94,22 @@ def payload_of(point: models.Record | models.ScoredPoint) -> dict[str, Any]:
 def id_of(point: models.Record | models.ScoredPoint) -> uuid.UUID:
     """Return a point's id, which is a UUID in all our collections."""
     return uuid.UUID(str(point.id))
+
+
+async def every_point(
+    connection: QdrantConnection, collection: str, *, limit: int, **contents: Any
+) -> AsyncIterator[models.Record]:
+    """Read all points of a collection in the order of their ids, `limit` at a time."""
+    following = None
+    while True:
+        page = partial(
+            AsyncQdrantClient.scroll, collection_name=collection, offset=following, limit=limit, **contents
+        )
+        points, following = await connection.call(page)
+        for point in points:
+            yield point
+        if following is None:
+            return
 
 
 def stored_point(point: models.Record) -> StoredPoint:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from copy import copy
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from retrieval.catalogue.run_log import RunLog
 from retrieval.catalogue.runs import Run
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError, OverloadedError
-from retrieval.index.live_index import IndexLease, IndexSource
+from retrieval.index.live_index import IndexSource
 from retrieval.index.reading import VideoIndex
 from retrieval.search.observer import UNOBSERVED, SearchObserver
 from retrieval.search.result_cache import ResultCache
@@ -201,5 +201,5 @@ class _PinnedIndex:
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
 
-    def lease(self) -> IndexLease:
+    def lease(self) -> AbstractAsyncContextManager[VideoIndex]:
         return nullcontext(self._index)
