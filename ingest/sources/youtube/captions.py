@@ -1,7 +1,7 @@
 """Captions of YouTube videos: which track is read, and when it is fetched or taken from the cache."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -40,31 +40,14 @@ class CaptionFetcher(Protocol):
         ...
 
 
-class Track(Protocol):
-    """Captions that a video has, before they are fetched."""
-
-    @property
-    def language_code(self) -> str:
-        """The language as a BCP 47 tag."""
-        ...
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether YouTube generated them from the sound."""
-        ...
-
-
-_TrackT = TypeVar("_TrackT", bound=Track)
-
-
-def choose_track(tracks: Sequence[_TrackT], languages: Sequence[str]) -> _TrackT | None:
-    """Choose the captions to read, in the same order as for files; see `order_tracks`.
+def choose_track(tracks: Sequence[Any], languages: Sequence[str]) -> Any | None:
+    """Choose the captions to read among the library's tracks, in the same order as files; see `order_tracks`.
 
     The order is: language (see `language_rank`), captions by a person before automatic ones, exactly a
     wanted language before a variant, then the video's own order.
     """
 
-    def rank(track: _TrackT) -> tuple[int, bool, bool]:
+    def rank(track: Any) -> tuple[int, bool, bool]:
         code = track.language_code
         return (
             language_rank(code, languages),
