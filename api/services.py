@@ -11,7 +11,6 @@ from api.access.live_keys import LiveKeys
 from api.observability.metrics import Metrics
 from api.observability.readiness import Draining, Readiness
 from api.observability.recent_searches import RecentSearches
-from api.observability.scraping import Scraper
 from api.observability.tracing import Tracing
 from api.pages.search_page import PageChoices
 from api.pages.status_page import StatusReader
@@ -27,7 +26,6 @@ class _Opened(msgspec.Struct):
 
     searcher: Searcher
     readiness: Readiness
-    scraper: Scraper
     status_reader: StatusReader
 
 
@@ -70,8 +68,7 @@ class Services:
                 keys=self.keys,
                 has_metrics=settings.metrics_port is None,
             )
-            scraper = Scraper(self.metrics, searcher, readiness)
-            self._opened = _Opened(searcher, readiness, scraper, status_reader)
+            self._opened = _Opened(searcher, readiness, status_reader)
             try:
                 yield
             finally:
@@ -84,7 +81,7 @@ class Services:
             "searcher": _provide(lambda: self._running.searcher),
             "readiness": _provide(lambda: self._running.readiness),
             "status_reader": _provide(lambda: self._running.status_reader),
-            "scraper": _provide(lambda: self._running.scraper),
+            "metrics": _provide(lambda: self.metrics),
             "expected": _provide(lambda: self._settings.expected),
             "choices": _provide(lambda: PageChoices(choices, self.keys.required)),
         }

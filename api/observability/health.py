@@ -143,7 +143,7 @@ async def check_health(searcher: Searcher, readiness: Readiness, expected: Expec
         is_ready=await _is_ready(readiness),
         is_stopping=readiness.is_stopping,
         canary_seconds=readiness.seconds,
-        manifest=await _manifest(searcher),
+        manifest=await manifest_if_any(searcher),
         runs=await searcher.recent_runs(),
         expected=expected,
         now=datetime.now(UTC),
@@ -161,7 +161,8 @@ async def _is_ready(readiness: Readiness) -> bool:
     return True
 
 
-async def _manifest(searcher: Searcher) -> Manifest | None:
+async def manifest_if_any(searcher: Searcher) -> Manifest | None:
+    """Return the manifest of the live index; None if there is none or it does not answer."""
     try:
         return await searcher.manifest()
     except (IndexUnavailableError, OverloadedError):

@@ -2,6 +2,8 @@
 
 from time import perf_counter
 
+import msgspec
+
 from api.wire.schemas import (
     CatalogueAnswer,
     CatalogueVideo,
@@ -66,45 +68,24 @@ def catalogue_answer(page: CataloguePage) -> CatalogueAnswer:
 
 def catalogue_video(record: VideoRecord) -> CatalogueVideo:
     """Build one video of the catalogue."""
-    return CatalogueVideo(
-        video_id=record.video_id,
-        title=record.title,
-        url=watch_url(record.video_id, record.url),
-        channel=record.channel,
-        published_at=record.published_at,
-        thumbnail_url=record.thumbnail_url,
-        language=record.language,
-        duration=record.duration,
-        tags=record.tags,
-        passages=record.passages,
-        has_transcript=record.has_transcript,
-    )
+    video = msgspec.convert(record, CatalogueVideo, from_attributes=True)
+    return msgspec.structs.replace(video, url=watch_url(record.video_id, record.url))
 
 
 def model_info(manifest: Manifest) -> ModelInfo:
     """Describe the model of an index."""
-    model = manifest.model
-    return ModelInfo(name=model.name, dimension=model.dimension, weights_sha256=model.weights_sha256)
+    return msgspec.convert(manifest.model, ModelInfo, from_attributes=True)
 
 
 def counts_info(manifest: Manifest) -> CountsInfo:
     """Describe the size of an index."""
-    counts = manifest.counts
-    return CountsInfo(
-        videos=counts.videos, passages=counts.passages, videos_with_transcript=counts.videos_with_transcript
-    )
+    return msgspec.convert(manifest.counts, CountsInfo, from_attributes=True)
 
 
 def index_health(manifest: Manifest) -> IndexHealth:
     """Describe an index for `/health`."""
-    counts = manifest.counts
-    return IndexHealth(
-        version=manifest.index_version,
-        built_at=manifest.built_at,
-        videos=counts.videos,
-        passages=counts.passages,
-        videos_with_transcript=counts.videos_with_transcript,
-    )
+    counts = msgspec.structs.asdict(manifest.counts)
+    return IndexHealth(version=manifest.index_version, built_at=manifest.built_at, **counts)
 
 
 def _video_answer(video: FoundVideo) -> VideoAnswer:
