@@ -34,7 +34,6 @@ class ServerGenerations:
     """The generations under one collection prefix."""
 
     def __init__(self, connection: QdrantConnection, settings: QdrantSettings) -> None:
-        """Use the collections that `settings` name; nothing is sent yet."""
         self._connection = connection
         self._settings = settings
         prefix = re.escape(settings.collection)

@@ -42,7 +42,6 @@ class QdrantBuild(IndexBuild):
     """An IndexBuild: a new generation that is not read yet, or the live one, written in place."""
 
     def __init__(self, store: "QdrantStore", generation: str, *, is_live: bool) -> None:
-        """Build in the existing collections of a generation."""
         self.generation = generation
         self.version = new_version_name() if is_live else generation
         self.writer = QdrantWriter(store.connection, store.generations.collections(generation))
@@ -103,7 +102,6 @@ class QdrantStore(IndexStore):
     """An IndexStore on a server."""
 
     def __init__(self, connection: QdrantConnection, settings: QdrantSettings) -> None:
-        """Keep versions on the server of `connection`, in the collections that `settings` name."""
         self.connection = connection
         self.generations = ServerGenerations(connection, settings)
         self._settings = settings
