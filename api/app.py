@@ -1,5 +1,6 @@
 """The wiring of the service: routes, services, guard, error handling and middleware."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar
@@ -9,7 +10,6 @@ from api.access.guard import guard_access
 from api.access.proxies import trust_proxies
 from api.access.rate_limits import RateLimits
 from api.access.settings import is_loopback
-from api.observability.readiness import Draining
 from api.observability.request_log import record_requests
 from api.observability.scraping import metrics_route
 from api.pages.problem_page import render_problem
@@ -39,15 +39,15 @@ def open_search(settings: ApiSettings) -> AbstractAsyncContextManager[Searcher]:
 
 
 def create_app(
-    settings: ApiSettings, *, open_search: OpenSearch = open_search, draining: Draining | None = None
+    settings: ApiSettings, *, open_search: OpenSearch = open_search, draining: asyncio.Event | None = None
 ) -> Litestar:
     """Build the service. Its lifespan opens and closes the index; building it does neither.
 
-    `draining` begins when the process receives a signal to stop. `state.metrics` counts requests that are
+    `draining` is set when the process receives a signal to stop. `state.metrics` counts requests that are
     refused before the app receives them. If `METRICS_PORT` is set, `state.metrics_app` is the app to serve
     there.
     """
-    draining = draining or Draining()
+    draining = draining or asyncio.Event()
     services = Services(settings, open_search, draining)
     problems = ProblemResponder(render_problem)
     guard = guard_access(settings.access, services.keys, RateLimits(settings.access))

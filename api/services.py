@@ -1,5 +1,6 @@
 """The services behind the routes: opened when the app starts, and closed in reverse order when it stops."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -9,7 +10,7 @@ from litestar.di import Provide
 
 from api.access.live_keys import LiveKeys
 from api.observability.metrics import Metrics
-from api.observability.readiness import Draining, Readiness
+from api.observability.readiness import Readiness
 from api.observability.recent_searches import RecentSearches
 from api.observability.tracing import Tracing
 from api.pages.search_page import PageChoices
@@ -32,8 +33,7 @@ class _Opened(msgspec.Struct):
 class Services:
     """The services of one app. Those that need the index exist only while the app runs."""
 
-    def __init__(self, settings: ApiSettings, open_search: OpenSearch, draining: Draining) -> None:
-        """Open nothing yet."""
+    def __init__(self, settings: ApiSettings, open_search: OpenSearch, draining: asyncio.Event) -> None:
         self._settings = settings
         self._open_search = open_search
         self._draining = draining

@@ -15,7 +15,7 @@ from api.access.keys import SCOPES, make_key
 from api.access.settings import AccessSettings
 from api.app import create_app
 from api.observability.metrics import Metrics
-from api.observability.readiness import Draining, Readiness
+from api.observability.readiness import Readiness
 from api.observability.scraping import scrape as write_metrics
 from api.settings import ApiSettings
 from retrieval.background import background_task
@@ -38,7 +38,7 @@ def scraped(response: httpx.Response) -> Scrape:
 
 @asynccontextmanager
 async def scraping(searcher: Searcher) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
-    readiness = Readiness(searcher, Draining())
+    readiness = Readiness(searcher, asyncio.Event())
     async with background_task(readiness.keep_current(), "canary searches"):
         yield partial(write_metrics, Metrics(), searcher, readiness)
 
