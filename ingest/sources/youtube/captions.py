@@ -75,13 +75,12 @@ class CachedCaptions:
         """
         # Whether captions by a person exist is part of the key, so that new ones are fetched at once.
         key = f"{video_id} {'manual' if has_manual else ''}"
-        if (entry := self._cache.find(key)) and (cached := self._decode(key, entry)):
+        if cached := self._cached(key):
             return cached.captions
         try:
             return self._fetch(video_id, key, has_manual=has_manual)
         except CaptionsFailedError:
-            entry = self._cache.find(key, even_if_expired=True)
-            if entry and (cached := self._decode(key, entry)):
+            if cached := self._cached(key, even_if_expired=True):
                 return cached.captions
             raise
 
@@ -102,10 +101,11 @@ class CachedCaptions:
         self._cache.store(key, msgspec.json.encode(captions), is_missing=captions is None)
         return captions
 
-    def _decode(self, key: str, entry: bytes) -> "_Found | None":
-        """Return the captions of a cache entry; None, after deleting it, if it is not in our format."""
+    def _cached(self, key: str, *, even_if_expired: bool = False) -> "_Found | None":
+        """Return the captions of a cache entry. An entry that is not in our format is deleted."""
+        entry = self._cache.find(key, even_if_expired=even_if_expired)
         try:
-            return _Found(msgspec.json.decode(entry, type=Captions | None))
+            return _Found(msgspec.json.decode(entry, type=Captions | None)) if entry else None
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             self._cache.discard(key, e)
             return None
