@@ -1,7 +1,7 @@
 """The stored records of an index on a server: its collections and points, in the client's types."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -17,13 +17,8 @@ from retrieval.index.stored_records import (
     KEYWORD_FIELDS,
     PAIR,
     WORDS,
-    passage_payload,
-    passage_point_id,
-    video_payload,
-    video_point_id,
 )
 from retrieval.index.whole_videos import StoredPoint
-from retrieval.index.writing import EmbeddedVideo
 from retrieval.qdrant.connection import QdrantConnection
 from retrieval.settings import QdrantSettings
 from retrieval.text.vectors import SparseVector
@@ -52,23 +47,13 @@ def collection_settings(settings: QdrantSettings, dimension: int) -> dict[str, A
     }
 
 
-def video_point(video: EmbeddedVideo) -> models.PointStruct:
-    """Build a video's point, marked as incomplete: its passages are written after it."""
+def server_point(point: StoredPoint, **marks: str) -> models.PointStruct:
+    """Convert a point to the client's type; `marks` replace fields of its payload."""
     return models.PointStruct(
-        id=video_point_id(video.record.video_id),
-        vector={PAIR: video.vector.tolist(), WORDS: sparse(video.words)},
-        payload={**video_payload(video.record, video.stored), **INCOMPLETE},
+        id=str(point.point_id),
+        vector={PAIR: point.vector.tolist(), WORDS: sparse(point.words)},
+        payload=point.payload | marks,
     )
-
-
-def passage_points(video: EmbeddedVideo) -> Iterator[models.PointStruct]:
-    """Build the points of a video's passages."""
-    for ordinal, passage in enumerate(video.passages):
-        yield models.PointStruct(
-            id=passage_point_id(video.record.video_id, ordinal),
-            vector={PAIR: passage.vector.tolist(), WORDS: sparse(passage.words)},
-            payload=passage_payload(video.record, passage),
-        )
 
 
 def sparse(words: SparseVector) -> models.SparseVector:

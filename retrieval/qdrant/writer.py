@@ -30,6 +30,7 @@ from retrieval.index.stored_records import (
     stored_of,
     video_point_id,
 )
+from retrieval.index.whole_videos import passage_points, video_point
 from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 from retrieval.qdrant.connection import QdrantConnection
 from retrieval.qdrant.stored_records import (
@@ -37,9 +38,8 @@ from retrieval.qdrant.stored_records import (
     every_point,
     of_video,
     of_videos,
-    passage_points,
     payload_of,
-    video_point,
+    server_point,
 )
 
 _POINTS_PER_CALL = 128
@@ -73,8 +73,9 @@ class QdrantWriter(IndexWriter):
     @override
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
         existing = await self._points_of(videos)
-        await self._upsert(self._videos, map(video_point, videos))
-        await self._upsert(self._passages, (point for video in videos for point in passage_points(video)))
+        passages = (server_point(point) for video in videos for point in passage_points(video))
+        await self._upsert(self._videos, (server_point(video_point(video), **INCOMPLETE) for video in videos))
+        await self._upsert(self._passages, passages)
         replaced = (video for video in videos if video_point_id(video.record.video_id) in existing)
         await self._change(self._passages, map(_delete_stale_passages, replaced))
         await self._change(self._videos, map(_mark_as_complete, videos))
