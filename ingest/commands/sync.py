@@ -53,7 +53,7 @@ async def sync(args: argparse.Namespace, settings: SearchSettings, console: Cons
             quarantine = quarantining(settings.index_dir / "quarantine.jsonl", job.sources)
             account.quarantine = stack.enter_context(quarantine)
         if job.youtube:
-            stack.enter_context(job.youtube)
+            stack.callback(job.youtube.close)
         stack.enter_context(reporting(account, args.report))
         model = load_model(settings.model_dir, device=args.device)
         planned = await _plan(job, store, model, account, console)

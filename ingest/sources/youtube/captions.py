@@ -37,7 +37,6 @@ class CaptionFetcher(Protocol):
 
         Raises CaptionsFailedError for every other outcome, after its own retries.
         """
-        ...
 
 
 def choose_track(tracks: Sequence[Any], languages: Sequence[str]) -> Any | None:
