@@ -1,6 +1,7 @@
 """Builds the response bodies from the results of the searcher."""
 
 from time import perf_counter
+from typing import Any
 
 import msgspec
 
@@ -30,31 +31,19 @@ def search_answer(request: SearchRequest, result: SearchResult, started: float) 
     return SearchAnswer(
         query=request.text,
         mode=request.mode,
-        index_version=result.index_version,
-        took_ms=_took_ms(started),
         degraded="lexical" if result.is_degraded else None,
-        videos=[_video_answer(video) for video in result.videos],
+        **_shared(result, started),
     )
 
 
 def inside_answer(text: str, result: SearchResult, started: float) -> InsideAnswer:
     """Build the response to a search inside one video."""
-    return InsideAnswer(
-        query=text,
-        index_version=result.index_version,
-        took_ms=_took_ms(started),
-        videos=[_video_answer(video) for video in result.videos],
-    )
+    return InsideAnswer(query=text, **_shared(result, started))
 
 
 def similar_answer(video_id: str, result: SearchResult, started: float) -> SimilarAnswer:
     """Build the response with the nearest videos to `video_id`."""
-    return SimilarAnswer(
-        video_id=video_id,
-        index_version=result.index_version,
-        took_ms=_took_ms(started),
-        videos=[_video_answer(video) for video in result.videos],
-    )
+    return SimilarAnswer(video_id=video_id, **_shared(result, started))
 
 
 def catalogue_answer(page: CataloguePage) -> CatalogueAnswer:
@@ -88,6 +77,15 @@ def index_health(manifest: Manifest) -> IndexHealth:
     return IndexHealth(version=manifest.index_version, built_at=manifest.built_at, **counts)
 
 
+def _shared(result: SearchResult, started: float) -> dict[str, Any]:
+    """Return the fields that all answers to searches have."""
+    return {
+        "index_version": result.index_version,
+        "took_ms": round((perf_counter() - started) * 1000, 2),
+        "videos": [_video_answer(video) for video in result.videos],
+    }
+
+
 def _video_answer(video: FoundVideo) -> VideoAnswer:
     record = video.record
     url = watch_url(record.video_id, record.url)
@@ -117,7 +115,3 @@ def _moment_answer(moment: Moment, text: str, url: str | None) -> MomentAnswer:
 
 def _rounded(distance: float | None) -> float | None:
     return None if distance is None else round(distance, DISTANCE_DECIMALS)
-
-
-def _took_ms(started: float) -> float:
-    return round((perf_counter() - started) * 1000, 2)
