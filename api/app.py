@@ -1,15 +1,17 @@
 """The wiring of the service: routes, services, guard, error handling and middleware."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler, Guard
 
 from api.access.guard import guard_access
+from api.access.proxies import trust_proxies
 from api.access.rate_limits import RateLimits
 from api.access.settings import is_loopback
-from api.observability.readiness import Draining
-from api.observability.scraping import metrics as metrics_route
+from api.observability.request_log import record_requests
+from api.observability.scraping import metrics_route
 from api.pages.problem_page import render_problem
 from api.pages.search_page import app_page, search_page, video_page
 from api.pages.status_page import status_activity, status_page
@@ -20,13 +22,13 @@ from api.routes.embed_script import serve_embed_script
 from api.routes.health import health, livez, readyz, startupz
 from api.routes.search import search, search_batch
 from api.routes.videos import get_video, list_videos, search_video, similar_videos
-from api.server.admission import Admission
-from api.server.middleware import list_middleware, wrap
+from api.server.admission import Admission, admit_searches
 from api.server.response_headers import complete_headers, cors_config
 from api.services import OpenSearch, Services
 from api.settings import ApiSettings
+from api.wire.paths import normalize_paths
 from api.wire.problem_responses import ProblemResponder
-from api.wire.route_table import api_requests
+from api.wire.route_table import RouteTable, api_requests
 from retrieval.opening import open_searcher
 from retrieval.search.searcher import Searcher
 
@@ -37,15 +39,15 @@ def open_search(settings: ApiSettings) -> AbstractAsyncContextManager[Searcher]:
 
 
 def create_app(
-    settings: ApiSettings, *, open_search: OpenSearch = open_search, draining: Draining | None = None
+    settings: ApiSettings, *, open_search: OpenSearch = open_search, draining: asyncio.Event | None = None
 ) -> Litestar:
     """Build the service. Its lifespan opens and closes the index; building it does neither.
 
-    `draining` begins when the process receives a signal to stop. `state.metrics` counts requests that are
+    `draining` is set when the process receives a signal to stop. `state.metrics` counts requests that are
     refused before the app receives them. If `METRICS_PORT` is set, `state.metrics_app` is the app to serve
     there.
     """
-    draining = draining or Draining()
+    draining = draining or asyncio.Event()
     services = Services(settings, open_search, draining)
     problems = ProblemResponder(render_problem)
     guard = guard_access(settings.access, services.keys, RateLimits(settings.access))
@@ -62,17 +64,13 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    middleware = list_middleware(
-        app,
-        trusted_proxies=settings.access.trusted_proxies,
-        metrics=services.metrics,
-        recent=services.recent,
-        tracing=services.tracing,
-        admission=Admission(settings.max_searches),
-        draining=draining,
-        problems=problems,
+    # From the inside to the outside.
+    admitted = admit_searches(
+        app.asgi_handler, Admission(settings.max_searches), draining, problems, app.cors_config
     )
-    app.asgi_handler = wrap(app.asgi_handler, middleware)
+    recorded = record_requests(admitted, services.metrics.requests, services.recent, services.tracing)
+    normalized = normalize_paths(recorded, RouteTable.of(app))
+    app.asgi_handler = trust_proxies(normalized, settings.access.trusted_proxies)
     services.metrics.requests.create_series(api_requests(app))
     app.state.metrics = services.metrics.requests
     if settings.metrics_port is not None:
@@ -112,7 +110,7 @@ def _metrics_app(settings: ApiSettings, services: Services, guard: Guard) -> Lit
         [metrics_route],
         # On a loopback address no key is needed: only a Prometheus on this machine can connect.
         guards=[] if is_loopback(settings.metrics_host) else [guard],
-        dependencies={"scraper": services.dependencies()["scraper"]},
+        dependencies=services.dependencies(),
         exception_handlers={Exception: ProblemResponder().respond},
         openapi_config=None,
         logging_config=None,

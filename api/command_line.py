@@ -1,6 +1,7 @@
 """The command line: `python -m api` serves the API until it is stopped; `python -m api keys` manages keys."""
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
@@ -15,7 +16,6 @@ from api.access.key_commands import Command, describe_keys
 from api.access.settings import AccessSettings
 from api.app import create_app
 from api.observability.logs import configure_logging
-from api.observability.readiness import Draining
 from api.server.connections import counted_in
 from api.server.metrics_server import serving_metrics
 from api.server.server import GRACE_SECONDS, AnnouncingServer, CannotListenError
@@ -54,7 +54,7 @@ exit codes:
 
 async def serve(settings: ApiSettings) -> None:
     """Open the search, then the port; close them in reverse order. Raises VidsearchError."""
-    draining = Draining()
+    draining = asyncio.Event()
     app = create_app(settings, draining=draining)
     config = uvicorn.Config(
         app,

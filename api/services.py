@@ -1,5 +1,6 @@
 """The services behind the routes: opened when the app starts, and closed in reverse order when it stops."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -9,9 +10,8 @@ from litestar.di import Provide
 
 from api.access.live_keys import LiveKeys
 from api.observability.metrics import Metrics
-from api.observability.readiness import Draining, Readiness
+from api.observability.readiness import Readiness
 from api.observability.recent_searches import RecentSearches
-from api.observability.scraping import Scraper
 from api.observability.tracing import Tracing
 from api.pages.search_page import PageChoices
 from api.pages.status_page import StatusReader
@@ -27,15 +27,13 @@ class _Opened(msgspec.Struct):
 
     searcher: Searcher
     readiness: Readiness
-    scraper: Scraper
     status_reader: StatusReader
 
 
 class Services:
     """The services of one app. Those that need the index exist only while the app runs."""
 
-    def __init__(self, settings: ApiSettings, open_search: OpenSearch, draining: Draining) -> None:
-        """Open nothing yet."""
+    def __init__(self, settings: ApiSettings, open_search: OpenSearch, draining: asyncio.Event) -> None:
         self._settings = settings
         self._open_search = open_search
         self._draining = draining
@@ -70,8 +68,7 @@ class Services:
                 keys=self.keys,
                 has_metrics=settings.metrics_port is None,
             )
-            scraper = Scraper(self.metrics, searcher, readiness)
-            self._opened = _Opened(searcher, readiness, scraper, status_reader)
+            self._opened = _Opened(searcher, readiness, status_reader)
             try:
                 yield
             finally:
@@ -84,7 +81,7 @@ class Services:
             "searcher": _provide(lambda: self._running.searcher),
             "readiness": _provide(lambda: self._running.readiness),
             "status_reader": _provide(lambda: self._running.status_reader),
-            "scraper": _provide(lambda: self._running.scraper),
+            "metrics": _provide(lambda: self.metrics),
             "expected": _provide(lambda: self._settings.expected),
             "choices": _provide(lambda: PageChoices(choices, self.keys.required)),
         }

@@ -1,11 +1,13 @@
 """The command line of the batch job: `python -m ingest`."""
 
+import asyncio
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
+from typing import Any
 
 from ingest.errors import ExitCode, SourceError
 from retrieval.errors import VidsearchError
@@ -61,10 +63,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     settings = SearchSettings.from_environment(os.environ)
     with restored_handlers():
         try:
-            code: int = args.run(args, settings, console)
+            result: int | Coroutine[Any, Any, int] = args.run(args, settings, console)
+            return result if isinstance(result, int) else asyncio.run(result)
         except SystemExit as e:  # Only argparse may choose the exit code.
             raise RuntimeError(f"a library called sys.exit({e.code!r})") from e
-    return code
 
 
 if __name__ == "__main__":

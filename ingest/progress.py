@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -24,27 +24,23 @@ _SLOW_RATE = 10
 """Rates below this have one decimal."""
 
 
-class Step(Protocol):
-    """A long step whose progress is shown."""
-
-    def advance(self, done: int) -> None:
-        """Add `done` finished units."""
-
-
 @contextmanager
 def shown_step(
     console: Console, label: str, total: int | None = None, *, clock: Callable[[], float] = monotonic
-) -> Iterator[Step]:
-    """Show the progress of a step of `total` units: its rate and, if the total is known, the time left."""
+) -> Iterator[Callable[[int], None]]:
+    """Show the progress of a step of `total` units: its rate and, if the total is known, the time left.
+
+    Yields a function that adds finished units.
+    """
     if not console.is_terminal:
-        yield _Lines(console, label, total, clock)
+        yield _Lines(console, label, total, clock).advance
         return
     known = (MofNCompleteColumn(), _Rate(), TimeRemainingColumn()) if total else (_Done(), _Rate())
     # Without a total, a finished bar has nothing to show.
     with Progress(
         TextColumn("{task.description}"), BarColumn(), *known, console=console, transient=total is None
     ) as progress:
-        yield _Bar(progress, label, total)
+        yield partial(progress.advance, progress.add_task(label, total=total))
 
 
 def _rate(units_per_second: float) -> str:
@@ -64,15 +60,6 @@ class _Done(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.completed:,.0f}")
-
-
-class _Bar:
-    def __init__(self, progress: Progress, label: str, total: int | None) -> None:
-        self._progress = progress
-        self._task = progress.add_task(label, total=total)
-
-    def advance(self, done: int) -> None:
-        self._progress.advance(self._task, done)
 
 
 class _Lines:

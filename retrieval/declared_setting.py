@@ -16,13 +16,10 @@ from retrieval.errors import VidsearchError
 
 LARGEST_PORT = 65_535
 
-
 _MAX_DIGITS = 18
 """A longer number is a typing error, and Python refuses to parse very long ones."""
 
-
 _HELP_WIDTH = 110
-
 
 T = TypeVar("T")
 
@@ -126,15 +123,7 @@ def _parse_digits(text: str) -> int:
 
 
 FOLDER = Kind("a path", Path)
-
-
 TEXT = Kind("a text", str)
-
-
 PORT_NUMBER = whole_number(1, LARGEST_PORT)
-
-
 SHARE = Kind("a share from 0 to 1", float, lambda share: 0 <= share <= 1)
-
-
 HTTP_URL = Kind("a URL like http://localhost:6333", str, is_http_url)

@@ -3,13 +3,13 @@
 import asyncio
 import ctypes
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from functools import partial
 
 from retrieval.catalogue.manifest import ModelIdentity, check_servable
 from retrieval.catalogue.run_log import RunLog
-from retrieval.catalogue.runs import Run, read_runs
+from retrieval.catalogue.runs import read_runs
 from retrieval.edge.driver import EdgeDriver
 from retrieval.edge.generations import Generations
 from retrieval.index.live_index import POLL_SECONDS, LiveIndex
@@ -43,7 +43,8 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
             live, run_log = await stack.enter_async_context(server_index(settings.qdrant, model))
         else:
             live = embedded_index(Generations(settings.index_dir), model)
-            run_log = embedded_run_log(settings.index_dir)
+            # In a thread, like all files of the index below.
+            run_log = RunLog(partial(asyncio.to_thread, read_runs, settings.index_dir))
         stack.push_async_callback(run_log.close)
         stack.push_async_callback(live.close)
         await live.start()
@@ -72,15 +73,6 @@ def embedded_index(
     return LiveIndex(
         current=current, open_version=open_in_thread, missing=NO_INDEX, poll_seconds=poll_seconds
     )
-
-
-def embedded_run_log(index_dir: Path) -> RunLog:
-    """Read the log of runs in the index folder."""
-
-    async def read() -> Sequence[Run]:
-        return await asyncio.to_thread(read_runs, index_dir)
-
-    return RunLog(read)
 
 
 @asynccontextmanager

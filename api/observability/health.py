@@ -66,14 +66,9 @@ def report_health(
 
 
 def _backend(*, is_ready: bool, seconds: float | None, now: datetime) -> HealthEntry:
-    return HealthEntry(
-        component_type="datastore",
-        status="pass" if is_ready else "fail",
-        observed_value=None if seconds is None else round(seconds * 1000, 2),
-        observed_unit="ms",
-        time=now,
-        output=None if is_ready else "Search is failing.",
-    )
+    fault = None if is_ready else "Search is failing."
+    milliseconds = None if seconds is None else round(seconds * 1000, 2)
+    return _entry("datastore", fault, "fail", milliseconds, "ms", now)
 
 
 def _age(
@@ -82,27 +77,15 @@ def _age(
     """Check the time since the index was built, or since a sync found nothing to change."""
     seconds = (now - max(manifest.built_at, confirmed_at or manifest.built_at)).total_seconds()
     is_old = 0 < expected.most_days * _SECONDS_A_DAY < seconds
-    return HealthEntry(
-        component_type="datastore",
-        status="warn" if is_old else "pass",
-        observed_value=round(seconds),
-        observed_unit="s",
-        time=now,
-        output=f"Older than {counted(expected.most_days, 'day')}." if is_old else None,
-    )
+    fault = f"Older than {counted(expected.most_days, 'day')}." if is_old else None
+    return _entry("datastore", fault, "warn", round(seconds), "s", now)
 
 
 def _coverage(manifest: Manifest, expected: Expectations, now: datetime) -> HealthEntry:
     share = manifest.counts.transcript_coverage
     is_low = share < expected.least_coverage
-    return HealthEntry(
-        component_type="datastore",
-        status="warn" if is_low else "pass",
-        observed_value=round(share, 4),
-        observed_unit="share",
-        time=now,
-        output=f"The share is less than {expected.least_coverage:g}." if is_low else None,
-    )
+    fault = f"The share is less than {expected.least_coverage:g}." if is_low else None
+    return _entry("datastore", fault, "warn", round(share, 4), "share", now)
 
 
 def _last_run(run: Run, now: datetime) -> HealthEntry:
@@ -112,24 +95,32 @@ def _last_run(run: Run, now: datetime) -> HealthEntry:
     elif run.outcome not in _GOOD_OUTCOMES:
         # The reason itself names files and servers.
         fault = "Run python -m ingest status to see the reason."
-    return HealthEntry(
-        component_type="component",
-        status="warn" if fault else "pass",
-        observed_value=str(run.outcome) if run.outcome else "not ended",
-        observed_unit=None,
-        time=(run.ended_at or run.began_at).astimezone(UTC),
-        output=fault,
-    )
+    outcome = str(run.outcome) if run.outcome else "not ended"
+    time = (run.ended_at or run.began_at).astimezone(UTC)
+    return _entry("component", fault, "warn", outcome, None, time)
 
 
 def _stopping(now: datetime) -> HealthEntry:
+    fault = "The service is stopping. Searches are still answered until it stops."
+    return _entry("component", fault, "fail", None, None, now)
+
+
+def _entry(
+    component: str,
+    fault: str | None,
+    level: HealthStatus,
+    value: float | str | None,
+    unit: str | None,
+    time: datetime,
+) -> HealthEntry:
+    """Build an entry that passes without a `fault`, and otherwise has the status `level`."""
     return HealthEntry(
-        component_type="component",
-        status="fail",
-        observed_value=None,
-        observed_unit=None,
-        time=now,
-        output="The service is stopping. Searches are still answered until it stops.",
+        component_type=component,
+        status=level if fault else "pass",
+        observed_value=value,
+        observed_unit=unit,
+        time=time,
+        output=fault,
     )
 
 
@@ -144,7 +135,7 @@ async def check_health(searcher: Searcher, readiness: Readiness, expected: Expec
         is_ready=await _is_ready(readiness),
         is_stopping=readiness.is_stopping,
         canary_seconds=readiness.seconds,
-        manifest=await _manifest(searcher),
+        manifest=await manifest_if_any(searcher),
         runs=await searcher.recent_runs(),
         expected=expected,
         now=datetime.now(UTC),
@@ -162,7 +153,8 @@ async def _is_ready(readiness: Readiness) -> bool:
     return True
 
 
-async def _manifest(searcher: Searcher) -> Manifest | None:
+async def manifest_if_any(searcher: Searcher) -> Manifest | None:
+    """Return the manifest of the live index; None if there is none or it does not answer."""
     try:
         return await searcher.manifest()
     except (IndexUnavailableError, OverloadedError):

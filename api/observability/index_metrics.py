@@ -29,7 +29,6 @@ class FactsCollector(Collector):
     """Converts the facts to series. An unknown fact has no series."""
 
     def __init__(self) -> None:
-        """Start without facts."""
         self.facts = Facts()
 
     def collect(self) -> Iterable[Metric]:

@@ -53,7 +53,6 @@ class Metrics:
     """The metrics of one app, in a registry of its own. One event loop owns it."""
 
     def __init__(self) -> None:
-        """Start every counter at 0."""
         # This is global to the client library. The `_created` series repeat what Prometheus knows.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
@@ -88,7 +87,6 @@ class RequestMetrics:
     """The metrics of HTTP requests."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Register the metrics."""
         self._requests = Counter(
             "vidsearch_http_requests", "Requests answered.", _RESPONSE, registry=registry
         )
@@ -152,7 +150,6 @@ class SearchMetrics:
     """The metrics of searches: a SearchObserver."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Register the metrics."""
         stages = Histogram(
             "vidsearch_search_stage_duration_seconds",
             "The duration of a stage of a search, each time the search enters it.",

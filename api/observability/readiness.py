@@ -24,18 +24,6 @@ POLLED_SECONDS = 15.0
 _logger = logging.getLogger(__name__)
 
 
-class Draining:
-    """Whether the service has received a signal to stop."""
-
-    def __init__(self) -> None:
-        """Start as not draining."""
-        self.has_begun = False
-
-    def begin(self) -> None:
-        """Note that the service will stop."""
-        self.has_begun = True
-
-
 class Readiness:
     """Runs a canary search once a second while clients poll, and keeps its result.
 
@@ -46,20 +34,18 @@ class Readiness:
     def __init__(
         self,
         searcher: Searcher,
-        draining: Draining,
+        draining: asyncio.Event,
         *,
         clock: Callable[[], float] = monotonic,
         check_seconds: float = CHECK_SECONDS,
         interval_seconds: float = INTERVAL_SECONDS,
-        polled_seconds: float = POLLED_SECONDS,
     ) -> None:
-        """Check `searcher`, and report not ready once `draining` has begun."""
+        """Check `searcher`, and report not ready once `draining` is set."""
         self._searcher = searcher
         self._draining = draining
         self._clock = clock
         self._check_seconds = check_seconds
         self._interval_seconds = interval_seconds
-        self._polled_seconds = polled_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._one_check = asyncio.Lock()
         self._polled = asyncio.Event()
@@ -77,7 +63,7 @@ class Readiness:
     @property
     def is_stopping(self) -> bool:
         """Whether the service has received a signal to stop."""
-        return self._draining.has_begun
+        return self._draining.is_set()
 
     def require(self, task: asyncio.Task[None]) -> None:
         """Report not ready once this background task has ended."""
@@ -110,7 +96,7 @@ class Readiness:
         """Repeat the canary search while clients poll. Runs until it is cancelled."""
         while True:
             await self._polled.wait()
-            while self._clock() - self._polled_at < self._polled_seconds:
+            while self._clock() - self._polled_at < POLLED_SECONDS:
                 # Half of the pause, so that a timer that fires early does not skip a turn.
                 await self._refresh(self._interval_seconds / 2)
                 await asyncio.sleep(self._interval_seconds)

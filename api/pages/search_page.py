@@ -13,7 +13,7 @@ from litestar.params import PathParameter, QueryParameter, SkipValidation
 from litestar.response import Template
 
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, SearchForm, list_filters
-from api.pages.search_view import describe_index, view_page, view_record, view_video
+from api.pages.search_view import describe_index, view_page, view_video
 from api.wire.negotiation import PRIVATE_NO_CACHE
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
@@ -23,7 +23,7 @@ from api.wire.schemas import MOST_MOMENTS
 from retrieval.catalogue.manifest import Manifest
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.ranking import Mode
-from retrieval.search.results import CatalogueLabels
+from retrieval.search.results import CatalogueLabels, FoundVideo
 from retrieval.search.searcher import Searcher
 
 SIMILAR_VIDEOS = 6
@@ -96,13 +96,13 @@ async def video_page(
         labels = await pinned.labels()
         if form.has_query:
             inside = await pinned.search_inside(decoded_id, check_query(text), limit=MOST_MOMENTS)
-            video = view_video(inside.videos[0], form, thumbnails=choices.thumbnails)
+            video = inside.videos[0]
         else:
-            video = view_record(await pinned.video(decoded_id), form, thumbnails=choices.thumbnails)
+            video = FoundVideo(await pinned.video(decoded_id), None, ())
     context = {
         "form": form,
         "filters": list_filters(labels, form),
-        "video": video,
+        "video": view_video(video, form, thumbnails=choices.thumbnails),
         "similar": [view_video(each, form, thumbnails=choices.thumbnails) for each in similar.videos],
     }
     return Template("video.html", context=context, headers=PRIVATE_NO_CACHE)

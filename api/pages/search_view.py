@@ -16,7 +16,6 @@ from api.pages.search_form import LAST_OFFSET, PAGE_VIDEOS, SearchForm
 from api.pages.wording import LONGEST_CHANNEL, ago, clock, cut, day, initials, language_code
 from retrieval.catalogue.links import Player, moment_url, player_at, watch_url, web_address
 from retrieval.catalogue.manifest import Manifest
-from retrieval.catalogue.video import VideoRecord
 from retrieval.catalogue.wording import counted, share
 from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchResult
@@ -134,11 +133,6 @@ def view_video(video: FoundVideo, form: SearchForm, *, thumbnails: bool = True) 
         moments=tuple(_view_moments(video, url, form)),
         has_more=record.passages > len(video.moments),
     )
-
-
-def view_record(record: VideoRecord, form: SearchForm, *, thumbnails: bool = True) -> VideoView:
-    """Return a video without moments, because there is no query."""
-    return view_video(FoundVideo(record, 0.0, ()), form, thumbnails=thumbnails)
 
 
 def _headline(shown: int, offset: int, *, has_next: bool) -> str:

@@ -39,7 +39,6 @@ class StatusReader:
         keys: LiveKeys,
         has_metrics: bool,
     ) -> None:
-        """Keep the sources. Nothing is read yet."""
         self._searcher = searcher
         self._readiness = readiness
         self._expected = expected

@@ -1,5 +1,7 @@
 """Health routes for machines that poll: whether to restart the process, and whether to send it requests."""
 
+from functools import partial
+
 from litestar import Response, route
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
@@ -18,19 +20,20 @@ from retrieval.search.searcher import Searcher
 
 HEALTH_JSON = "application/health+json"
 
-_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
-# A proxy that stores an old "pass" would hide a failure.
-_NEVER_STORED = CacheControlHeader(no_store=True)
-
-
-@route(
-    "/livez",
-    http_method=_METHODS,
-    operation_id=operation_id("getLiveness"),
-    summary="Is the process answering?",
+_probe = partial(
+    route,
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
     tags=["health"],
     opt=PROBE.opt,
-    cache_control=_NEVER_STORED,
+    # A proxy that stores an old "pass" would hide a failure.
+    cache_control=CacheControlHeader(no_store=True),
+)
+
+
+@_probe(
+    "/livez",
+    operation_id=operation_id("getLiveness"),
+    summary="Is the process answering?",
     responses=error_responses(),
 )
 async def livez() -> Probe:
@@ -38,14 +41,10 @@ async def livez() -> Probe:
     return Probe(status="pass")
 
 
-@route(
+@_probe(
     "/startupz",
-    opt=PROBE.opt,
-    http_method=_METHODS,
     operation_id=operation_id("getStartup"),
     summary="Has the service started?",
-    tags=["health"],
-    cache_control=_NEVER_STORED,
     responses=error_responses(),
 )
 async def startupz() -> Probe:
@@ -53,14 +52,10 @@ async def startupz() -> Probe:
     return Probe(status="pass")
 
 
-@route(
+@_probe(
     "/readyz",
-    http_method=_METHODS,
     operation_id=operation_id("getReadiness"),
     summary="Are searches answered?",
-    tags=["health"],
-    opt=PROBE.opt,
-    cache_control=_NEVER_STORED,
     responses=error_responses(*NEEDS_INDEX, StoppingError, TaskEndedError),
 )
 async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe:
@@ -69,15 +64,11 @@ async def readyz(readiness: NamedDependency[SkipValidation[Readiness]]) -> Probe
     return Probe(status="pass")
 
 
-@route(
+@_probe(
     "/health",
-    http_method=_METHODS,
     operation_id=operation_id("getHealth"),
     summary="Health report",
-    tags=["health"],
-    opt=PROBE.opt,
     media_type=HEALTH_JSON,
-    cache_control=_NEVER_STORED,
     responses={
         503: ResponseSpec(
             Health,

@@ -1,5 +1,6 @@
 """`/v1/videos`: the catalogue, one video, and searches around one video."""
 
+from functools import partial
 from time import perf_counter
 from typing import Annotated
 
@@ -19,17 +20,16 @@ from api.wire.schemas import LARGEST_PAGE, CatalogueAnswer, CatalogueVideo, Insi
 from retrieval.errors import VideoNotFoundError
 from retrieval.search.searcher import Searcher
 
+_get = partial(get, tags=["videos"], security=ASKS_FOR_KEY, guards=[check_query_string])
+
 VideoId = Annotated[str, PathParameter(description="A video id. Encode a slash in it as %2F.")]
 
 
-@get(
+@_get(
     "/v1/videos",
     operation_id="listVideos",
     summary="List the catalogue",
-    tags=["videos"],
     opt=CATALOGUE.opt,
-    security=ASKS_FOR_KEY,
-    guards=[check_query_string],
     responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY),
 )
 async def list_videos(
@@ -46,14 +46,11 @@ async def list_videos(
     return catalogue_answer(await searcher.catalogue(limit=limit, cursor=cursor))
 
 
-@get(
+@_get(
     "/v1/videos/{video_id:str}",
     operation_id="getVideo",
     summary="Get one video",
-    tags=["videos"],
     opt=CATALOGUE.opt,
-    security=ASKS_FOR_KEY,
-    guards=[check_query_string],
     responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId) -> CatalogueVideo:
@@ -61,14 +58,11 @@ async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_i
     return catalogue_video(await searcher.video(decode_video_id(video_id)))
 
 
-@get(
+@_get(
     "/v1/videos/{video_id:str}/search",
     operation_id="searchVideo",
     summary="Find moments inside one video",
-    tags=["videos"],
     opt=SEARCH.opt,
-    security=ASKS_FOR_KEY,
-    guards=[check_query_string],
     responses=error_responses(*TAKES_QUERY, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def search_video(
@@ -84,14 +78,11 @@ async def search_video(
     return inside_answer(query, result, started)
 
 
-@get(
+@_get(
     "/v1/videos/{video_id:str}/similar",
     operation_id="listSimilarVideos",
     summary="Find similar videos",
-    tags=["videos"],
     opt=CATALOGUE.opt,
-    security=ASKS_FOR_KEY,
-    guards=[check_query_string],
     responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def similar_videos(

@@ -7,6 +7,7 @@ get a 503 until at most `MAX_SEARCHES` are in flight. After a second without ref
 again.
 """
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic
 
@@ -22,7 +23,6 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from api.observability.readiness import Draining
 from api.server.response_headers import EXPOSED
 from api.wire.problem_responses import ProblemResponder
 from api.wire.route_table import route_of
@@ -79,13 +79,13 @@ class Admission:
 def admit_searches(
     app: ASGIApp,
     admission: Admission,
-    draining: Draining,
+    draining: asyncio.Event,
     problems: ProblemResponder,
     cors: CORSConfig | None = None,
 ) -> ASGIApp:
     """Wrap an app so that searches beyond the limit are refused before any work is done for them.
 
-    While the service is draining, every response closes its connection, so that the client connects to
+    Once `draining` is set, every response closes its connection, so that the client connects to
     another instance.
     """
 
@@ -93,7 +93,7 @@ def admit_searches(
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        if draining.has_begun:
+        if draining.is_set():
             send = _closing_connection(send)
         # OPTIONS asks what a browser may send, and searches nothing.
         searches = 0 if scope["method"] == "OPTIONS" else route_of(scope).properties.searches

@@ -19,7 +19,6 @@ class MetricsServer(uvicorn.Server):
     """A second server in the process. It handles no signals, and sets `listens` once its port is open."""
 
     def __init__(self, config: uvicorn.Config) -> None:
-        """Open no port yet."""
         super().__init__(config)
         self.listens = asyncio.Event()
 

@@ -15,7 +15,6 @@ from types import FrameType
 
 import uvicorn
 
-from api.observability.readiness import Draining
 from retrieval.errors import VidsearchError
 
 LAST_REQUESTS_SECONDS = 0.5
@@ -30,8 +29,8 @@ _POLL_SECONDS = 0.02
 class AnnouncingServer(uvicorn.Server):
     """Prints its address, begins draining before it stops, and never ends the process itself."""
 
-    def __init__(self, config: uvicorn.Config, draining: Draining, drain_seconds: float) -> None:
-        """Begin `draining` at SIGTERM, and stop `drain_seconds` later."""
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event, drain_seconds: float) -> None:
+        """Set `draining` at SIGTERM, and stop `drain_seconds` later."""
         super().__init__(config)
         self._draining = draining
         self._drain_seconds = drain_seconds
@@ -60,8 +59,8 @@ class AnnouncingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop now; at the first SIGTERM, stop after load balancers had time to notice (DRAIN_SECONDS)."""
-        had_begun = self._draining.has_begun
-        self._draining.begin()
+        had_begun = self._draining.is_set()
+        self._draining.set()
         if sig != signal.SIGTERM or had_begun:
             super().handle_exit(sig, frame)
             return

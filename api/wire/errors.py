@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import ClassVar
 
 from retrieval.errors import VidsearchError
 
@@ -13,10 +14,14 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class RequestError(VidsearchError):
     """A request that this service refuses. Its text names the parameter and the rule, not the value sent.
 
-    `headers` are added to the response.
+    `headers` are added to the response. `text` is the text of errors that all have the same.
     """
 
     headers = _NO_HEADERS
+    text: ClassVar[str]
+
+    def __init__(self, text: str | None = None) -> None:
+        super().__init__(text or self.text)
 
 
 class InvalidParameterError(RequestError):
@@ -70,15 +75,13 @@ class MalformedRequestError(RequestError):
     code = "malformed-request"
     title = "Malformed request"
 
-    def __init__(self, text: str = "The request is not well-formed HTTP.") -> None:
-        super().__init__(text)
+    text = "The request is not well-formed HTTP."
 
 
 class MalformedBodyError(MalformedRequestError):
     """The body is not valid JSON."""
 
-    def __init__(self) -> None:
-        super().__init__("The body is not valid JSON in UTF-8.")
+    text = "The body is not valid JSON in UTF-8."
 
 
 class UnsupportedBodyError(RequestError):
@@ -86,9 +89,7 @@ class UnsupportedBodyError(RequestError):
 
     code = "unsupported-media-type"
     title = "Unsupported media type"
-
-    def __init__(self) -> None:
-        super().__init__("The body must be JSON. Send it with the header Content-Type: application/json")
+    text = "The body must be JSON. Send it with the header Content-Type: application/json"
 
 
 class StoppingError(VidsearchError):
@@ -128,9 +129,7 @@ class BodyIncompleteError(RequestError):
 
     code = "body-incomplete"
     title = "Body incomplete"
-
-    def __init__(self) -> None:
-        super().__init__("The body ended before all of it was sent.")
+    text = "The body ended before all of it was sent."
 
 
 class HeadTooLargeError(RequestError):
@@ -138,9 +137,7 @@ class HeadTooLargeError(RequestError):
 
     code = "head-too-large"
     title = "Head too large"
-
-    def __init__(self) -> None:
-        super().__init__("The request line and headers together are too large.")
+    text = "The request line and headers together are too large."
 
 
 class HeadTooSlowError(RequestError):
@@ -158,9 +155,7 @@ class HostNotAllowedError(RequestError):
 
     code = "host-not-allowed"
     title = "Host not allowed"
-
-    def __init__(self) -> None:
-        super().__init__("This service does not serve the host that the request names.")
+    text = "This service does not serve the host that the request names."
 
 
 class KeyRequiredError(RequestError):
@@ -169,9 +164,7 @@ class KeyRequiredError(RequestError):
     code = "key-required"
     title = "Key required"
     headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="vidsearch"'})
-
-    def __init__(self) -> None:
-        super().__init__("This route needs a key. Send it with the header Authorization: Bearer KEY")
+    text = "This route needs a key. Send it with the header Authorization: Bearer KEY"
 
 
 class KeyInvalidError(RequestError):
@@ -180,9 +173,7 @@ class KeyInvalidError(RequestError):
     code = "key-invalid"
     title = "Invalid key"
     headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="vidsearch", error="invalid_token"'})
-
-    def __init__(self) -> None:
-        super().__init__("This key isn't valid. It may have been revoked.")
+    text = "This key isn't valid. It may have been revoked."
 
 
 class ScopeMissingError(RequestError):

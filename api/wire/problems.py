@@ -31,6 +31,7 @@ from api.wire.errors import (
     MalformedRequestError,
     QueryTooLongError,
     RateLimitedError,
+    RequestError,
     ScopeMissingError,
     StoppingError,
     TaskEndedError,
@@ -81,74 +82,78 @@ class ProblemKind(msgspec.Struct, frozen=True):
         )
 
 
-def _ours(
-    error: type[VidsearchError],
-    status: int,
-    detail: str | None = None,
-    *,
-    retry_after: int | None = None,
-    example: str | VidsearchError = "",
+def _with_detail(
+    error: type[VidsearchError], status: int, detail: str, *, retry_after: int | None = None
 ) -> ProblemKind:
-    return ProblemKind(status, error.code, error.title, detail, retry_after, str(example))
+    return ProblemKind(status, error.code, error.title, detail, retry_after)
 
 
-_INVALID = _ours(InvalidParameterError, 400, example="limit: expected `int` <= 50.")
-UNEXPECTED = _ours(
+def _with_own_text(
+    status: int, *examples: RequestError, retry_after: int | None = None
+) -> dict[type[BaseException], ProblemKind]:
+    """Return the rows of errors whose own text is sent; each is given as an example."""
+    return {
+        type(error): ProblemKind(status, error.code, error.title, retry_after=retry_after, example=str(error))
+        for error in examples
+    }
+
+
+_INVALID = InvalidParameterError("limit", "expected `int` <= 50.")
+UNEXPECTED = _with_detail(
     VidsearchError, 500, "The service failed to process this request. The cause is in its log."
 )
 
 # The row of an error is the first one along its class's MRO. Only texts that were written for the public are
 # sent. Errors of other packages may name files and hosts, so their rows have a fixed detail.
 PROBLEMS: Mapping[type[BaseException], ProblemKind] = {
-    InvalidParameterError: _INVALID,
-    ValidationException: _INVALID,
-    CursorError: _ours(CursorError, 400, "cursor: was not issued by this service."),
-    UnknownParameterError: _ours(
-        UnknownParameterError, 400, example=UnknownParameterError("q", accepted=["query"])
+    **_with_own_text(
+        400,
+        _INVALID,
+        UnknownParameterError("q", accepted=["query"]),
+        EmptyQueryError("query"),
+        QueryTooLongError("query", LONGEST_QUERY),
+        MalformedRequestError(),
+        MalformedBodyError(),
+        BodyIncompleteError(),
+        HostNotAllowedError(),
     ),
-    EmptyQueryError: _ours(EmptyQueryError, 400, example=EmptyQueryError("query")),
-    QueryTooLongError: _ours(QueryTooLongError, 400, example=QueryTooLongError("query", LONGEST_QUERY)),
-    ClientException: _ours(MalformedRequestError, 400, str(MalformedRequestError())),
-    MalformedRequestError: _ours(MalformedRequestError, 400, example=MalformedRequestError()),
-    MalformedBodyError: _ours(MalformedBodyError, 400, example=MalformedBodyError()),
-    BodyIncompleteError: _ours(BodyIncompleteError, 400, example=BodyIncompleteError()),
-    HostNotAllowedError: _ours(HostNotAllowedError, 400, example=HostNotAllowedError()),
-    KeyRequiredError: _ours(KeyRequiredError, 401, example=KeyRequiredError()),
-    KeyInvalidError: _ours(KeyInvalidError, 401, example=KeyInvalidError()),
-    ScopeMissingError: _ours(ScopeMissingError, 403, example=ScopeMissingError("search")),
+    **_with_own_text(401, KeyRequiredError(), KeyInvalidError()),
+    **_with_own_text(403, ScopeMissingError("search")),
+    **_with_own_text(408, BodyTooSlowError(10), HeadTooSlowError(10)),
+    **_with_own_text(415, UnsupportedBodyError()),
+    # The error's own Retry-After header is more exact.
+    **_with_own_text(429, RateLimitedError(1), retry_after=1),
+    **_with_own_text(431, HeadTooLargeError()),
+    ValidationException: _with_own_text(400, _INVALID)[InvalidParameterError],
+    CursorError: _with_detail(CursorError, 400, "cursor: was not issued by this service."),
+    ClientException: _with_detail(MalformedRequestError, 400, MalformedRequestError.text),
     NotFoundException: ProblemKind(404, "not-found", "Not found", "No such route. GET /schema lists them."),
-    VideoNotFoundError: _ours(VideoNotFoundError, 404, "There's no such video."),
+    VideoNotFoundError: _with_detail(VideoNotFoundError, 404, "There's no such video."),
     MethodNotAllowedException: ProblemKind(
         405, "method-not-allowed", "Method not allowed", "The Allow header lists the methods of this route."
     ),
-    BodyTooSlowError: _ours(BodyTooSlowError, 408, example=BodyTooSlowError(10)),
-    HeadTooSlowError: _ours(HeadTooSlowError, 408, example=HeadTooSlowError(10)),
     RequestEntityTooLarge: ProblemKind(
         413,
         "body-too-large",
         "Body too large",
         "The body is larger than a full batch of the longest queries.",
     ),
-    UnsupportedBodyError: _ours(UnsupportedBodyError, 415, example=UnsupportedBodyError()),
-    # The error's own Retry-After header is more exact.
-    RateLimitedError: _ours(RateLimitedError, 429, retry_after=1, example=RateLimitedError(1)),
-    HeadTooLargeError: _ours(HeadTooLargeError, 431, example=HeadTooLargeError()),
-    OverloadedError: _ours(
+    OverloadedError: _with_detail(
         OverloadedError, 503, "Too many searches are waiting. Try again shortly.", retry_after=1
     ),
-    StoppingError: _ours(
+    StoppingError: _with_detail(
         StoppingError, 503, "The service is stopping. Send the request to another instance.", retry_after=1
     ),
-    TaskEndedError: _ours(
+    TaskEndedError: _with_detail(
         TaskEndedError, 503, "A background task has ended. Restart the service.", retry_after=5
     ),
-    IndexUnavailableError: _ours(
+    IndexUnavailableError: _with_detail(
         IndexUnavailableError,
         503,
         "There is no index to search, or it does not respond. Build one: python -m ingest sync SOURCE",
         retry_after=5,
     ),
-    IncompatibleIndexError: _ours(
+    IncompatibleIndexError: _with_detail(
         IncompatibleIndexError,
         503,
         "The index was built for another model or by another version. "

@@ -1,6 +1,9 @@
 """Builds the response bodies from the results of the searcher."""
 
 from time import perf_counter
+from typing import Any
+
+import msgspec
 
 from api.wire.schemas import (
     CatalogueAnswer,
@@ -28,31 +31,19 @@ def search_answer(request: SearchRequest, result: SearchResult, started: float) 
     return SearchAnswer(
         query=request.text,
         mode=request.mode,
-        index_version=result.index_version,
-        took_ms=_took_ms(started),
         degraded="lexical" if result.is_degraded else None,
-        videos=[_video_answer(video) for video in result.videos],
+        **_shared(result, started),
     )
 
 
 def inside_answer(text: str, result: SearchResult, started: float) -> InsideAnswer:
     """Build the response to a search inside one video."""
-    return InsideAnswer(
-        query=text,
-        index_version=result.index_version,
-        took_ms=_took_ms(started),
-        videos=[_video_answer(video) for video in result.videos],
-    )
+    return InsideAnswer(query=text, **_shared(result, started))
 
 
 def similar_answer(video_id: str, result: SearchResult, started: float) -> SimilarAnswer:
     """Build the response with the nearest videos to `video_id`."""
-    return SimilarAnswer(
-        video_id=video_id,
-        index_version=result.index_version,
-        took_ms=_took_ms(started),
-        videos=[_video_answer(video) for video in result.videos],
-    )
+    return SimilarAnswer(video_id=video_id, **_shared(result, started))
 
 
 def catalogue_answer(page: CataloguePage) -> CatalogueAnswer:
@@ -66,45 +57,33 @@ def catalogue_answer(page: CataloguePage) -> CatalogueAnswer:
 
 def catalogue_video(record: VideoRecord) -> CatalogueVideo:
     """Build one video of the catalogue."""
-    return CatalogueVideo(
-        video_id=record.video_id,
-        title=record.title,
-        url=watch_url(record.video_id, record.url),
-        channel=record.channel,
-        published_at=record.published_at,
-        thumbnail_url=record.thumbnail_url,
-        language=record.language,
-        duration=record.duration,
-        tags=record.tags,
-        passages=record.passages,
-        has_transcript=record.has_transcript,
-    )
+    video = msgspec.convert(record, CatalogueVideo, from_attributes=True)
+    return msgspec.structs.replace(video, url=watch_url(record.video_id, record.url))
 
 
 def model_info(manifest: Manifest) -> ModelInfo:
     """Describe the model of an index."""
-    model = manifest.model
-    return ModelInfo(name=model.name, dimension=model.dimension, weights_sha256=model.weights_sha256)
+    return msgspec.convert(manifest.model, ModelInfo, from_attributes=True)
 
 
 def counts_info(manifest: Manifest) -> CountsInfo:
     """Describe the size of an index."""
-    counts = manifest.counts
-    return CountsInfo(
-        videos=counts.videos, passages=counts.passages, videos_with_transcript=counts.videos_with_transcript
-    )
+    return msgspec.convert(manifest.counts, CountsInfo, from_attributes=True)
 
 
 def index_health(manifest: Manifest) -> IndexHealth:
     """Describe an index for `/health`."""
-    counts = manifest.counts
-    return IndexHealth(
-        version=manifest.index_version,
-        built_at=manifest.built_at,
-        videos=counts.videos,
-        passages=counts.passages,
-        videos_with_transcript=counts.videos_with_transcript,
-    )
+    counts = msgspec.structs.asdict(manifest.counts)
+    return IndexHealth(version=manifest.index_version, built_at=manifest.built_at, **counts)
+
+
+def _shared(result: SearchResult, started: float) -> dict[str, Any]:
+    """Return the fields that all answers to searches have."""
+    return {
+        "index_version": result.index_version,
+        "took_ms": round((perf_counter() - started) * 1000, 2),
+        "videos": [_video_answer(video) for video in result.videos],
+    }
 
 
 def _video_answer(video: FoundVideo) -> VideoAnswer:
@@ -136,7 +115,3 @@ def _moment_answer(moment: Moment, text: str, url: str | None) -> MomentAnswer:
 
 def _rounded(distance: float | None) -> float | None:
     return None if distance is None else round(distance, DISTANCE_DECIMALS)
-
-
-def _took_ms(started: float) -> float:
-    return round((perf_counter() - started) * 1000, 2)

@@ -34,7 +34,7 @@ def check_snapshot(
     check_servable(manifest, model or manifest.model)
     stored: dict[str, StoredVideo] = {}
     passages = transcribed = 0
-    with shown_step(console, "Checking videos", manifest.counts.videos) as step:
+    with shown_step(console, "Checking videos", manifest.counts.videos) as advance:
         for videos in _videos(snapshot):
             for video in videos:
                 pairs = np.stack([video.vector, *(passage.vector for passage in video.passages)])
@@ -46,7 +46,7 @@ def check_snapshot(
                 stored[video.record.video_id] = video.stored
                 passages += len(video.passages)
                 transcribed += video.record.passages > 0
-            step.advance(len(videos))
+            advance(len(videos))
     counts = IndexCounts(videos=len(stored), passages=passages, videos_with_transcript=transcribed)
     if counts != manifest.counts:
         raise snapshot.refused(
@@ -77,10 +77,10 @@ async def restore(
     files = _files(snapshot) if from_files else ()
     async with store.build(dimension=manifest.model.dimension, keep_live=False, files=files) as build:
         if not from_files:
-            with shown_step(console, "Writing videos", manifest.counts.videos) as step:
+            with shown_step(console, "Writing videos", manifest.counts.videos) as advance:
                 for videos in _videos(snapshot):
                     await build.writer.write(videos)
-                    step.advance(len(videos))
+                    advance(len(videos))
         counts = await build.writer.counts()
         if counts != manifest.counts or await build.writer.stored_videos() != stored:
             raise IngestError(f"The new version differs from the snapshot. {build.if_refused}")

@@ -64,12 +64,12 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
 async def _write_videos(export: VersionExport, writer: SnapshotWriter, console: Console) -> IndexCounts:
     passages = transcribed = 0
     members = _Members(writer, VIDEOS)
-    with shown_step(console, "Writing videos", export.manifest.counts.videos) as step:
+    with shown_step(console, "Writing videos", export.manifest.counts.videos) as advance:
         async for video in export.videos():
             members.add(pack(video))
             passages += len(video.passages)
             transcribed += video.record.passages > 0
-            step.advance(1)
+            advance(1)
         members.finish()
     return IndexCounts(videos=members.items, passages=passages, videos_with_transcript=transcribed)
 

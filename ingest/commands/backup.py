@@ -1,7 +1,6 @@
 """`ingest snapshot` and `ingest restore`."""
 
 import argparse
-import asyncio
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -49,12 +48,8 @@ def add_backup_commands(commands: Any) -> None:
     restore.set_defaults(run=_restore)
 
 
-def _snapshot(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def _snapshot(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     stop_at_signals()
-    return asyncio.run(_snapshot_async(args, settings, console))
-
-
-async def _snapshot_async(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     from ingest.backup.snapshot import take_snapshot  # noqa: PLC0415 - `--help` must not load the engine.
 
     began = monotonic()
@@ -68,18 +63,18 @@ async def _snapshot_async(args: argparse.Namespace, settings: SearchSettings, co
     return ExitCode.DONE
 
 
-def _restore(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def _restore(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     from ingest.backup.snapshot_file import opened_snapshot  # noqa: PLC0415 - as above.
 
     stop_at_signals()
     began = monotonic()
     with opened_snapshot(args.file) as snapshot:
-        code = asyncio.run(_restore_async(args, settings, snapshot, console))
+        code = await _restore_opened(args, settings, snapshot, console)
     console.print(f"Took {duration(monotonic() - began)}.")
     return code
 
 
-async def _restore_async(
+async def _restore_opened(
     args: argparse.Namespace, settings: SearchSettings, snapshot: "SnapshotFile", console: Console
 ) -> int:
     from ingest.backup.restore import check_snapshot, restore, takes_files  # noqa: PLC0415 - as above.

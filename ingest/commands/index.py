@@ -1,7 +1,6 @@
 """The commands about an existing index, and about the model: status, rollback, export-model."""
 
 import argparse
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
@@ -18,12 +17,8 @@ from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
 
 
-def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Show the live version, the previous one and the last runs."""
-    return asyncio.run(_status(settings, console))
-
-
-async def _status(settings: SearchSettings, console: Console) -> int:
     show = partial(console.print, markup=False)
     async with open_store(settings) as store:
         live = await _read(store.live)
@@ -82,12 +77,8 @@ def _describe(manifest: Manifest | UnreadableVersionError | None) -> str:
     )
 
 
-def rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Make the previous version live again."""
-    return asyncio.run(_rollback(settings, console))
-
-
-async def _rollback(settings: SearchSettings, console: Console) -> int:
     async with open_store(settings) as store, store.exclusive():
         before = await readable_live(store)
         live = await store.roll_back()

@@ -1,7 +1,6 @@
 """`ingest sync`: one run."""
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -36,14 +35,10 @@ if TYPE_CHECKING:  # `--help` must not load these.
     from ingest.sync.planning import PlannedSync
 
 
-def sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Make the index equal to the sources."""
     stop_at_signals()
     check_paths(args.report, args.sources)
-    return asyncio.run(_sync(args, settings, console))
-
-
-async def _sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     from ingest.embedding.encoders import load_model  # noqa: PLC0415 - `--help` must not load the model's library.
 
     job = _job(args)
@@ -58,7 +53,7 @@ async def _sync(args: argparse.Namespace, settings: SearchSettings, console: Con
             quarantine = quarantining(settings.index_dir / "quarantine.jsonl", job.sources)
             account.quarantine = stack.enter_context(quarantine)
         if job.youtube:
-            stack.enter_context(job.youtube)
+            stack.callback(job.youtube.close)
         stack.enter_context(reporting(account, args.report))
         model = load_model(settings.model_dir, device=args.device)
         planned = await _plan(job, store, model, account, console)

@@ -104,7 +104,6 @@ class GateError(IngestError):
     """The gate refuses the run. The message has one line per broken rule, which starts with the rule."""
 
     def __init__(self, message: str, refusals: Iterable[Refusal]) -> None:
-        """Take the message, and the same refusals as data."""
         super().__init__(message)
         self.refusals = tuple(refusals)
 

@@ -56,17 +56,17 @@ class RejectedRow(msgspec.Struct, frozen=True):
 class RunAccount:
     """Everything about one run, updated while it works.
 
-    `counts` covers the rows that were read. `plan` and `findings` are None until the run has a plan. `before`
-    is the live version at the start (None: none, or only the sample catalogue), `published` the version that
-    the run made live. `words` is the number of transcript words to embed. `truncated` are the ids of videos
-    with a passage that is longer than the model's input. `outcome` is a RunOutcome or DRY_RUN, and `why` the
-    reason if the run did not succeed; both are None until `end` is called.
+    `quarantine` gets the rejected rows, if it is set. `counts` covers the rows that were read. `plan` and
+    `findings` are None until the run has a plan. `before` is the live version at the start (None: none, or
+    only the sample catalogue), `published` the version that the run made live. `words` is
+    the number of transcript words to embed. `truncated` are the ids of videos with a passage that is longer
+    than the model's input. `outcome` is a RunOutcome or DRY_RUN, and `why` the reason if the run did not
+    succeed; both are None until `end` is called.
     """
 
-    def __init__(self, request: RunRequest | None = None, quarantine: Quarantine | None = None) -> None:
-        """Start the account of a run; rejected rows go to `quarantine`, if given."""
+    def __init__(self, request: RunRequest | None = None) -> None:
         self.request = request or RunRequest()
-        self.quarantine = quarantine
+        self.quarantine: Quarantine | None = None
         self.files: list[ReportFile] = []
         self.began_at = datetime.now(UTC)
         self.ended_at = self.began_at

@@ -1,6 +1,7 @@
 """The check of one catalogue row: the result is a video to index, or the reasons for its rejection."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,8 +23,7 @@ from ingest.rows.fields import (
     read_title,
     read_transcript,
 )
-from ingest.rows.placeholders import is_placeholder
-from retrieval.catalogue.video import Cue, Video
+from retrieval.catalogue.video import NO_TRANSCRIPT, Cue, Video
 
 REQUIRED_COLUMNS: Final = ("video_id", "title")
 
@@ -51,6 +51,28 @@ PLACEHOLDER_TRANSCRIPT: Final = "placeholder-transcript"
 
 FETCH_FAILED: Final = "fetch-failed"
 """The reason code of a row whose source failed this time: the index keeps its current copy of the video."""
+
+_LONGEST_PLACEHOLDER: Final = 10_000
+_LONGEST_FAILURE: Final = 1_000
+_UNSPOKEN: Final = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
+_NOTHING: Final = frozenset(
+    {"", NO_TRANSCRIPT, "na", "null", "none", "nan", "undefined", "no transcript", "not available"}
+)
+
+_FAILURE: Final = re.compile(
+    r"""could\ not\ (?:retrieve|fetch|get|find)\ (?:a\ |the\ |any\ )?(?:transcripts?|captions|subtitles)
+      | (?:transcripts?|captions|subtitles)\ (?:is|are)\ (?:disabled|not\ available|unavailable)
+      | no\ (?:transcripts?|captions|subtitles)\ (?:was\ |were\ |is\ |are\ )?(?:found|available)
+      | (?:this\ )?video\ (?:is\ )?(?:unavailable|private|no\ longer\ available)
+      | (?:please\ )?enable\ (?:javascript|cookies)
+      | checking\ your\ browser | access\ denied | too\ many\ requests | request\ blocked
+      | (?:http\ |error\ |http\ error\ )+[45]\d\d\b
+      | traceback\ \(most\ recent\ call\ last\)
+      | <!doctype | <html | \{\s*"error"
+    """,
+    re.VERBOSE,
+)
+"""The beginnings of error texts that programs store in place of a transcript."""
 
 Severity = Literal["rejected", "warning", "note"]
 
@@ -149,6 +171,14 @@ def check_row(raw: Mapping[str, Any], *, place: Place, cues: tuple[Cue, ...] = (
         code = PLACEHOLDER_TRANSCRIPT if given else "no-transcript"
         cells.add("transcript", code, "is missing; searches find this video by its title only", "note")
     return CheckedRow(place, Video(video_id=cells.video_id, title=title, **fields), tuple(cells.problems))
+
+
+def is_placeholder(transcript: str) -> bool:
+    """Whether a text is no transcript: "n/a", an error message, or only sounds such as [Music]."""
+    if len(transcript) > _LONGEST_PLACEHOLDER:
+        return False
+    words = " ".join(_UNSPOKEN.sub(" ", transcript).casefold().split()).strip(" .-_")
+    return words in _NOTHING or (len(words) <= _LONGEST_FAILURE and _FAILURE.match(words) is not None)
 
 
 class _Cells:

@@ -36,7 +36,6 @@ class Source(Protocol):
 
         Each call starts at the first row. Raises SourceError if the source is damaged.
         """
-        ...
 
 
 def open_source(

@@ -146,7 +146,7 @@ async def _write_videos(
                 account.passage_truncated(video.video_id)
             yield cut
 
-    with shown_step(console, "Embedding videos", total) as step:
+    with shown_step(console, "Embedding videos", total) as advance:
         for batch in embedder.embed(cut()):
             await writer.write(batch)
-            step.advance(len(batch))
+            advance(len(batch))

@@ -63,9 +63,9 @@ async def plan_sync(
     actions: dict[str, Action] = {}
     titles: dict[str, str] = {}
     words = 0
-    with shown_step(console, "Reading the sources, rows") as step:
+    with shown_step(console, "Reading the sources, rows") as advance:
         for row in read_catalogue(job.sources, languages=job.languages, youtube=job.youtube):
-            step.advance(1)
+            advance(1)
             if row.video is None:
                 account.row(row, None)
             else:

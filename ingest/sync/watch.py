@@ -38,7 +38,6 @@ class Watch:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch `folder`; `run` syncs its contents and returns the exit code."""
         self._folder = folder
         self._run = run
         self._log = log

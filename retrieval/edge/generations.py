@@ -39,7 +39,6 @@ class Generations:
     """The generations under one INDEX_DIR. A caller that builds holds `file_lock`."""
 
     def __init__(self, index_dir: Path) -> None:
-        """Use this folder; nothing is read or created yet."""
         self.index_dir = index_dir
         self._finished = index_dir / "generations"
         self._building = index_dir / "building"

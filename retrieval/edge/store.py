@@ -33,7 +33,6 @@ class EdgeBuild(IndexBuild):
     if_refused = "It was deleted and the live index is unchanged."
 
     def __init__(self, generations: Generations, writer: EdgeWriter) -> None:
-        """Build the version that `writer` writes."""
         self.writer = writer
         self.version = writer.folder.name
         self._generations = generations
@@ -75,7 +74,6 @@ class EdgeStore(IndexStore):
     """An IndexStore of generations."""
 
     def __init__(self, generations: Generations) -> None:
-        """Keep versions in these generations."""
         self._generations = generations
 
     @property

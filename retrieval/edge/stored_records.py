@@ -34,13 +34,8 @@ from retrieval.index.stored_records import (
     KEYWORD_FIELDS,
     PAIR,
     WORDS,
-    passage_payload,
-    passage_point_id,
-    video_payload,
-    video_point_id,
 )
 from retrieval.index.whole_videos import StoredPoint
-from retrieval.index.writing import EmbeddedVideo
 from retrieval.text.vectors import SparseVector
 
 _PAGE = 1000
@@ -84,23 +79,10 @@ def create_shard(folder: Path, dimension: int) -> EdgeShard:
     return shard
 
 
-def video_point(video: EmbeddedVideo) -> Point:
-    """Build a video's point."""
-    return Point(
-        id=video_point_id(video.record.video_id),
-        vector={PAIR: video.vector.tolist(), WORDS: edge_words(video.words)},
-        payload=video_payload(video.record, video.stored),
-    )
-
-
-def passage_points(video: EmbeddedVideo) -> Iterator[Point]:
-    """Build the points of a video's passages."""
-    for ordinal, passage in enumerate(video.passages):
-        yield Point(
-            id=passage_point_id(video.record.video_id, ordinal),
-            vector={PAIR: passage.vector.tolist(), WORDS: edge_words(passage.words)},
-            payload=passage_payload(video.record, passage),
-        )
+def edge_point(point: StoredPoint) -> Point:
+    """Convert a point to the engine's type."""
+    vectors = {PAIR: point.vector.tolist(), WORDS: edge_words(point.words)}
+    return Point(id=point.point_id, vector=vectors, payload=point.payload)
 
 
 def edge_words(words: SparseVector) -> EdgeSparseVector:

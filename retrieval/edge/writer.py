@@ -21,7 +21,7 @@ from typing_extensions import override
 from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
 from retrieval.edge.errors import engine_errors, with_engine_errors
-from retrieval.edge.stored_records import create_shard, every_point, passage_points, payload_of, video_point
+from retrieval.edge.stored_records import create_shard, edge_point, every_point, payload_of
 from retrieval.errors import IndexUnavailableError
 from retrieval.index.stored_records import (
     PASSAGES,
@@ -31,6 +31,7 @@ from retrieval.index.stored_records import (
     stored_of,
     video_point_id,
 )
+from retrieval.index.whole_videos import passage_points, video_point
 from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 
 STORED_FILE = "stored.msgpack"
@@ -60,9 +61,10 @@ class EdgeWriter(IndexWriter):
     @with_engine_errors
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
         self._delete_passages([video.record.video_id for video in videos])
-        passages = [point for video in videos for point in passage_points(video)]
+        passages = [edge_point(point) for video in videos for point in passage_points(video)]
         self._passages.update(UpdateOperation.upsert_points(passages))
-        self._videos.update(UpdateOperation.upsert_points([video_point(video) for video in videos]))
+        own = [edge_point(point) for point in map(video_point, videos)]
+        self._videos.update(UpdateOperation.upsert_points(own))
 
     @override
     @with_engine_errors

@@ -7,8 +7,8 @@ lease ends.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 from typing_extensions import override
@@ -23,16 +23,6 @@ POLL_SECONDS = 0.5
 """How often the pointer is read: often enough to notice a switch within 2 s."""
 
 
-class IndexLease(Protocol):
-    """A context manager that keeps one index open."""
-
-    async def __aenter__(self) -> VideoIndex:
-        """Take the index."""
-
-    async def __aexit__(self, *_: object) -> None:
-        """Give it back."""
-
-
 class IndexSource(Protocol):
     """Where the API gets the live index."""
 
@@ -40,7 +30,7 @@ class IndexSource(Protocol):
     def is_followed(self) -> bool:
         """Whether new versions will be noticed; False means that the service must be restarted."""
 
-    def lease(self) -> IndexLease:
+    def lease(self) -> AbstractAsyncContextManager[VideoIndex]:
         """Keep the live index open for the length of one request, through any switch.
 
         Raises IndexUnavailableError if there is none.
@@ -70,21 +60,6 @@ class _Version:
             await self.index.close()
         except VidsearchError:
             _log.warning("The index version %s did not close cleanly", self.name, exc_info=True)
-
-
-class _Lease(IndexLease):
-    def __init__(self, version: _Version) -> None:
-        self._version = version
-
-    @override
-    async def __aenter__(self) -> VideoIndex:
-        self._version.leases += 1
-        return self._version.index
-
-    @override
-    async def __aexit__(self, *_: object) -> None:
-        self._version.leases -= 1
-        self._version.close_if_unused()
 
 
 class LiveIndex(IndexSource):
@@ -146,10 +121,17 @@ class LiveIndex(IndexSource):
         return self._follower is not None and not self._follower.done()
 
     @override
-    def lease(self) -> IndexLease:
-        if self._version is None:
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[VideoIndex]:
+        version = self._version
+        if version is None:
             raise IndexUnavailableError(self._problem)
-        return _Lease(self._version)
+        version.leases += 1
+        try:
+            yield version.index
+        finally:
+            version.leases -= 1
+            version.close_if_unused()
 
     async def _keep_following(self) -> None:
         failed: str | None = None

@@ -13,7 +13,6 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-import numpy as np
 
 from retrieval.catalogue.languages import matches_language
 from retrieval.catalogue.manifest import Manifest
@@ -22,7 +21,7 @@ from retrieval.errors import CursorError
 from retrieval.index.driver import IndexDriver, PointFilter
 from retrieval.index.hits import Label, LabelField, Moment, PassageHit, VideoHit
 from retrieval.index.stored_records import MOMENT_FIELDS, PASSAGES, VIDEOS, record_of, video_point_id
-from retrieval.text.vectors import Embedding, PairVector, SparseVector
+from retrieval.text.vectors import Embedding, PairVector, SparseVector, pair
 
 _TIES = 16
 """How many videos beyond the limit are read, so that videos at equal distance are cut by video id."""
@@ -84,13 +83,13 @@ class VideoIndex:
     ) -> list[VideoHit]:
         """Find the videos with the passages nearest to the query; a hit's distance is its best passage's."""
         found = await self._driver.search(
-            PASSAGES, _pair(query), limit=limit, where=await self._filter(where), max_distance=max_distance
+            PASSAGES, pair(query), limit=limit, where=await self._filter(where), max_distance=max_distance
         )
         return _in_order(found)[:limit]
 
     async def distances_of(self, query: Embedding, video_ids: Sequence[str]) -> dict[str, float]:
         """Measure the nearest passage of each of these videos; an id the index does not hold is absent."""
-        return await self._driver.best_each(_pair(query), video_ids) if video_ids else {}
+        return await self._driver.best_each(pair(query), video_ids) if video_ids else {}
 
     async def passages_of(
         self, query: Embedding, words: SparseVector, video_ids: Sequence[str], *, among: int
@@ -101,7 +100,7 @@ class VideoIndex:
         """
         if not video_ids:
             return {}
-        near = await self._driver.search_each(_pair(query), video_ids, limit=among)
+        near = await self._driver.search_each(pair(query), video_ids, limit=among)
         relevance = await self._driver.score(words, _passages_in(near)) if words.indices and near else {}
         return {
             video_id: [
@@ -125,7 +124,7 @@ class VideoIndex:
                 video_id: [PassageHit(passage, None, relevance) for passage, relevance in hits]
                 for video_id, hits in matching.items()
             }
-        distances = await self._driver.score(_pair(query), _passages_in(matching))
+        distances = await self._driver.score(pair(query), _passages_in(matching))
         return {
             # A passage that a run replaced between the two calls has no distance, and is left out.
             video_id: [PassageHit(p, distances[p], relevance) for p, relevance in hits if p in distances]
@@ -222,10 +221,6 @@ class VideoIndex:
             if not self.manifest.is_partial:
                 self._languages = languages
         return sorted({language, *(tag for tag in languages if matches_language(tag, language))})
-
-
-def _pair(query: Embedding) -> PairVector:
-    return np.concatenate([query, query])
 
 
 def _in_order(found: Mapping[str, float]) -> list[VideoHit]:

@@ -1,13 +1,21 @@
-"""Reassembles the videos of a stored version from the points of its two collections."""
+"""A video as points of the two collections, the same in both engines; and reassembled from stored ones."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from retrieval.errors import IndexUnavailableError
-from retrieval.index.stored_records import owner_key, passage_point_id, record_of, stored_of
+from retrieval.index.stored_records import (
+    owner_key,
+    passage_payload,
+    passage_point_id,
+    record_of,
+    stored_of,
+    video_payload,
+    video_point_id,
+)
 from retrieval.index.writing import EmbeddedPassage, EmbeddedVideo
 from retrieval.text.vectors import PairVector, SparseVector
 
@@ -19,6 +27,19 @@ class StoredPoint(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
     vector: PairVector
     words: SparseVector
+
+
+def video_point(video: EmbeddedVideo) -> StoredPoint:
+    """Build a video's point."""
+    point_id = UUID(video_point_id(video.record.video_id))
+    return StoredPoint(point_id, video_payload(video.record, video.stored), video.vector, video.words)
+
+
+def passage_points(video: EmbeddedVideo) -> Iterator[StoredPoint]:
+    """Build the points of a video's passages."""
+    for ordinal, passage in enumerate(video.passages):
+        point_id = UUID(passage_point_id(video.record.video_id, ordinal))
+        yield StoredPoint(point_id, passage_payload(video.record, passage), passage.vector, passage.words)
 
 
 async def whole_videos(

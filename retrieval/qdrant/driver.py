@@ -155,23 +155,29 @@ class QdrantDriver(IndexDriver):
     async def _search_passages(
         self, query: DriverQuery, limit: int, where: PointFilter | None, max_distance: float | None
     ) -> dict[str, float]:
+        vector, using = _query(query)
         best: dict[str, float] = {}
         wanted = limit + _EXTRA_GROUPS
         for _ in range(_MAX_GROUP_SEARCHES):
             # Fewer groups than requested may be all there are, or the server gave up because a few videos own
             # all the nearest passages. Only another search without those videos shows which.
-            found = await self._connection.call(
+            answer = await self._connection.call(
                 partial(
-                    _search_groups,
-                    collection=self._passages,
-                    query=query,
+                    AsyncQdrantClient.query_points_groups,
+                    collection_name=self._passages,
+                    group_by="video_id",
+                    query=vector,
+                    using=using,
                     limit=wanted - len(best),
-                    where=_filter(where, without=best),
-                    max_distance=max_distance,
+                    group_size=1,
+                    score_threshold=max_distance,
+                    query_filter=_filter(where, without=best),
+                    search_params=_SEARCH,
+                    with_payload=False,
                 )
             )
-            best |= found
-            if not found or len(best) >= wanted:
+            best |= {str(group.id): group.hits[0].score for group in answer.groups}
+            if not answer.groups or len(best) >= wanted:
                 break
         return best
 
@@ -191,31 +197,6 @@ class QdrantDriver(IndexDriver):
             for video_id in video_ids
         ]
         return await self._connection.call(lambda client: client.query_batch_points(self._passages, requests))
-
-
-async def _search_groups(
-    client: AsyncQdrantClient,
-    collection: str,
-    query: DriverQuery,
-    limit: int,
-    where: models.Filter | None,
-    max_distance: float | None,
-) -> dict[str, float]:
-    """Return the nearest videos by passage, by video id, each with the distance of its nearest passage."""
-    vector, using = _query(query)
-    answer = await client.query_points_groups(
-        collection,
-        group_by="video_id",
-        query=vector,
-        using=using,
-        limit=limit,
-        group_size=1,
-        score_threshold=max_distance,
-        query_filter=where,
-        search_params=_SEARCH,
-        with_payload=False,
-    )
-    return {str(group.id): group.hits[0].score for group in answer.groups}
 
 
 def _query(query: DriverQuery) -> tuple[Any, str]:

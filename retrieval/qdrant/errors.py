@@ -38,7 +38,6 @@ class ServerError(IndexUnavailableError):
         is_unreachable: bool = False,
         is_conflict: bool = False,
     ) -> None:
-        """Describe the failure for the user in `message`."""
         super().__init__(message)
         self.is_transient = is_transient
         self.is_unreachable = is_unreachable

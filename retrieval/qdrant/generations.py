@@ -34,7 +34,6 @@ class ServerGenerations:
     """The generations under one collection prefix."""
 
     def __init__(self, connection: QdrantConnection, settings: QdrantSettings) -> None:
-        """Use the collections that `settings` name; nothing is sent yet."""
         self._connection = connection
         self._settings = settings
         prefix = re.escape(settings.collection)
@@ -112,7 +111,8 @@ class ServerGenerations:
         """Delete a generation's collections; if that fails, a later run repeats it."""
         for collection in self.collections(generation).values():
             try:
-                await self._connection.call(partial(_delete_collection, name=collection), policy=CLEAN_UP)
+                gone = partial(AsyncQdrantClient.delete_collection, collection_name=collection)
+                await self._connection.call(gone, policy=CLEAN_UP)
             except ServerError as e:
                 _log.warning("The collection %s was not deleted: %s", collection, e)
 
@@ -166,7 +166,3 @@ class ServerGenerations:
 async def _aliases(client: AsyncQdrantClient) -> dict[str, str]:
     answer = await client.get_aliases()
     return {alias.alias_name: alias.collection_name for alias in answer.aliases}
-
-
-async def _delete_collection(client: AsyncQdrantClient, name: str) -> None:
-    await client.delete_collection(name)

@@ -30,7 +30,7 @@ from retrieval.qdrant.connection import CLEAN_UP, METADATA_KEY, QdrantConnection
 from retrieval.qdrant.driver import QdrantDriver
 from retrieval.qdrant.generations import ServerGenerations
 from retrieval.qdrant.lock import server_lock
-from retrieval.qdrant.stored_records import stored_point
+from retrieval.qdrant.stored_records import every_point, stored_point
 from retrieval.qdrant.writer import QdrantWriter
 from retrieval.settings import QdrantSettings
 
@@ -42,7 +42,6 @@ class QdrantBuild(IndexBuild):
     """An IndexBuild: a new generation that is not read yet, or the live one, written in place."""
 
     def __init__(self, store: "QdrantStore", generation: str, *, is_live: bool) -> None:
-        """Build in the existing collections of a generation."""
         self.generation = generation
         self.version = new_version_name() if is_live else generation
         self.writer = QdrantWriter(store.connection, store.generations.collections(generation))
@@ -88,24 +87,21 @@ class QdrantExport(VersionExport):
         return iter(())
 
     async def _points(self, kind: str) -> AsyncIterator[StoredPoint]:
-        collection, following = self._collections[kind], None
-        while True:
-            points, following = await self._connection.call(
-                lambda client, offset=following: client.scroll(  # type: ignore[misc]
-                    collection, offset=offset, limit=_POINTS_PER_CALL, with_payload=True, with_vectors=True
-                )
-            )
-            for point in points:
-                yield stored_point(point)
-            if following is None:
-                return
+        points = every_point(
+            self._connection,
+            self._collections[kind],
+            limit=_POINTS_PER_CALL,
+            with_payload=True,
+            with_vectors=True,
+        )
+        async for point in points:
+            yield stored_point(point)
 
 
 class QdrantStore(IndexStore):
     """An IndexStore on a server."""
 
     def __init__(self, connection: QdrantConnection, settings: QdrantSettings) -> None:
-        """Keep versions on the server of `connection`, in the collections that `settings` name."""
         self.connection = connection
         self.generations = ServerGenerations(connection, settings)
         self._settings = settings

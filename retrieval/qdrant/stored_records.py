@@ -1,11 +1,12 @@
 """The stored records of an index on a server: its collections and points, in the client's types."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from qdrant_client import models
+from qdrant_client import AsyncQdrantClient, models
 
 from retrieval.index.stored_records import (
     COUNT_FIELDS,
@@ -16,13 +17,9 @@ from retrieval.index.stored_records import (
     KEYWORD_FIELDS,
     PAIR,
     WORDS,
-    passage_payload,
-    passage_point_id,
-    video_payload,
-    video_point_id,
 )
 from retrieval.index.whole_videos import StoredPoint
-from retrieval.index.writing import EmbeddedVideo
+from retrieval.qdrant.connection import QdrantConnection
 from retrieval.settings import QdrantSettings
 from retrieval.text.vectors import SparseVector
 
@@ -50,23 +47,13 @@ def collection_settings(settings: QdrantSettings, dimension: int) -> dict[str, A
     }
 
 
-def video_point(video: EmbeddedVideo) -> models.PointStruct:
-    """Build a video's point, marked as incomplete: its passages are written after it."""
+def server_point(point: StoredPoint, **marks: str) -> models.PointStruct:
+    """Convert a point to the client's type; `marks` replace fields of its payload."""
     return models.PointStruct(
-        id=video_point_id(video.record.video_id),
-        vector={PAIR: video.vector.tolist(), WORDS: sparse(video.words)},
-        payload={**video_payload(video.record, video.stored), **INCOMPLETE},
+        id=str(point.point_id),
+        vector={PAIR: point.vector.tolist(), WORDS: sparse(point.words)},
+        payload=point.payload | marks,
     )
-
-
-def passage_points(video: EmbeddedVideo) -> Iterator[models.PointStruct]:
-    """Build the points of a video's passages."""
-    for ordinal, passage in enumerate(video.passages):
-        yield models.PointStruct(
-            id=passage_point_id(video.record.video_id, ordinal),
-            vector={PAIR: passage.vector.tolist(), WORDS: sparse(passage.words)},
-            payload=passage_payload(video.record, passage),
-        )
 
 
 def sparse(words: SparseVector) -> models.SparseVector:
@@ -92,6 +79,22 @@ def payload_of(point: models.Record | models.ScoredPoint) -> dict[str, Any]:
 def id_of(point: models.Record | models.ScoredPoint) -> uuid.UUID:
     """Return a point's id, which is a UUID in all our collections."""
     return uuid.UUID(str(point.id))
+
+
+async def every_point(
+    connection: QdrantConnection, collection: str, *, limit: int, **contents: Any
+) -> AsyncIterator[models.Record]:
+    """Read all points of a collection in the order of their ids, `limit` at a time."""
+    following = None
+    while True:
+        page = partial(
+            AsyncQdrantClient.scroll, collection_name=collection, offset=following, limit=limit, **contents
+        )
+        points, following = await connection.call(page)
+        for point in points:
+            yield point
+        if following is None:
+            return
 
 
 def stored_point(point: models.Record) -> StoredPoint:

@@ -8,10 +8,10 @@ idempotent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -30,15 +30,16 @@ from retrieval.index.stored_records import (
     stored_of,
     video_point_id,
 )
+from retrieval.index.whole_videos import passage_points, video_point
 from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
 from retrieval.qdrant.connection import QdrantConnection
 from retrieval.qdrant.stored_records import (
     INCOMPLETE,
+    every_point,
     of_video,
     of_videos,
-    passage_points,
     payload_of,
-    video_point,
+    server_point,
 )
 
 _POINTS_PER_CALL = 128
@@ -66,13 +67,15 @@ class QdrantWriter(IndexWriter):
     @override
     async def stored_videos(self) -> dict[str, StoredVideo]:
         fields = ["video_id", *StoredVideo.__struct_fields__]
-        return {payload["video_id"]: stored_of(payload) async for payload in self._payloads(fields)}
+        points = every_point(self._connection, self._videos, limit=_SCROLL, with_payload=fields)
+        return {payload_of(point)["video_id"]: stored_of(payload_of(point)) async for point in points}
 
     @override
     async def write(self, videos: Sequence[EmbeddedVideo]) -> None:
         existing = await self._points_of(videos)
-        await self._upsert(self._videos, map(video_point, videos))
-        await self._upsert(self._passages, (point for video in videos for point in passage_points(video)))
+        passages = (server_point(point) for video in videos for point in passage_points(video))
+        await self._upsert(self._videos, (server_point(video_point(video), **INCOMPLETE) for video in videos))
+        await self._upsert(self._passages, passages)
         replaced = (video for video in videos if video_point_id(video.record.video_id) in existing)
         await self._change(self._passages, map(_delete_stale_passages, replaced))
         await self._change(self._videos, map(_mark_as_complete, videos))
@@ -129,11 +132,18 @@ class QdrantWriter(IndexWriter):
 
     async def _upsert(self, collection: str, points: Iterable[models.PointStruct]) -> None:
         for some in _chunks(points, _POINTS_PER_CALL):
-            await self._connection.call(partial(_upsert, collection=collection, points=some))
+            upsert = partial(AsyncQdrantClient.upsert, collection_name=collection, points=some, wait=True)
+            await self._connection.call(upsert)
 
     async def _change(self, collection: str, operations: Iterable[models.UpdateOperation]) -> None:
         for some in _chunks(operations, _CHANGES_PER_CALL):
-            await self._connection.call(partial(_change, collection=collection, operations=some))
+            change = partial(
+                AsyncQdrantClient.batch_update_points,
+                collection_name=collection,
+                update_operations=some,
+                wait=True,
+            )
+            await self._connection.call(change)
 
     async def _delete(self, collection: str, which: models.PointsSelector) -> None:
         await self._connection.call(lambda client: client.delete(collection, which, wait=True))
@@ -143,30 +153,6 @@ class QdrantWriter(IndexWriter):
             lambda client: client.count(collection, count_filter=which, exact=True)
         )
         return answer.count
-
-    async def _payloads(self, fields: list[str]) -> AsyncIterator[dict[str, str]]:
-        following = None
-        while True:
-            page = partial(_scroll, collection=self._videos, offset=following, fields=fields)
-            points, following = await self._connection.call(page)
-            for point in points:
-                yield payload_of(point)
-            if following is None:
-                return
-
-
-async def _upsert(client: AsyncQdrantClient, collection: str, points: list[models.PointStruct]) -> None:
-    await client.upsert(collection, points, wait=True)
-
-
-async def _change(
-    client: AsyncQdrantClient, collection: str, operations: list[models.UpdateOperation]
-) -> None:
-    await client.batch_update_points(collection, operations, wait=True)
-
-
-async def _scroll(client: AsyncQdrantClient, collection: str, offset: Any, fields: list[str]) -> Any:
-    return await client.scroll(collection, offset=offset, limit=_SCROLL, with_payload=fields)
 
 
 def _delete_stale_passages(video: EmbeddedVideo) -> models.UpdateOperation:

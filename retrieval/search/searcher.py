@@ -1,20 +1,20 @@
 """The Searcher: the requests that the API can make, each answered from one version of the index."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from copy import copy
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.run_log import RunLog
 from retrieval.catalogue.runs import Run
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError, OverloadedError
-from retrieval.index.live_index import IndexLease, IndexSource
+from retrieval.index.live_index import IndexSource
 from retrieval.index.reading import VideoIndex
 from retrieval.search.observer import UNOBSERVED, SearchObserver
-from retrieval.search.result_cache import ResultCache
 from retrieval.search.results import CatalogueLabels, CataloguePage, SearchRequest, SearchResult
 from retrieval.search.version_search import TimeLimits, VersionSearch
 from retrieval.text.vectors import QueryEncoder
@@ -27,6 +27,28 @@ _TIME_LIMITS = TimeLimits()
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
+
+
+class ResultCache(Generic[_K, _V]):
+    """The last used `size` values of one type. It is used on the event loop only, so it needs no lock."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[_K, _V] = OrderedDict()
+
+    def get(self, key: _K) -> _V | None:
+        """Return a value and mark it as used, or return None if it is not stored."""
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: _K, value: _V) -> None:
+        """Store a value. If the cache is full, drop the least recently used value."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        while len(self._values) > self._size:
+            self._values.popitem(last=False)
 
 
 class Searcher:
@@ -201,5 +223,5 @@ class _PinnedIndex:
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
 
-    def lease(self) -> IndexLease:
+    def lease(self) -> AbstractAsyncContextManager[VideoIndex]:
         return nullcontext(self._index)

@@ -3,7 +3,6 @@
 import asyncio
 
 import msgspec
-import numpy as np
 
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import IndexUnavailableError, OverloadedError, VideoNotFoundError
@@ -13,7 +12,7 @@ from retrieval.search.observer import SearchObserver
 from retrieval.search.ranking import Query, best_moments, rank_videos
 from retrieval.search.results import CatalogueLabels, FoundVideo, SearchRequest, SearchResult
 from retrieval.text.lexical import weigh_query
-from retrieval.text.vectors import Embedding, PairVector, QueryEncoder
+from retrieval.text.vectors import Embedding, QueryEncoder, pair
 
 _LABELS = 200
 """The maximum number of channels, and of languages, that `labels` returns."""
@@ -45,7 +44,6 @@ class VersionSearch:
     def __init__(
         self, index: VideoIndex, encoder: QueryEncoder, observer: SearchObserver, limits: TimeLimits
     ) -> None:
-        """Search `index`, and report to `observer`."""
         self.index = index
         self.manifest = index.manifest
         self._encoder = encoder
@@ -91,7 +89,7 @@ class VersionSearch:
 
     async def classic(self, text: str) -> tuple[VideoRecord, ...]:
         """Return at most 5 videos, nearest first, all under 40."""
-        vector = _pair(await self._embed(text))
+        vector = pair(await self._embed(text))
         with self._observer.stage("vector"):
             hits = await self.index.nearest_videos(
                 vector, limit=_CLASSIC_LIMIT, max_distance=_CLASSIC_DISTANCE
@@ -156,7 +154,7 @@ class VersionSearch:
         """Search for a canary, and raise IndexUnavailableError if the search finds nothing."""
         canary = next(iter(self.manifest.canaries), "canary")
         embedding = await self._encoder.encode_query(canary)
-        hits = await self.index.nearest_videos(_pair(embedding), limit=1)
+        hits = await self.index.nearest_videos(pair(embedding), limit=1)
         if not hits and self.manifest.counts.videos:
             raise IndexUnavailableError("The index answers, but finds nothing.")
 
@@ -182,10 +180,6 @@ class VersionSearch:
     async def _embed(self, text: str) -> Embedding:
         with self._observer.stage("encode"):
             return await self._encoder.encode_query(text)
-
-
-def _pair(embedding: Embedding) -> PairVector:
-    return np.concatenate([embedding, embedding])
 
 
 def _not_found() -> VideoNotFoundError:

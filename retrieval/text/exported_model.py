@@ -14,7 +14,6 @@ from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.errors import ModelUnavailableError
 
 DESCRIPTION_FILE = "model.json"
-_BLOCK = 1 << 20
 
 
 class ExportedFile(msgspec.Struct, frozen=True):
@@ -70,8 +69,5 @@ def check_sha256(path: Path, expected: str) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file as hex."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

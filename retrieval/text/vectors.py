@@ -21,6 +21,11 @@ PairVector = NDArray[np.float32]
 """Shape (2 * dimension,): two embeddings end to end."""
 
 
+def pair(query: Embedding) -> PairVector:
+    """Return an embedding twice, end to end, to compare it with both halves of a pair."""
+    return np.concatenate([query, query])
+
+
 class QueryEncoder(Protocol):
     """Embeds queries."""
 

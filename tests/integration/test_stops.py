@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import uvicorn
 
-from api.observability.readiness import Draining
 from api.server.connections import BoundedConnection
 from api.server.server import AnnouncingServer, accept_pending
 from tests.support.processes import PATIENCE, REPOSITORY, Ingest, environment, free_port, running_api
@@ -83,7 +82,7 @@ async def listening() -> AnnouncingServer:
         answer_everything, port=0, http=BoundedConnection, lifespan="off", log_config=None, ws="none"
     )
     config.load()
-    server = AnnouncingServer(config, Draining(), 0)
+    server = AnnouncingServer(config, asyncio.Event(), 0)
     server.lifespan = config.lifespan_class(config)
     await server.startup()
     return server

@@ -9,6 +9,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -502,10 +503,10 @@ def test_an_interrupted_run_continues_where_it_stopped(
 ) -> None:
     server.videos = [OnYouTube(video_id) for video_id in ids(20)]
     fetcher = NoCaptions(KeyboardInterrupt(), after=10)
-    with youtube(fetcher=fetcher, folder=tmp_path) as opened, pytest.raises(KeyboardInterrupt):
+    with closing(youtube(fetcher=fetcher, folder=tmp_path)) as opened, pytest.raises(KeyboardInterrupt):
         list(open_source(CHANNEL, youtube=opened).rows())
     again = NoCaptions()
-    with youtube(fetcher=again, folder=tmp_path) as opened:
+    with closing(youtube(fetcher=again, folder=tmp_path)) as opened:
         assert len(list(open_source(CHANNEL, youtube=opened).rows())) == 20
     assert again.requested == ids(20)[10:]
 

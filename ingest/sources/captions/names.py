@@ -6,23 +6,17 @@
 import re
 from typing import Final, NamedTuple
 
+from retrieval.catalogue.languages import LANGUAGE_NAMES
+
 CAPTION_SUFFIXES: Final = (".vtt", ".srt", ".sbv", ".ttml", ".dfxp", ".json3", ".json")
 """The suffixes of files that are read as captions."""
 
 LIVE_CHAT: Final = "live_chat"
 """yt-dlp writes this in place of the language of a file that holds the comments of viewers."""
 
-# ISO 639-1, the older codes that YouTube still writes, and its longer codes. No others, because the last part
-# of a name such as "talk.final.vtt" is no language.
-_CODES: Final = """
-aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de
-dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id
-ie ig ii ik io is it iu iw ja jv jw ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo
-lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps
-pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn
-to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu ceb fil haw hmn yue
-"""
-_LANGUAGES: Final = frozenset(_CODES.split())
+# With the older codes that YouTube still writes, and its longer codes. No others, because the last part of a
+# name such as "talk.final.vtt" is no language.
+_LANGUAGES: Final = {*LANGUAGE_NAMES, "bh", "ceb", "cu", "fil", "haw", "hmn", "iw", "jw", "yue"}
 _LANGUAGE: Final = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9_]{1,12}){0,4})")
 _REGION_OR_SCRIPT: Final = re.compile(r"[A-Z]{2}|[A-Z][a-z]{3}|[0-9]{3}")
 _AUTOMATIC: Final = frozenset({"auto", "asr", "automatic"})

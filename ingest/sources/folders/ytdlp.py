@@ -10,7 +10,7 @@ from ingest.sources.captions.caption_files import cues_problem
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES, CaptionTrack, order_tracks
 from ingest.sources.captions.decoding import CaptionFileError, FileProblem
 from ingest.sources.captions.names import parse_caption_name, without_suffix
-from ingest.sources.folders.captions import bare_track, caption_files, read_bare, read_known
+from ingest.sources.folders.captions import caption_files, group_by_stem, read_bare, read_known
 from ingest.sources.folders.missing_captions import ListedTrack, RequestedTracks, missing_tags, tracks_got
 from ingest.sources.folders.ytdlp_info import DownloadInfo, read_download_info
 
@@ -83,11 +83,7 @@ class DownloadsFolder:
             if info is not None:
                 used.update(self._named_by_id(info))
                 yield self._row(place, stem, info)
-        bare: dict[str, list[CaptionTrack]] = {}
-        for file in self._others:
-            if file not in used:
-                stem, track = bare_track(file)
-                bare.setdefault(stem, []).append(track)
+        bare = group_by_stem([file for file in self._others if file not in used])
         for stem, tracks in bare.items():
             yield from read_bare(stem, order_tracks(tracks, self._languages))
 

@@ -69,7 +69,7 @@ class ParquetTable:
 
 
 def _readable(column: str, kind: pl.DataType, *, is_name: bool) -> pl.Expr:
-    # # Polars panics, and loses the whole slice, on a date that Python does not support. Read as text, the
+    # Polars panics, and loses the whole slice, on a date that Python does not support. Read as text, the
     # date is invalid and is only left out of its row.
     cells = pl.col(column)
     if isinstance(kind, pl.Decimal) and is_name:

@@ -1,7 +1,7 @@
 """Captions of YouTube videos: which track is read, and when it is fetched or taken from the cache."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -37,34 +37,16 @@ class CaptionFetcher(Protocol):
 
         Raises CaptionsFailedError for every other outcome, after its own retries.
         """
-        ...
 
 
-class Track(Protocol):
-    """Captions that a video has, before they are fetched."""
-
-    @property
-    def language_code(self) -> str:
-        """The language as a BCP 47 tag."""
-        ...
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether YouTube generated them from the sound."""
-        ...
-
-
-_TrackT = TypeVar("_TrackT", bound=Track)
-
-
-def choose_track(tracks: Sequence[_TrackT], languages: Sequence[str]) -> _TrackT | None:
-    """Choose the captions to read, in the same order as for files; see `order_tracks`.
+def choose_track(tracks: Sequence[Any], languages: Sequence[str]) -> Any | None:
+    """Choose the captions to read among the library's tracks, in the same order as files; see `order_tracks`.
 
     The order is: language (see `language_rank`), captions by a person before automatic ones, exactly a
     wanted language before a variant, then the video's own order.
     """
 
-    def rank(track: _TrackT) -> tuple[int, bool, bool]:
+    def rank(track: Any) -> tuple[int, bool, bool]:
         code = track.language_code
         return (
             language_rank(code, languages),
@@ -92,13 +74,12 @@ class CachedCaptions:
         """
         # Whether captions by a person exist is part of the key, so that new ones are fetched at once.
         key = f"{video_id} {'manual' if has_manual else ''}"
-        if (entry := self._cache.find(key)) and (cached := self._decode(key, entry)):
+        if cached := self._cached(key):
             return cached.captions
         try:
             return self._fetch(video_id, key, has_manual=has_manual)
         except CaptionsFailedError:
-            entry = self._cache.find(key, even_if_expired=True)
-            if entry and (cached := self._decode(key, entry)):
+            if cached := self._cached(key, even_if_expired=True):
                 return cached.captions
             raise
 
@@ -119,10 +100,11 @@ class CachedCaptions:
         self._cache.store(key, msgspec.json.encode(captions), is_missing=captions is None)
         return captions
 
-    def _decode(self, key: str, entry: bytes) -> "_Found | None":
-        """Return the captions of a cache entry; None, after deleting it, if it is not in our format."""
+    def _cached(self, key: str, *, even_if_expired: bool = False) -> "_Found | None":
+        """Return the captions of a cache entry. An entry that is not in our format is deleted."""
+        entry = self._cache.find(key, even_if_expired=even_if_expired)
         try:
-            return _Found(msgspec.json.decode(entry, type=Captions | None))
+            return _Found(msgspec.json.decode(entry, type=Captions | None)) if entry else None
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             self._cache.discard(key, e)
             return None

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -75,14 +74,6 @@ class YouTube:
         self._channels: dict[str, YouTubeChannel] = {}
         self._to_close = ExitStack()
         self._opened: tuple[DataApi, CachedCaptions] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections, and delete the rows stored for this run."""

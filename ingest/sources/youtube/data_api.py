@@ -48,9 +48,8 @@ class NotFoundError(DataApiError):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel: its id, the playlist of its uploads, and the number of public videos it reports."""
+    """A channel: the playlist of its uploads, and the number of public videos it reports."""
 
-    channel_id: str
     uploads: str | None
     video_count: int | None
 
@@ -91,7 +90,6 @@ class DataApi:
         channel = page.items[0]
         count = channel.statistics.video_count
         return Channel(
-            channel_id=channel.id,
             uploads=channel.content_details.related_playlists.uploads,
             video_count=int(count) if count and count.isdecimal() else None,
         )

@@ -15,6 +15,7 @@ from retrieval.durable_files import replace_file
 from retrieval.edge.generations import POINTER_FILE, Generations
 from retrieval.edge.writer import EdgeWriter
 from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, ModelUnavailableError
+from retrieval.index.live_index import LiveIndex
 from retrieval.index.reading import VideoIndex
 from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import embedded_index, open_searcher
@@ -42,12 +43,17 @@ async def publish(
     return generations.manifest(folder.name)
 
 
+async def leased_version(live: LiveIndex) -> str:
+    async with live.lease() as index:
+        return index.manifest.index_version
+
+
 async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folder: Path) -> None:
     generations = Generations(index_folder)
     live = embedded_index(generations, MODEL, poll_seconds=0.01)
     await live.start()
     with pytest.raises(IndexUnavailableError, match="ingest sync"):
-        live.lease()
+        await leased_version(live)
 
     async def serving() -> tuple[str, set[str]]:
         async with live.lease() as index:
@@ -55,13 +61,7 @@ async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folde
             return index.manifest.index_version, {record.video_id for record in page}
 
     async def served(version: str) -> None:
-        def is_live() -> bool:
-            try:
-                return live.lease()._version.name == version
-            except IndexUnavailableError:
-                return False
-
-        await until(is_live)
+        await until(lambda: live._version and live._version.name == version)
 
     first = (await publish(generations, [ONE])).index_version
     await served(first)
@@ -158,7 +158,7 @@ async def test_a_closed_index_cannot_be_leased(index_folder: Path) -> None:
         assert isinstance(index, VideoIndex)
     await live.close()
     with pytest.raises(IndexUnavailableError):
-        live.lease()
+        await leased_version(live)
 
 
 async def test_a_hung_disk_does_not_block_the_event_loop(index_folder: Path) -> None:

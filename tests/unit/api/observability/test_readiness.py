@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from api.observability.logs import with_fields
-from api.observability.readiness import Draining, Readiness
+from api.observability.readiness import Readiness
 from api.wire.errors import StoppingError, TaskEndedError
 from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError
@@ -31,7 +31,7 @@ class Hanging(EchoSearcher):
 
 @asynccontextmanager
 async def running(searcher: Searcher, interval_seconds: float = 0.001) -> AsyncIterator[Readiness]:
-    readiness = Readiness(searcher, Draining(), interval_seconds=interval_seconds)
+    readiness = Readiness(searcher, asyncio.Event(), interval_seconds=interval_seconds)
     async with background_task(readiness.keep_current(), "canary searches"):
         yield readiness
 
@@ -72,7 +72,7 @@ async def test_periodic_canary_searches_belong_to_no_request() -> None:
 
 async def test_a_result_is_used_until_it_is_stale_a_fault_too() -> None:
     clock, searcher = Clock(), RaisingSearcher()
-    readiness = Readiness(searcher, Draining(), clock=clock)
+    readiness = Readiness(searcher, asyncio.Event(), clock=clock)
     for seconds, checks in [(0.0, 1), (0.9, 1), (0.9, 1), (0.3, 2)]:
         clock.now += seconds
         with pytest.raises(IndexUnavailableError):
@@ -82,7 +82,7 @@ async def test_a_result_is_used_until_it_is_stale_a_fault_too() -> None:
 
 async def test_canary_searches_pause_while_no_client_polls() -> None:
     searcher, clock = EchoSearcher(), Clock()
-    readiness = Readiness(searcher, Draining(), clock=clock, interval_seconds=0)
+    readiness = Readiness(searcher, asyncio.Event(), clock=clock, interval_seconds=0)
     async with background_task(readiness.keep_current(), "canary searches"):
         await readiness.check()
         await until(lambda: searcher.checks > 3)
@@ -96,10 +96,10 @@ async def test_canary_searches_pause_while_no_client_polls() -> None:
 
 
 async def test_a_stopping_service_is_not_ready() -> None:
-    draining = Draining()
+    draining = asyncio.Event()
     readiness = Readiness(EchoSearcher(), draining)
     await readiness.check()
-    draining.begin()
+    draining.set()
     with pytest.raises(StoppingError):
         await readiness.check()
 
@@ -113,7 +113,7 @@ async def test_a_service_whose_background_task_has_ended_is_not_ready(
         await fails.wait()
         raise ZeroDivisionError
 
-    readiness = Readiness(EchoSearcher(), Draining())
+    readiness = Readiness(EchoSearcher(), asyncio.Event())
     async with background_task(work(), "the work") as task:
         readiness.require(task)
         await readiness.check()
@@ -127,7 +127,7 @@ async def test_a_service_whose_background_task_has_ended_is_not_ready(
 
 async def test_a_service_that_no_longer_follows_its_index_is_not_ready() -> None:
     searcher = EchoSearcher()
-    readiness = Readiness(searcher, Draining())
+    readiness = Readiness(searcher, asyncio.Event())
     await readiness.check()
     searcher.is_followed = False
     with pytest.raises(TaskEndedError, match="live index follower"):
@@ -141,7 +141,7 @@ async def test_one_canary_search_at_a_time() -> None:
             self.checks += 1
 
     searcher = Slow()
-    readiness = Readiness(searcher, Draining())
+    readiness = Readiness(searcher, asyncio.Event())
     await asyncio.gather(*(readiness.check() for _ in range(50)))
     assert searcher.checks == 1
 
@@ -152,7 +152,7 @@ async def test_a_canary_search_that_takes_too_long_is_not_ready() -> None:
             await asyncio.sleep(60)
 
     with pytest.raises(IndexUnavailableError):
-        await Readiness(Stuck(), Draining(), check_seconds=0.01).check()
+        await Readiness(Stuck(), asyncio.Event(), check_seconds=0.01).check()
 
 
 async def test_losing_and_regaining_readiness_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -164,7 +164,7 @@ async def test_losing_and_regaining_readiness_is_logged_once(caplog: pytest.LogC
                 raise self.fault
 
     clock, searcher = Clock(), Flaky()
-    readiness = Readiness(searcher, Draining(), clock=clock)
+    readiness = Readiness(searcher, asyncio.Event(), clock=clock)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             clock.now += 2

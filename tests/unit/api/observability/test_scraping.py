@@ -1,8 +1,9 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import msgspec
@@ -14,8 +15,8 @@ from api.access.keys import SCOPES, make_key
 from api.access.settings import AccessSettings
 from api.app import create_app
 from api.observability.metrics import Metrics
-from api.observability.readiness import Draining, Readiness
-from api.observability.scraping import Scraper
+from api.observability.readiness import Readiness
+from api.observability.scraping import scrape as write_metrics
 from api.settings import ApiSettings
 from retrieval.background import background_task
 from retrieval.declared_setting import SettingsError
@@ -36,14 +37,14 @@ def scraped(response: httpx.Response) -> Scrape:
 
 
 @asynccontextmanager
-async def scraping(searcher: Searcher) -> AsyncIterator[Scraper]:
-    readiness = Readiness(searcher, Draining())
+async def scraping(searcher: Searcher) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    readiness = Readiness(searcher, asyncio.Event())
     async with background_task(readiness.keep_current(), "canary searches"):
-        yield Scraper(Metrics(), searcher, readiness)
+        yield partial(write_metrics, Metrics(), searcher, readiness)
 
 
-async def scrape(scraper: Scraper) -> Scrape:
-    return Scrape((await scraper.scrape()).decode())
+async def scrape(scraper: Callable[[], Awaitable[bytes]]) -> Scrape:
+    return Scrape((await scraper()).decode())
 
 
 def test_the_format_is_prometheus_text_and_it_is_never_stored(client: TestClient[Litestar]) -> None:

@@ -13,7 +13,6 @@ from api.pages.search_view import (
     VideoView,
     describe_index,
     view_page,
-    view_record,
     view_video,
 )
 from retrieval.catalogue.links import Player
@@ -58,7 +57,7 @@ def test_a_video_with_a_moment() -> None:
 
 def test_unknown_fields_are_none() -> None:
     video = VideoRecord(video_id="a", title="", title_as_given="")
-    view = view_record(video, SearchForm())
+    view = view_video(FoundVideo(video, None, ()), SearchForm())
     assert view == VideoView(
         title=(),
         plain_title="",

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from datetime import timedelta
 
@@ -9,7 +10,6 @@ from litestar.testing import TestClient
 from api import __version__
 from api.app import create_app
 from api.observability.health import Expectations, report_health
-from api.observability.readiness import Draining
 from api.settings import ApiSettings
 from api.wire.schemas import Health
 from retrieval.catalogue.runs import Run, RunOutcome
@@ -187,13 +187,13 @@ def test_health_warns_if_a_run_does_not_end(hours: int, status: str) -> None:
 
 
 def test_a_stopping_service_fails_health_without_failing_the_search_check() -> None:
-    draining = Draining()
+    draining = asyncio.Event()
     app = create_app(
         ApiSettings(search=SearchSettings()), open_search=opens(EchoSearcher()), draining=draining
     )
     with TestClient(app) as client:
         assert "service:stopping" not in client.get("/health").json()["checks"]
-        draining.begin()
+        draining.set()
         response = client.get("/health")
         checks = response.json()["checks"]
         assert (response.status_code, response.json()["status"]) == (503, "fail")

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.observability.readiness import Draining
 from api.pages.problem_page import render_problem
 from api.server.admission import Admission, admit_searches
 from api.settings import ApiSettings
@@ -83,7 +82,7 @@ def test_a_check_takes_no_permit(clock: Clock) -> None:
         admission.check(1)
 
 
-def admitted(app: Any, admission: Admission, draining: Draining) -> Any:
+def admitted(app: Any, admission: Admission, draining: asyncio.Event) -> Any:
     problems = ProblemResponder(render_problem)
     return normalize_paths(admit_searches(app, admission, draining, problems), ROUTES)
 
@@ -91,12 +90,12 @@ def admitted(app: Any, admission: Admission, draining: Draining) -> Any:
 class Service:
     """An app that responds once it may, behind admission."""
 
-    def __init__(self, capacity: int, draining: Draining | None = None) -> None:
+    def __init__(self, capacity: int, draining: asyncio.Event | None = None) -> None:
         self.may_answer = asyncio.Event()
         self.is_read = asyncio.Event()
         self.is_read.set()
         self.admission = Admission(capacity)
-        self._app = admitted(self._respond, self.admission, draining or Draining())
+        self._app = admitted(self._respond, self.admission, draining or asyncio.Event())
 
     async def _respond(self, scope: Any, receive: Any, send: Any) -> None:
         while scope["method"] == "POST" and (await receive())["more_body"]:
@@ -211,7 +210,7 @@ def test_a_search_that_fails_releases_its_permit() -> None:
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admitted(fail, admission, Draining())
+        app = admitted(fail, admission, asyncio.Event())
         scope: Any = {"type": "http", "method": "GET", "path": "/search", "root_path": "", "headers": []}
         with pytest.raises(ZeroDivisionError):
             await app(scope, None, None)  # type: ignore[arg-type]
@@ -222,8 +221,8 @@ def test_a_search_that_fails_releases_its_permit() -> None:
 
 def test_a_draining_service_responds_and_closes_the_connection() -> None:
     async def scenario() -> dict[str, Any]:
-        draining = Draining()
-        draining.begin()
+        draining = asyncio.Event()
+        draining.set()
         service = Service(1, draining)
         service.may_answer.set()
         return await service.ask("/search")

@@ -100,7 +100,7 @@ async def test_the_live_version_is_open_when_start_returns() -> None:
 async def test_without_an_index_the_error_says_what_to_do() -> None:
     async with following(Shelf()) as live:
         with pytest.raises(IndexUnavailableError, match=MISSING):
-            live.lease()
+            await leased(live)
 
 
 async def test_an_index_that_is_built_later_is_served() -> None:
@@ -160,7 +160,7 @@ async def test_closing_leaves_a_leased_version_open_until_the_lease_ends() -> No
             await request.enter_async_context(live.lease())
         assert shelf.still_open == ["one"]
         with pytest.raises(IndexUnavailableError):
-            live.lease()
+            await leased(live)
     await until(lambda: shelf.still_open == [])
 
 
@@ -242,16 +242,16 @@ async def test_start_does_not_wait_for_a_server_that_may_be_away() -> None:
     live = live_index(shelf, may_be_away=True)
     await live.start()
     with pytest.raises(IndexUnavailableError, match="does not answer"):
-        live.lease()
+        await leased(live)
     shelf.current = IndexUnavailableError("the key is refused")
     await shelf.looked_at()
     with pytest.raises(IndexUnavailableError, match="key is refused"):
-        live.lease()
+        await leased(live)
     # The server is back, and has no index.
     shelf.current = None
     await shelf.looked_at()
     with pytest.raises(IndexUnavailableError, match=MISSING):
-        live.lease()
+        await leased(live)
     shelf.current = "one"
     await until(lambda: shelf.opened)
     await a_while()

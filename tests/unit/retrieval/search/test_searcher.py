@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval.catalogue.video import VideoRecord
 from retrieval.errors import (
@@ -18,7 +20,7 @@ from retrieval.errors import (
 from retrieval.index.hits import Label, LabelField, Moment, PassageHit
 from retrieval.index.reading import SearchFilter, VideoIndex
 from retrieval.search.results import CatalogueLabels, SearchRequest
-from retrieval.search.searcher import Searcher
+from retrieval.search.searcher import ResultCache, Searcher
 from retrieval.search.version_search import TimeLimits
 from retrieval.text.vectors import Embedding, QueryEncoder
 from tests.support.embedded_videos import embedded, manifest_of, passage, vector
@@ -654,3 +656,43 @@ async def test_the_observer_sees_neither_the_check_nor_labels(
 
 async def test_a_searcher_without_a_run_log_has_no_runs(searcher: Searcher) -> None:
     assert await searcher.recent_runs() == ()
+
+
+cache_keys = st.integers(0, 6)
+cache_calls = st.lists(
+    st.tuples(st.sampled_from(["get", "put"]), cache_keys, st.integers(1, 99)), max_size=60
+)
+
+
+def test_a_cache_drops_the_least_recently_used_value_first() -> None:
+    cache = ResultCache[str, str](2)
+    cache.put("a", "A")
+    cache.put("b", "B")
+    assert cache.get("a") == "A"
+    cache.put("c", "C")
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("A", None, "C")
+
+
+def test_an_empty_value_is_cached_too() -> None:
+    cache = ResultCache[str, tuple[str, ...]](1)
+    cache.put("a", ())
+    assert cache.get("a") == ()
+
+
+@given(st.integers(0, 4), cache_calls)
+def test_a_cache_stores_exactly_the_recently_used_values(
+    size: int, sequence: list[tuple[str, int, int]]
+) -> None:
+    cache, values = ResultCache[int, int](size), dict[int, int]()
+    stored: list[int] = []  # Keys, least recently used first.
+    for call, key, value in sequence:
+        if call == "put":
+            cache.put(key, value)
+            values[key] = value
+        else:
+            assert cache.get(key) == (values[key] if key in stored else None)
+            if key not in stored:
+                continue
+        stored = [*(other for other in stored if other != key), key][-size:] if size else []
+    for key in range(7):
+        assert cache.get(key) == (values[key] if key in stored else None)
