@@ -307,14 +307,3 @@ def test_exact_and_wildcard_hosts_work_alone() -> None:
         with guarded(allowed_hosts=allowed) as client:
             assert client.get("/", headers={"host": host}).json()["code"] == "host-not-allowed"
             assert client.get("/", headers={"host": "a.example"}).status_code == 200
-
-
-def test_a_public_service_does_not_start_without_keys(tmp_path: Path) -> None:
-    settings = ApiSettings(
-        search=SearchSettings(),
-        host="0.0.0.0",  # noqa: S104
-        access=AccessSettings(keys_file=tmp_path / "keys.json"),
-    )
-    with pytest.RaisesGroup(Exception, flatten_subgroups=True, allow_unwrapped=True) as refused:
-        TestClient(create_app(settings)).__enter__()
-    assert "--open" in repr(refused.value)

@@ -14,7 +14,6 @@ from retrieval.errors import IndexUnavailableError
 from retrieval.search.searcher import Searcher
 from tests.support.clock import Clock
 from tests.support.waiting import a_while, until
-from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import EchoSearcher, RaisingSearcher
 
 pytestmark = pytest.mark.anyio
@@ -34,14 +33,6 @@ async def running(searcher: Searcher, interval_seconds: float = 0.001) -> AsyncI
     readiness = Readiness(searcher, Draining(), interval_seconds=interval_seconds)
     async with background_task(readiness.keep_current(), "canary searches"):
         yield readiness
-
-
-def test_many_polls_cause_one_canary_search(serve: Serve) -> None:
-    searcher = EchoSearcher()
-    client = serve(searcher)
-    for _ in range(20):
-        client.get("/readyz")
-    assert searcher.checks == 1
 
 
 async def test_a_poll_during_a_canary_search_gets_the_previous_result() -> None:

@@ -19,7 +19,7 @@ from api.wire.route_table import RouteTable
 from retrieval.errors import OverloadedError
 from tests.support.scrapes import Scrape
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import EchoSearcher, RaisingSearcher
+from tests.unit.api.fakes import RaisingSearcher
 
 LOGGER = request_log.__name__
 TOTAL = "vidsearch_http_requests_total"
@@ -135,15 +135,6 @@ def test_a_request_refused_under_overload_is_counted_as_shed(serve: Serve) -> No
     assert shed() == before + 1
 
 
-def test_the_searcher_of_an_app_is_observed(serve: Serve) -> None:
-    searcher = EchoSearcher()
-    client = serve(searcher)
-    name = "vidsearch_cache_lookups_total"
-    before = Scrape(client.get("/metrics").text).value(name, result="hit") or 0
-    searcher._observer.looked_up(hit=True)
-    assert Scrape(client.get("/metrics").text).value(name, result="hit") == before + 1
-
-
 # An app or a client that misbehaves.
 
 
@@ -250,28 +241,3 @@ async def test_a_client_that_disconnects_after_the_response_was_answered() -> No
     call = Call(app, received=[{"type": "http.disconnect"}])
     await call()
     call.assert_recorded_once_as(200)
-
-
-async def test_the_messages_of_the_app_are_not_changed() -> None:
-    start = {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]}
-
-    async def app(_: object, __: object, send: Any) -> None:
-        await send(start)
-
-    call = Call(app)
-    await call()
-    assert start["headers"] == [(b"a", b"b")]
-    assert [name for name, _ in call.sent[0]["headers"]] == [b"a", b"x-request-id"]
-
-
-async def test_other_protocols_pass_unrecorded(caplog: pytest.LogCaptureFixture) -> None:
-    asked: list[str] = []
-
-    async def app(scope: Any, *_: object) -> None:
-        asked.append(scope["type"])
-
-    call = Call(app)
-    await call("websocket")
-    assert asked == ["websocket"]
-    assert call.scrape.total(TOTAL) == 0
-    assert lines(caplog) == []

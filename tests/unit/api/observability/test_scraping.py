@@ -25,7 +25,7 @@ from retrieval.settings import SearchSettings
 from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import RUN, VERSION, EchoSearcher, RaisingSearcher, opens
+from tests.unit.api.fakes import EchoSearcher, RaisingSearcher, opens
 
 pytestmark = pytest.mark.anyio
 
@@ -51,16 +51,6 @@ def test_the_format_is_prometheus_text_and_it_is_never_stored(client: TestClient
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert response.headers["cache-control"] == "no-store"
     assert scraped(response).families["vidsearch_build_info"]
-
-
-def test_has_metrics_of_the_index_and_of_the_last_run(client: TestClient[Litestar]) -> None:
-    found = scraped(client.get("/metrics"))
-    assert {sample.labels["version"] for sample in found.families["vidsearch_index_info"].samples} == {
-        VERSION
-    }
-    assert found.value("vidsearch_last_ingest_outcome", outcome="published") == 1
-    assert RUN.ended_at
-    assert found.value("vidsearch_last_ingest_timestamp_seconds") == RUN.ended_at.timestamp()
 
 
 def test_works_without_an_index(serve: Serve) -> None:

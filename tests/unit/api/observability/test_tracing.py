@@ -1,22 +1,17 @@
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from api.app import create_app
 from api.observability.tracing import Tracing
-from api.settings import ApiSettings
 from retrieval.declared_setting import SettingsError
-from retrieval.settings import SearchSettings
 from tests.support.observers import KeepingObserver
-from tests.unit.api.fakes import EchoSearcher, opens
 
 pytestmark = pytest.mark.anyio
 
@@ -156,32 +151,3 @@ async def test_a_collector_that_hangs_does_not_block_the_end() -> None:
     # `close` returned although the exporter still waits.
     assert not released.is_set()
     released.set()
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    start: Callable[..., None] = Tracing.start
-    monkeypatch.setattr(Tracing, "start", lambda tracing: start(tracing, exporter))
-    return exporter
-
-
-def test_the_app_traces_its_requests(started: InMemorySpanExporter) -> None:
-    settings = ApiSettings(search=SearchSettings(), traces_endpoint=ENDPOINT)
-    searcher = EchoSearcher()
-    with TestClient(create_app(settings, open_search=opens(searcher))) as client:
-        client.get("/v1/videos/zebra?query=zebra", headers=[TRACEPARENT])
-        client.get("/v1/search?query=zebra")
-        client.get("/zebra")
-        client.get("/livez")
-        with searcher._observer.stage("fuse"):
-            pass
-    spans = started.get_finished_spans()
-    assert [span.name for span in spans] == [
-        "GET /v1/videos/{video_id}",
-        "GET /v1/search",
-        "GET unmatched",
-        "fuse",
-    ]
-    assert [attributes(span).get("http.response.status_code") for span in spans] == [400, 200, 404, None]
-    assert "zebra" not in "".join(span.to_json() for span in spans)

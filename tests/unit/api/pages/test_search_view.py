@@ -17,7 +17,6 @@ from api.pages.search_view import (
     view_video,
 )
 from retrieval.catalogue.links import Player
-from retrieval.catalogue.manifest import IndexCounts
 from retrieval.catalogue.video import VideoRecord
 from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchResult
@@ -172,24 +171,3 @@ def test_the_start_page_describes_the_index() -> None:
     )
     assert [example.text for example in start.examples] == ["Q & A", "b", "c", "d"]
     assert start.examples[0].address == "/app/search?query=Q%20%26%20A"
-
-
-def test_the_start_page_shows_no_titles_if_the_catalogue_requires_a_key() -> None:
-    manifest = msgspec.structs.replace(MANIFEST, canaries=("A title",))
-    start = describe_index(manifest, NOW, shows_titles=False)
-    assert start is not None
-    assert start.examples == ()
-
-
-@pytest.mark.parametrize(
-    ("transcribed", "coverage"), [(0, "0%"), (1, "<1%"), (500, "50%"), (999, ">99%"), (1000, "100%")]
-)
-def test_only_full_coverage_is_100_percent(transcribed: int, coverage: str) -> None:
-    counts = IndexCounts(videos=1000, passages=1, videos_with_transcript=transcribed)
-    start = describe_index(msgspec.structs.replace(MANIFEST, counts=counts), NOW, shows_titles=True)
-    assert start is not None
-    assert start.facts[2] == f"{coverage} with a transcript"
-
-
-def test_without_an_index_there_is_no_description() -> None:
-    assert describe_index(None, NOW, shows_titles=True) is None
