@@ -9,15 +9,8 @@ from retrieval.catalogue.video import VideoRecord
 from retrieval.index.hits import VideoHit
 from retrieval.index.reading import SearchFilter, VideoIndex
 from retrieval.index.writing import IndexWriter, StoredVideo
-from tests.support.embedded_videos import (
-    asking,
-    embedded,
-    passage,
-    twice,
-)
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.embedded_videos import asking, embedded, passage, twice
+from tests.support.engines import Engine
 from tests.support.index_contract import LAST_YEAR, ORIGIN, catalogue, ids, texts_of
 
 pytestmark = pytest.mark.anyio

@@ -236,18 +236,6 @@ def test_the_dashboard_has_no_overlapping_panels_and_one_data_source() -> None:
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
 
 
-def test_a_share_of_no_searches_is_shown_as_text() -> None:
-    shares = [
-        panel for panel in panels() if panel["type"] == "stat" and "ratio_rate" in panel["targets"][0]["expr"]
-    ]
-    assert len(shares) == 2
-    for panel in shares:
-        (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
-        assert mapping["type"] == "special"
-        assert mapping["options"]["match"] == "null+nan"
-        assert mapping["options"]["result"]["text"] == "no searches"
-
-
 @needs_promtool
 def test_every_query_is_valid(tmp_path: Any) -> None:
     queries = [re.sub(r"\$(__rate_interval|instance)", "5m", each) for each in expressions()]

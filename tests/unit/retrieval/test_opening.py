@@ -14,8 +14,7 @@ from retrieval.catalogue.runs import Run, RunOutcome, write_runs
 from retrieval.durable_files import replace_file
 from retrieval.edge.generations import POINTER_FILE, Generations
 from retrieval.edge.writer import EdgeWriter
-from retrieval.errors import IncompatibleIndexError, IndexUnavailableError, ModelUnavailableError
-from retrieval.index.reading import VideoIndex
+from retrieval.errors import IndexUnavailableError
 from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import embedded_index, open_searcher
 from retrieval.search.results import SearchRequest
@@ -80,23 +79,6 @@ async def test_the_pointer_is_followed_through_publish_and_roll_back(index_folde
     await live.close()
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"model": msgspec.structs.replace(MODEL, weights_sha256="f" * 64)},
-        {"distance": "cosine"},
-        {"schema_version": 99},
-    ],
-)
-async def test_an_index_of_another_kind_is_refused(index_folder: Path, changed: dict[str, object]) -> None:
-    generations = Generations(index_folder)
-    await publish(generations, [ONE], **changed)
-    live = embedded_index(generations, MODEL, poll_seconds=0.01)
-    with pytest.raises(IncompatibleIndexError):
-        await live.start()
-    await live.close()
-
-
 async def test_a_damaged_index_is_refused(index_folder: Path) -> None:
     generations = Generations(index_folder)
     manifest = await publish(generations, [ONE])
@@ -107,13 +89,6 @@ async def test_a_damaged_index_is_refused(index_folder: Path) -> None:
     (index_folder / POINTER_FILE).write_bytes(b"{")
     with pytest.raises(IndexUnavailableError, match=POINTER_FILE):
         await embedded_index(generations, MODEL, poll_seconds=0.01).start()
-
-
-async def test_a_missing_model_is_the_first_error(tmp_path: Path) -> None:
-    settings = SearchSettings(index_dir=tmp_path / "index", model_dir=tmp_path / "model")
-    with pytest.raises(ModelUnavailableError, match="export-model"):
-        async with open_searcher(settings):
-            pass
 
 
 async def test_a_searcher_with_the_real_model_finds_videos_by_meaning(
@@ -147,18 +122,6 @@ async def test_a_searcher_with_the_real_model_finds_videos_by_meaning(
         assert (await searcher.classic("recipe for a loaf"))[0].video_id == "cooking"
         (found,) = (await searcher.search_inside("music", "guitar", limit=1)).videos
         assert found.moments[0].text == texts["music"]
-
-
-async def test_a_closed_index_cannot_be_leased(index_folder: Path) -> None:
-    generations = Generations(index_folder)
-    await publish(generations, [ONE])
-    live = embedded_index(generations, MODEL, poll_seconds=0.01)
-    await live.start()
-    async with live.lease() as index:
-        assert isinstance(index, VideoIndex)
-    await live.close()
-    with pytest.raises(IndexUnavailableError):
-        live.lease()
 
 
 async def test_a_hung_disk_does_not_block_the_event_loop(index_folder: Path) -> None:

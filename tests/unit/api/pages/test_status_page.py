@@ -43,10 +43,6 @@ def test_shows_the_state_of_the_service(client: TestClient[Litestar]) -> None:
     assert "talks.csv" not in response.text
 
 
-def test_is_not_part_of_the_openapi_document(client: TestClient[Litestar]) -> None:
-    assert not [path for path in client.get("/schema/openapi.json").json()["paths"] if "status" in path]
-
-
 @pytest.mark.parametrize("error", [None, OverloadedError("full")])
 def test_responds_with_200_even_if_search_is_failing(serve: Serve, error: Exception | None) -> None:
     response = serve(RaisingSearcher(error)).get("/status")

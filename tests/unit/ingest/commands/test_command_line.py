@@ -20,7 +20,7 @@ from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import KEPT_RUNS, RUNS_FILE, read_runs
 from retrieval.durable_files import file_lock
 from retrieval.edge.generations import Generations
-from tests.support.contents import assert_same_contents, contents_of, files_of
+from tests.support.contents import contents_of, files_of
 from tests.support.documents import IDENTITY, RaisingEncoder, WordEncoder, use_model, word_model, write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.open_gate import OPEN_GATE
@@ -295,22 +295,6 @@ def test_the_log_keeps_the_last_runs(run: Run, catalogue: Path, index_dir: Path)
     assert len(runs) == KEPT_RUNS
     assert [run.began_at for run in runs] == sorted((run.began_at for run in runs), reverse=True)
     assert {run.outcome for run in runs} == {"unchanged"}
-
-
-@pytest.mark.usefixtures("encoder")
-def test_rollback_goes_back_and_forth(run: Run, catalogue: Path, index_dir: Path) -> None:
-    run("sync", catalogue)
-    assert "no previous version" in run("rollback", code=4)
-    first = contents_of(index_dir)
-    write_jsonl(catalogue, ROWS[:1])
-    run("sync", catalogue, "--prune")
-    second = contents_of(index_dir)
-    said = run("rollback")
-    assert first.version in said
-    assert second.version in said
-    assert_same_contents(contents_of(index_dir), first)
-    run("rollback")
-    assert_same_contents(contents_of(index_dir), second)
 
 
 def test_a_sync_after_a_rollback_starts_from_the_live_version(

@@ -263,12 +263,6 @@ def test_nothing_is_stored_on_a_nearly_full_disk(tmp_path: Path) -> None:
         assert same(opened.found([*numbered(range(6))]), numbered(range(3)))
 
 
-def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        Opened(tmp_path / "file" / "folder")
-
-
 def start_writer(folder: Path, first: int, batches: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command(WRITER, folder, str(first), str(batches)),

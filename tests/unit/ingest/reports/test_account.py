@@ -276,11 +276,3 @@ def test_a_full_disk_is_reported_with_the_name_of_the_report_and_keeps_the_earli
         remove(rows, account)
     assert path.read_text(encoding="utf-8") == "an earlier one\n"
     assert [*tmp_path.iterdir()] == [path]
-
-
-def test_without_a_file_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with reported([]) as account:
-        account.row(row(1, video_id="a", title="A"), Action.ADD)
-    assert list(tmp_path.iterdir()) == []
-    assert account.counts.actions == {"add": 1}

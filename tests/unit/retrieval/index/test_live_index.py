@@ -164,17 +164,6 @@ async def test_closing_leaves_a_leased_version_open_until_the_lease_ends() -> No
     await until(lambda: shelf.still_open == [])
 
 
-async def test_nothing_is_followed_after_closing() -> None:
-    shelf = Shelf("one")
-    async with following(shelf):
-        pass
-    looks = shelf.looks
-    shelf.current = "two"
-    await asyncio.sleep(0.02)
-    assert shelf.looks == looks
-    assert shelf.still_open == []
-
-
 async def test_closing_an_index_that_was_never_started_is_no_error() -> None:
     await live_index(Shelf()).close()
 

@@ -7,21 +7,6 @@ keys = st.integers(0, 6)
 calls = st.lists(st.tuples(st.sampled_from(["get", "put"]), keys, st.integers(1, 99)), max_size=60)
 
 
-def test_the_least_recently_used_value_is_dropped_first() -> None:
-    cache = ResultCache[str, str](2)
-    cache.put("a", "A")
-    cache.put("b", "B")
-    assert cache.get("a") == "A"
-    cache.put("c", "C")
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("A", None, "C")
-
-
-def test_an_empty_value_is_stored_too() -> None:
-    cache = ResultCache[str, tuple[str, ...]](1)
-    cache.put("a", ())
-    assert cache.get("a") == ()
-
-
 @given(st.integers(0, 4), calls)
 def test_it_stores_exactly_the_recently_used_values(size: int, sequence: list[tuple[str, int, int]]) -> None:
     cache, values = ResultCache[int, int](size), dict[int, int]()

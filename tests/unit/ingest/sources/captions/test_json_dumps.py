@@ -122,8 +122,3 @@ def test_an_invalid_byte_replaces_one_character(tmp_path: Path) -> None:
     assert first.video.transcript == "h\ufffdllo to you"
     assert "damaged-text" in [problem.reason_code for problem in first.problems]
     assert second.video is not None
-
-
-def test_a_very_large_subtitle_file_is_refused(tmp_path: Path) -> None:
-    (row,) = check(written(tmp_path / "a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nhi\n"))
-    assert [problem.reason_code for problem in row.problems] == ["too-large"]

@@ -154,13 +154,3 @@ def test_a_file_of_several_transcripts_is_not_one_listed_video(tmp_path: Path) -
     (row,) = check(tmp_path)
     assert row.video is None
     assert row.problems[0].reason_code == "several-transcripts"
-
-
-def test_an_invalid_character_is_reported_with_the_row(tmp_path: Path) -> None:
-    (tmp_path / "a.srt").write_bytes(("00:01.0 --> 00:02.0\n" + "word " * 100).encode() + b"\xff\n")
-    (row,) = check(tmp_path)
-    assert row.video is not None
-    assert str(row.problems[0]) == (
-        f"{tmp_path / 'a.srt'}, field cues: contains 1 invalid characters, replaced by U+FFFD; save the file "
-        "as UTF-8"
-    )
