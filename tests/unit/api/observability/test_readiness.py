@@ -8,7 +8,7 @@ import structlog
 
 from api.observability.logs import with_fields
 from api.observability.readiness import Draining, Readiness
-from api.wire.errors import StoppingError, TaskEndedError
+from api.wire.errors import TaskEndedError
 from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.searcher import Searcher
@@ -84,15 +84,6 @@ async def test_canary_searches_pause_while_no_client_polls() -> None:
         assert searcher.checks == checks
         readiness.poll()
         await until(lambda: searcher.checks > checks)
-
-
-async def test_a_stopping_service_is_not_ready() -> None:
-    draining = Draining()
-    readiness = Readiness(EchoSearcher(), draining)
-    await readiness.check()
-    draining.begin()
-    with pytest.raises(StoppingError):
-        await readiness.check()
 
 
 async def test_a_service_whose_background_task_has_ended_is_not_ready(

@@ -134,18 +134,3 @@ def test_a_public_metrics_port_does_not_start_without_a_key() -> None:
     ):
         with TestClient(create_app(safe, open_search=opens(EchoSearcher()))) as client:
             assert client.get("/livez").status_code == 200
-
-
-def test_with_its_own_port_it_is_on_no_other() -> None:
-    app = create_app(
-        ApiSettings(search=SearchSettings(), metrics_port=9464), open_search=opens(EchoSearcher())
-    )
-    with TestClient(app) as main, TestClient(app.state.metrics_app) as own:
-        assert main.get("/metrics").status_code == 404
-        assert "/metrics" not in main.get("/schema/openapi.json").json()["paths"]
-        assert main.get("/v1/search?query=x").status_code == 200
-        found = scraped(own.get("/metrics"))
-        assert found.total("vidsearch_http_requests_total", route="/v1/search") == 1
-        for path in ("/", "/v1/search?query=x", "/schema"):
-            problem = own.get(path)
-            assert (problem.status_code, problem.json()["code"]) == (404, "not-found")

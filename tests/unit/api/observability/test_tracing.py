@@ -60,14 +60,6 @@ async def test_a_request_is_a_span(traced: Traced) -> None:
     assert ended.resource.attributes["service.name"] == "vidsearch"
 
 
-async def test_a_request_continues_the_trace_of_its_header(traced: Traced) -> None:
-    with traced.tracing.request("GET", "/search", [(b"host", b"x"), TRACEPARENT]) as span:
-        assert span.fields["trace_id"] == TRACE
-    (ended,) = await traced.ended()
-    assert ended.parent
-    assert f"{ended.parent.span_id:016x}" == PARENT
-
-
 @pytest.mark.parametrize(
     "given", [b"", b"nonsense", b"00-zz-zz-01", b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01", b"\xff\xfe"]
 )
@@ -120,12 +112,6 @@ async def test_without_an_endpoint_there_are_no_spans() -> None:
         span.completed("GET", "/search", 200)
         assert dict(span.fields) == {}
     await tracing.close()
-
-
-async def test_a_probe_is_no_span(traced: Traced) -> None:
-    with traced.tracing.request("GET", "/livez", [], skip=True) as span:
-        assert dict(span.fields) == {}
-    assert await traced.ended() == []
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,9 @@ from api.pages.search_view import (
     VideoView,
     describe_index,
     view_page,
-    view_record,
     view_video,
 )
 from retrieval.catalogue.links import Player
-from retrieval.catalogue.video import VideoRecord
 from retrieval.index.hits import Moment
 from retrieval.search.results import FoundVideo, SearchResult
 from retrieval.text.matching import Piece
@@ -53,28 +51,6 @@ def test_a_video_with_a_moment() -> None:
         "frame", "https://www.youtube-nocookie.com/embed/tLf2bGhmWsI?start=65&autoplay=1"
     )
     assert view.marks == (Mark(109, 49),)
-
-
-def test_unknown_fields_are_none() -> None:
-    video = VideoRecord(video_id="a", title="", title_as_given="")
-    view = view_record(video, SearchForm())
-    assert view == VideoView(
-        title=(),
-        plain_title="",
-        initials="",
-        color=view.color,
-        channel=None,
-        published=None,
-        published_on=None,
-        length=None,
-        language=None,
-        url=None,
-        thumbnail=None,
-        page="/app/videos/a",
-        moments=(),
-        has_more=False,
-    )
-    assert (view.marks, view.has_times) == ((), False)
 
 
 def test_moments_without_times_have_no_mark() -> None:

@@ -83,20 +83,20 @@ def test_a_check_takes_no_permit(clock: Clock) -> None:
         admission.check(1)
 
 
-def admitted(app: Any, admission: Admission, draining: Draining) -> Any:
+def admitted(app: Any, admission: Admission) -> Any:
     problems = ProblemResponder(render_problem)
-    return normalize_paths(admit_searches(app, admission, draining, problems), ROUTES)
+    return normalize_paths(admit_searches(app, admission, Draining(), problems), ROUTES)
 
 
 class Service:
     """An app that responds once it may, behind admission."""
 
-    def __init__(self, capacity: int, draining: Draining | None = None) -> None:
+    def __init__(self, capacity: int) -> None:
         self.may_answer = asyncio.Event()
         self.is_read = asyncio.Event()
         self.is_read.set()
         self.admission = Admission(capacity)
-        self._app = admitted(self._respond, self.admission, draining or Draining())
+        self._app = admitted(self._respond, self.admission)
 
     async def _respond(self, scope: Any, receive: Any, send: Any) -> None:
         while scope["method"] == "POST" and (await receive())["more_body"]:
@@ -211,22 +211,10 @@ def test_a_search_that_fails_releases_its_permit() -> None:
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admitted(fail, admission, Draining())
+        app = admitted(fail, admission)
         scope: Any = {"type": "http", "method": "GET", "path": "/search", "root_path": "", "headers": []}
         with pytest.raises(ZeroDivisionError):
             await app(scope, None, None)  # type: ignore[arg-type]
         assert acquired(admission, 100) == 8
 
     asyncio.run(scenario())
-
-
-def test_a_draining_service_responds_and_closes_the_connection() -> None:
-    async def scenario() -> dict[str, Any]:
-        draining = Draining()
-        draining.begin()
-        service = Service(1, draining)
-        service.may_answer.set()
-        return await service.ask("/search")
-
-    answer = asyncio.run(scenario())
-    assert (answer["status"], answer["headers"]) == (200, {b"connection": b"close"})

@@ -139,15 +139,3 @@ async def test_a_version_whose_titles_find_other_videos_is_refused(generations: 
     with pytest.raises(IngestError, match=r"No video .* is found by its own title.*index is unchanged"):
         await go_live(generations, embedded(videos), encoder=another)
     assert live_files(generations) == before
-
-
-async def test_a_refused_version_can_be_deleted_immediately(generations: Generations) -> None:
-    *good, bad = embedded(garden())
-    broken = msgspec.structs.replace(bad, vector=np.full(2 * DIMENSION, np.nan, np.float32))
-    with pytest.raises(IngestError):
-        await go_live(generations, [*good, broken])
-    manifest = await go_live(generations, embedded(garden()))
-    assert not (generations.index_dir / "building").exists()
-    assert [path.name for path in (generations.index_dir / "generations").iterdir()] == [
-        manifest.index_version
-    ]

@@ -70,12 +70,6 @@ def test_all_kinds_of_tables_give_the_same_rows(write: Write, name: str, tmp_pat
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
-def test_a_source_can_be_read_twice(write: Write, name: str, tmp_path: Path) -> None:
-    source = open_source(write(tmp_path / name, ROWS))
-    assert list(source.rows()) == list(source.rows())
-
-
-@pytest.mark.parametrize(("write", "name"), WRITERS)
 def test_a_missing_required_column_is_reported_with_the_existing_ones(
     write: Write, name: str, tmp_path: Path
 ) -> None:
@@ -277,15 +271,6 @@ def test_text_tables_that_are_not_utf_8_keep_their_rows(tmp_path: Path) -> None:
         assert row.video is not None
         assert row.video.title == "Caf\ufffd"
         assert row.problems[0].reason_code == "damaged-text"
-
-
-def test_csv_and_jsonl_cues_may_be_json_in_a_text(tmp_path: Path) -> None:
-    cues = json.dumps([{"start": 0, "end": 1, "text": "one"}])
-    row = {"video_id": "a1", "title": "x", "cues": cues}
-    for path in (write_csv(tmp_path / "v.csv", [row]), write_jsonl(tmp_path / "v.jsonl", [row])):
-        (checked,) = check(path)
-        assert checked.video is not None
-        assert checked.video.transcript == "one"
 
 
 def test_an_invalid_jsonl_line_is_one_rejected_row_with_its_number(tmp_path: Path) -> None:
