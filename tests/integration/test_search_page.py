@@ -401,10 +401,7 @@ def test_without_an_index_the_page_shows_the_command_to_run(look_at: OpenPage, e
 
 def test_a_link_within_the_page_starts_no_search(page: WatchedPage) -> None:
     page.open(SEARCH)
-    fetched: list[str] = []
-    page.page.on(
-        "request", lambda request: fetched.append(request.url) if request.resource_type == "fetch" else None
-    )
+    fetched = page.fetched()
     page.page.evaluate(
         "() => new Promise(done => {"
         "addEventListener('hashchange', () => setTimeout(done)); location.hash = 'main' })"

@@ -1,6 +1,5 @@
 """Without a network the API starts, its documentation renders, and it opens no connection to other hosts."""
 
-import shutil
 import subprocess
 import sys
 
@@ -8,18 +7,9 @@ import msgspec
 import pytest
 
 from tests.support.no_network import ASKED, Told, shut_off
-from tests.support.processes import PATIENCE, REPOSITORY, Ingest, command, environment, free_port
+from tests.support.processes import PATIENCE, REPOSITORY, Ingest, can_unshare, command, environment, free_port
 
-
-def can_be_shut_off() -> bool:
-    """Return whether this machine allows a network namespace; some containers do not."""
-    if shutil.which("unshare") is None:
-        return False
-    tried = ["unshare", "--map-root-user", "--net", "true"]
-    return subprocess.run(tried, check=False, capture_output=True).returncode == 0
-
-
-pytestmark = pytest.mark.skipif(not can_be_shut_off(), reason="This machine allows no network namespace.")
+pytestmark = pytest.mark.skipif(not can_unshare("--net"), reason="This machine allows no network namespace.")
 
 
 def told_of(program: list[str], **own: str) -> Told:

@@ -96,13 +96,6 @@ def test_the_last_embedding_stored_under_a_key_is_found(
         assert same(opened.found([key_of(number) for number in range(31)]), expected)
 
 
-def test_many_are_found_at_once(tmp_path: Path) -> None:
-    rows = numbered(range(3000))
-    with Opened(tmp_path) as opened:
-        opened.cache.store(rows)
-        assert same(opened.found([*rows, *map(key_of, range(5000, 6000))]), rows)
-
-
 def header_overwritten(content: bytes) -> bytes:
     return random.Random(1).randbytes(100) + content[100:]
 

@@ -3,26 +3,18 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import SourceError
-from ingest.rows.row import CheckedRow, check_source_row
+from ingest.rows.row import CheckedRow
 from ingest.sources.catalogue import read_catalogue
 from ingest.sources.opening import open_source
 from retrieval.catalogue.video import Video
-
-
-def subtitle(text: str, *, language: str = "") -> str:
-    header = f"WEBVTT\nLanguage: {language}\n\n" if language else ""
-    return f"{header}00:01.000 --> 00:02.000\n{text}\n"
+from tests.support.caption_data import subtitle
+from tests.support.reading import checked_rows as check
 
 
 def fill(folder: Path, **files: str) -> Path:
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
     return folder
-
-
-def check(folder: Path, *languages: str) -> list[CheckedRow]:
-    source = open_source(folder, languages=languages) if languages else open_source(folder)
-    return [check_source_row(row) for row in source.rows()]
 
 
 def videos(rows: list[CheckedRow]) -> list[Video]:

@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from ingest.errors import SourceError
-from ingest.rows.row import CheckedRow, RawRow, check_source_row
+from ingest.rows.row import CheckedRow, RawRow
 from ingest.sources.opening import open_source
 from ingest.sources.tables import tables
 from ingest.sources.tables import text as table_text
 from ingest.sources.tables.parquet import SLICE_ROWS
+from tests.support.reading import checked_rows as check
 
 ROWS: list[dict[str, Any]] = [
     {"video_id": "a1", "title": "First, with a comma", "transcript": 'said "so"\nand left'},
@@ -50,10 +51,6 @@ Write = Callable[[Path, list[dict[str, Any]]], Path]
 
 def read(path: Path) -> list[RawRow]:
     return list(open_source(path).rows())
-
-
-def check(path: Path) -> list[CheckedRow]:
-    return [check_source_row(row) for row in read(path)]
 
 
 def codes(rows: list[CheckedRow]) -> list[list[tuple[str, str]]]:
