@@ -3,19 +3,14 @@ from typing import Any
 
 import pytest
 
-from api.app import create_app
 from api.observability.readiness import Draining
 from api.pages.problem_page import render_problem
 from api.server.admission import Admission, admit_searches
-from api.settings import ApiSettings
 from api.wire.paths import normalize_paths
 from api.wire.problem_responses import ProblemResponder
-from api.wire.route_table import RouteTable
 from retrieval.errors import OverloadedError
-from retrieval.settings import SearchSettings
 from tests.support.clock import Clock
-
-ROUTES = RouteTable.of(create_app(ApiSettings(search=SearchSettings())))
+from tests.unit.api.guarded import ROUTES
 
 
 def acquired(admission: Admission, tries: int) -> int:

@@ -14,13 +14,12 @@ from api.app import create_app
 from api.server.admission import BURST
 from api.settings import ApiSettings
 from api.wire.paths import LONGEST_ID, decode_video_id, normalize_paths
-from api.wire.route_table import RouteTable
 from retrieval.catalogue.video import VideoRecord
 from retrieval.settings import SearchSettings
 from tests.support.waiting import until
 from tests.unit.api.fakes import EchoSearcher, opens
+from tests.unit.api.guarded import ROUTES
 
-ROUTES = RouteTable.of(create_app(ApiSettings(search=SearchSettings())))
 IDS = st.text(
     st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=LONGEST_ID
 )

@@ -1,8 +1,6 @@
 import pytest
 from litestar.routes import HTTPRoute
 
-from api.app import create_app
-from api.settings import ApiSettings
 from api.wire.route_properties import (
     ASSET,
     CATALOGUE,
@@ -20,9 +18,8 @@ from api.wire.route_properties import (
     properties_of,
 )
 from api.wire.route_table import UNMATCHED, RouteTable
-from retrieval.settings import SearchSettings
+from tests.unit.api.guarded import APP
 
-APP = create_app(ApiSettings(search=SearchSettings()))
 VIDEO = "/v1/videos/{video_id}"
 BATCH = RouteProperties(kind="search", key_scope="search", searches=4)
 
