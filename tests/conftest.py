@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,33 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", type=Path, help="folder for screenshots of the pages (none)")
 
 
-def _number(request: pytest.FixtureRequest, option: str) -> int:
-    number: int = request.config.getoption(option)
+def _number_of(option: str) -> Any:
+    """Make a fixture with the value of an option."""
+
+    @pytest.fixture(scope="session", name=option)
+    def number(request: pytest.FixtureRequest) -> int:
+        value: int = request.config.getoption(option)
+        return value
+
     return number
 
 
-@pytest.fixture(scope="session")
-def kills(request: pytest.FixtureRequest) -> int:
-    """The number of runs that each crash test kills."""
-    return _number(request, "--kills")
-
-
-@pytest.fixture(scope="session")
-def stride(request: pytest.FixtureRequest) -> int:
-    """The distance between the requests of a run at which a fault is tried."""
-    return _number(request, "--stride")
-
-
-@pytest.fixture(scope="session")
-def stops(request: pytest.FixtureRequest) -> int:
-    """How often a service is stopped under load."""
-    return _number(request, "--stops")
-
-
-@pytest.fixture(scope="session")
-def switches(request: pytest.FixtureRequest) -> int:
-    """How often the live version changes under load."""
-    return _number(request, "--switches")
+kills, stride, stops, switches = map(_number_of, ("kills", "stride", "stops", "switches"))
 
 
 @pytest.fixture(scope="session")

@@ -92,18 +92,8 @@ def test_build_secrets_are_in_no_image(images: Images) -> None:
     for image in (images.api, images.ingest):
         left = docker(
             *("run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "find", image, "/"),
-            *(
-                "-xdev",
-                "(",
-                "-name",
-                "ca.crt",
-                "-o",
-                "-path",
-                "/etc/pip.conf",
-                "-o",
-                "-path",
-                "/root/.cache/*",
-            ),
+            *("-xdev", "(", "-name", "ca.crt", "-o", "-path", "/etc/pip.conf", "-o", "-path"),
+            "/root/.cache/*",
             *("-o", "-name", ".git", ")"),
         )
         assert left.stdout == ""

@@ -13,13 +13,8 @@ from retrieval.errors import CursorError
 from retrieval.index.hits import Label, LabelField
 from retrieval.index.reading import VideoIndex
 from retrieval.index.writing import EmbeddedVideo, IndexWriter, StoredVideo
-from tests.support.embedded_videos import (
-    embedded,
-    passage,
-)
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.embedded_videos import embedded, passage
+from tests.support.engines import Engine
 from tests.support.index_contract import catalogue, on_less_than_all
 
 pytestmark = pytest.mark.anyio

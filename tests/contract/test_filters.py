@@ -5,13 +5,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from retrieval.index.reading import NO_FILTER, SearchFilter, VideoIndex
-from tests.support.embedded_videos import (
-    asking,
-    embedded,
-)
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.embedded_videos import asking, embedded
+from tests.support.engines import Engine
 from tests.support.index_contract import LAST_YEAR, ORIGIN, THIS_YEAR, ids
 
 pytestmark = pytest.mark.anyio

@@ -10,16 +10,8 @@ import pytest
 from retrieval.errors import IndexUnavailableError
 from retrieval.index.file_parts import FilePart
 from retrieval.index.hits import VideoHit
-from tests.support.embedded_videos import (
-    assert_same_videos,
-    embedded,
-    passage,
-    twice,
-    unit_vectors,
-)
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.embedded_videos import assert_same_videos, embedded, passage, twice, unit_vectors
+from tests.support.engines import Engine
 from tests.support.index_contract import LAST_YEAR, ORIGIN, catalogue, ids, texts_of
 
 pytestmark = pytest.mark.anyio

@@ -21,9 +21,7 @@ from tests.support.embedded_videos import (
     unit_vectors,
     vector,
 )
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.engines import Engine
 from tests.support.index_contract import LAST_YEAR, ORIGIN, ids, on_less_than_all
 
 pytestmark = pytest.mark.anyio

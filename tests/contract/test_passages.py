@@ -6,15 +6,8 @@ import pytest
 
 from retrieval.index.hits import Moment, PassageHit
 from retrieval.index.reading import VideoIndex
-from tests.support.embedded_videos import (
-    NO_WORDS,
-    asking,
-    embedded,
-    passage,
-)
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.embedded_videos import NO_WORDS, asking, embedded, passage
+from tests.support.engines import Engine
 from tests.support.index_contract import ORIGIN
 
 pytestmark = pytest.mark.anyio

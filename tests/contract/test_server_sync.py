@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,11 +12,11 @@ from ingest.__main__ import main
 from retrieval.index.writing import StoredVideo
 from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
-from tests.integration.test_qdrant_sync import CHANGED, HOLD, ROWS
+from tests.integration.test_qdrant_sync import CHANGED, ROWS
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.engines import RealServer
+from tests.support.held_lock import LOCKED, held_lock
 from tests.support.open_gate import OPEN_GATE
-from tests.support.processes import REPOSITORY
 
 PREFIX = "test-sync"
 
@@ -87,13 +85,7 @@ def test_a_server_is_synced_updated_in_place_and_restored(encoder: WordEncoder, 
 def test_a_server_has_one_run_at_a_time(
     qdrant_server: RealServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("QDRANT_COLLECTION", "locked")
+    monkeypatch.setenv("QDRANT_COLLECTION", LOCKED)
     rows = write_jsonl(tmp_path / "talks.jsonl", ROWS)
-    command = [sys.executable, "-c", HOLD, qdrant_server.url, str(qdrant_server.grpc_port)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
-            assert main(["sync", str(rows)]) == 4
-        finally:
-            holder.kill()
+    with held_lock(qdrant_server.url, qdrant_server.grpc_port):
+        assert main(["sync", str(rows)]) == 4

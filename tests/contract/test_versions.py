@@ -6,20 +6,9 @@ import pytest
 
 from retrieval.errors import IndexUnavailableError
 from retrieval.index.writing import IndexWriter, StoredVideo
-from tests.support.embedded_videos import (
-    embedded,
-    passage,
-    twice,
-)
-from tests.support.engines import (
-    Engine,
-)
-from tests.support.index_contract import (
-    ORIGIN,
-    catalogue,
-    ids,
-    texts_of,
-)
+from tests.support.embedded_videos import embedded, passage, twice
+from tests.support.engines import Engine
+from tests.support.index_contract import ORIGIN, catalogue, ids, texts_of
 
 pytestmark = pytest.mark.anyio
 

@@ -7,26 +7,13 @@ import pytest
 
 from retrieval.catalogue.video import VideoRecord
 from retrieval.index.hits import VideoHit
-from retrieval.index.reading import SearchFilter, VideoIndex
+from retrieval.index.reading import SearchFilter
 from retrieval.index.writing import IndexWriter, StoredVideo
-from tests.support.embedded_videos import (
-    asking,
-    embedded,
-    passage,
-    twice,
-)
-from tests.support.engines import (
-    Engine,
-)
+from tests.support.embedded_videos import asking, embedded, passage, twice
+from tests.support.engines import Engine
 from tests.support.index_contract import LAST_YEAR, ORIGIN, catalogue, ids, texts_of
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_an_open_index_is_a_video_index_with_a_manifest(engine: Engine) -> None:
-    index = await engine.build([embedded("a", (0, 0, 0, 0))])
-    assert isinstance(index, VideoIndex)
-    assert index.manifest.model.dimension == 2
 
 
 async def test_an_empty_index_returns_empty_results(engine: Engine) -> None:

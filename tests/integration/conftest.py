@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from retrieval.text.onnx_encoder import OnnxEncoder
-from tests.support.documents import write_jsonl
+from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.other_site import OtherSite, serving_site
 from tests.support.processes import REPOSITORY, Api, Ingest, copied, running_api
+from tests.support.qdrant_server import QdrantServer
 
 LONG = " ".join(
     f"In part {part} we look at the {thing} of the engine and at what wears it out." * 4
@@ -59,6 +60,17 @@ def small_api(small_index: tuple[Path, str], model_dir: Path) -> Iterator[Api]:
     """One API on the small index, for every test that only reads."""
     with running_api(small_index[0], model_dir.resolve()) as api:
         yield api
+
+
+@pytest.fixture
+def word_encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
+    return use_word_encoder(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def qdrant() -> Iterator[QdrantServer]:
+    with QdrantServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import hashlib
 import itertools
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,12 +23,13 @@ from retrieval.opening import open_store
 from retrieval.qdrant import connection as qdrant_connection
 from retrieval.qdrant.connection import METADATA_KEY, CallPolicy
 from retrieval.settings import SearchSettings
-from tests.integration.test_qdrant_sync import CHANGED, HOLD, LONG, ROWS, of_the_index
+from tests.integration.test_qdrant_sync import CHANGED, LONG, ROWS, of_the_index
 from tests.support.documents import WordEncoder, use_word_encoder, write_jsonl
 from tests.support.embedded_videos import assert_same_videos
 from tests.support.folders import passing_folder
+from tests.support.held_lock import LOCKED, held_lock
 from tests.support.open_gate import OPEN_GATE
-from tests.support.processes import REPOSITORY, Ingest, copied, eventually, run_module, running_api
+from tests.support.processes import Ingest, copied, eventually, run_module, running_api
 from tests.support.qdrant_faults import GONE, answering
 from tests.support.qdrant_server import QdrantServer
 from tests.support.server_contents import collections_of, let_lock_expire
@@ -58,28 +57,18 @@ class Place(msgspec.Struct):
         return SearchSettings.from_environment(os.environ)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[QdrantServer]:
-    with QdrantServer() as server:
-        yield server
-
-
 @pytest.fixture
-def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
-    return use_word_encoder(monkeypatch)
-
-
-@pytest.fixture
-def place(server: QdrantServer, monkeypatch: pytest.MonkeyPatch, encoder: WordEncoder) -> Iterator[Place]:
-    assert encoder
-    server.faults.clear()
-    server.listen()
+def place(
+    qdrant: QdrantServer, monkeypatch: pytest.MonkeyPatch, word_encoder: WordEncoder
+) -> Iterator[Place]:
+    assert word_encoder
+    qdrant.recover()
     with passing_folder() as folder:
-        own = {"MODEL_DIR": str(folder / "model"), "QDRANT_GRPC_PORT": str(server.grpc_port), **OPEN_GATE}
+        own = {"MODEL_DIR": str(folder / "model"), "QDRANT_GRPC_PORT": str(qdrant.grpc_port), **OPEN_GATE}
         for name, value in own.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(qdrant_connection, "BATCH", CallPolicy(30.0))
-        yield Place(folder, server, monkeypatch)
+        yield Place(folder, qdrant, monkeypatch)
 
 
 @pytest.fixture
@@ -242,9 +231,6 @@ def test_a_dry_run_checks_and_changes_nothing(place: Place, run: Run, taken: Pat
     assert "(restore " not in run("status")
 
 
-# Invalid snapshots.
-
-
 def damaged(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 16
@@ -355,9 +341,6 @@ def test_invalid_engine_files_are_never_published(
     run("restore", spoilt, "--rebuild")
 
 
-# Damaged live versions.
-
-
 def damage_manifest(settings: SearchSettings, generation: str) -> None:
     path = Generations(settings.index_dir).folder(generation) / "manifest.json"
     path.write_bytes(path.read_bytes()[:20])
@@ -422,9 +405,6 @@ def test_rollback_works_from_a_damaged_version_but_not_to_one(
     assert "previous: cannot be read: " in status
     run("rollback", code=4)
     assert live(settings)[0] == first
-
-
-# Interrupted snapshots.
 
 
 def test_an_existing_file_is_kept_until_the_new_one_is_complete(
@@ -502,26 +482,16 @@ def test_an_incomplete_version_is_not_backed_up(
 
 def test_on_a_server_no_run_writes_while_a_snapshot_is_taken(place: Place, run: Run, catalogue: Path) -> None:
     place.use("stand-in", "locked")
-    place.patch.setenv("QDRANT_COLLECTION", "locked")
+    place.patch.setenv("QDRANT_COLLECTION", LOCKED)
     run("sync", catalogue)
     place.server.faults.forget()
     run("snapshot", place.folder / "talks.tar")
     seen = [request.path.rpartition("/")[2] for request in place.server.calls]
     assert seen.index("Create") < seen.index("Scroll") < len(seen) - 1 - seen[::-1].index("Delete")
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, place.server.url, str(place.server.grpc_port)],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
-            for command in (["snapshot", "--replace"], ["restore"]):
-                said = run(*command, place.folder / "talks.tar", code=4)
-                assert f"Another ingest run is working on this index: process {holder.pid} of" in said
-        finally:
-            holder.kill()
+    with held_lock(place.server.url, place.server.grpc_port) as holder:
+        for command in (["snapshot", "--replace"], ["restore"]):
+            said = run(*command, place.folder / "talks.tar", code=4)
+            assert f"Another ingest run is working on this index: process {holder} of" in said
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -540,9 +510,6 @@ def test_a_killed_snapshot_leaves_no_incomplete_file(place: Place, run: Run, tak
     path.unlink()
     assert tree(index_dir) == before
     assert taken
-
-
-# Interrupted restores.
 
 
 @pytest.mark.parametrize("step", [2, 5, 8, 11])
@@ -573,8 +540,7 @@ def test_a_restore_survives_the_loss_of_the_server_at_any_request(
     for after in itertools.count(step=9):
         place.server.faults.start(GONE, where=of_the_index, after=after)
         code = main(["restore", str(taken)])
-        place.server.faults.clear()
-        place.server.listen()
+        place.server.recover()
         let_lock_expire(place.server, prefix)
         if code == 0:
             break
@@ -624,9 +590,6 @@ def test_an_inconsistent_version_is_not_backed_up(place: Place, run: Run) -> Non
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, schema_version=99)))
     assert "has schema version 99" in run("snapshot", place.folder / "new.tar", code=4)
     assert not (place.folder / "new.tar").exists()
-
-
-# Under a running API.
 
 
 def test_a_running_api_switches_to_a_restored_version_without_an_error(

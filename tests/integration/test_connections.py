@@ -88,23 +88,6 @@ async def test_a_head_and_a_body_of_many_pieces_are_read() -> None:
             assert await reader.readexactly(2) == b"ok"
 
 
-@pytest.mark.parametrize(
-    "begin", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: ", b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 10_000 + b"Y: "]
-)
-async def test_a_head_without_an_end_is_refused(begin: bytes) -> None:
-    async with connected() as (reader, writer):
-        writer.write(begin)
-        status, problem = await answered_while_sending(reader, writer, b"a" * (LARGEST_HEAD // 15))
-        assert (status, problem["code"]) == (431, "head-too-large")
-
-
-async def test_a_head_that_arrives_slowly_is_refused() -> None:
-    async with connected(protocol=Impatient) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\n")
-        status, problem = await answered_while_sending(reader, writer, b"X: 1\r\n")
-        assert (status, problem["code"]) == (408, "head-too-slow")
-
-
 async def test_a_connection_without_a_request_is_closed_silently() -> None:
     async with connected(protocol=Impatient) as (reader, _):
         async with asyncio.timeout(60):
@@ -120,6 +103,7 @@ async def test_a_slow_second_request_is_refused() -> None:
         assert (status, problem["code"]) == (408, "head-too-slow")
 
 
+LONG = b"a" * (LARGEST_HEAD // 15)
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -127,23 +111,24 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     ("sent", "more", "status", "code"),
     [
         (b"no HTTP\r\n\r\n", b"", 400, "malformed-request"),
-        (b"GET / HTTP/1.1\r\n", b"", 408, "head-too-slow"),
-        (b"GET /", b"a" * (LARGEST_HEAD // 2), 431, "head-too-large"),
+        (b"GET / HTTP/1.1\r\n", b"X: 1\r\n", 408, "head-too-slow"),
+        (b"GET /", LONG, 431, "head-too-large"),
+        (b"GET / HTTP/1.1\r\nX-Long: ", LONG, 431, "head-too-large"),
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 10_000 + b"Y: ", LONG, 431, "head-too-large"),
     ],
+    ids=["no HTTP", "slow", "long path", "long header", "many headers"],
 )
-async def test_requests_refused_unread_are_counted_and_logged(
+async def test_requests_with_an_invalid_head_are_refused_counted_and_logged(
     sent: bytes, more: bytes, status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, connections.__name__)
     metrics = Metrics()
-    request_metrics = metrics.requests
-
-    class Counted(Impatient):
-        metrics = request_metrics
-
-    async with connected(answer_everything, Counted) as (reader, writer):
+    base = Impatient if status == 408 else BoundedConnection
+    counted_by_metrics = type("Counted", (base,), {"metrics": metrics.requests})
+    async with connected(answer_everything, counted_by_metrics) as (reader, writer):
         writer.write(sent)
-        assert (await answered_while_sending(reader, writer, more))[0] == status
+        refused, problem = await answered_while_sending(reader, writer, more)
+        assert (refused, problem["code"]) == (status, code)
     counted = Scrape(metrics.exposition(Facts()).decode())
     name = "vidsearch_http_requests_unread_total"
     assert (counted.value(name, code=code), counted.total(name)) == (1, 1)

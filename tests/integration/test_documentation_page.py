@@ -16,11 +16,3 @@ def test_the_page_shows_every_route(look_at: Callable[..., WatchedPage], sample_
         assert f'data-path="{path}"' in content
     assert "key-required" in content
     assert "Authorize" in content
-
-
-def test_a_blocked_script_is_noticed(look_at: Callable[..., WatchedPage], sample_api: Api) -> None:
-    page = look_at(sample_api.address)
-    page.page.set_content(
-        "<meta http-equiv='content-security-policy' content=\"script-src 'self'\"><script>alert()</script>"
-    )
-    page.expect_complaints("Content Security Policy")

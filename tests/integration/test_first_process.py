@@ -1,23 +1,24 @@
 """The first process of a container gets SIGTERM only if it has a handler, so the API sets one early."""
 
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import PATIENCE, REPOSITORY, Ingest, command, environment, eventually, free_port
+from tests.support.processes import (
+    PATIENCE,
+    REPOSITORY,
+    Ingest,
+    can_unshare,
+    command,
+    environment,
+    eventually,
+    free_port,
+)
 
 _FIRST = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child"]
-
-
-def can_be_first() -> bool:
-    """Return whether this machine allows a process namespace; some containers do not."""
-    if shutil.which("unshare") is None:
-        return False
-    return subprocess.run([*_FIRST, "true"], check=False, capture_output=True).returncode == 0
 
 
 def child_of(process: subprocess.Popen[bytes]) -> int | None:
@@ -33,7 +34,7 @@ def hears_stop(process_id: int) -> bool | None:
     return True if caught >> (signal.SIGTERM - 1) & 1 else None
 
 
-@pytest.mark.skipif(not can_be_first(), reason="This machine allows no process namespace.")
+@pytest.mark.skipif(not can_unshare("--pid", "--fork"), reason="This machine allows no process namespace.")
 def test_it_stops_while_it_is_still_importing(ingest: Ingest) -> None:
     own = environment(INDEX_DIR=str(ingest.index_dir), MODEL_DIR=str(ingest.model_dir), PORT=str(free_port()))
     program = [*_FIRST, *command("api")]

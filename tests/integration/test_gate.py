@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support.documents import IDENTITY, WordEncoder, use_model, word_model
 from tests.support.folders import passing_folder
 
 Rows = list[dict[str, object]]
+Sync = Callable[..., int]
 
 THINGS = (
     "tomato", "bread", "engine", "bicycle", "star", "piano",
@@ -78,56 +78,42 @@ def failing(rows: Rows, text: str) -> Rows:
     return [row | {"transcript": text.format(row["video_id"])} for row in rows]
 
 
-POISON: dict[str, tuple[Rows, Model, str]] = {
-    "a listing cut off": (ROWS[:50], word_model(), "fewer-videos"),
-    "no transcripts any more": (changed(ROWS, range(10), transcript=None), word_model(), "less-coverage"),
-    "a few fetches failed": (changed(ROWS, range(2), transcript="n/a"), word_model(), "lost-transcripts"),
-    "doubled rows": ([*ROWS, *ROWS[:5]], word_model(), "repeated-ids"),
-    "one text for all": (
-        changed(ROWS, range(4), transcript="Enable scripts"),
-        word_model(),
-        "shared-transcripts",
-    ),
-    "null": ([*ROWS, *changed(NEW, range(4), transcript="null")], word_model(), "placeholders"),
-    "music": ([*ROWS, *changed(NEW, range(4), transcript="[Music]")], word_model(), "placeholders"),
-    "tomorrow's news": (changed(ROWS, range(1), published_at="2999-01-01"), word_model(), "future-dates"),
-    "another model": (ROWS, ANOTHER, "other-model"),
-    "vectors too long": ([*ROWS, NEW[0]], word_model(Broken(2.0)), "bad-vectors"),
-    "no vectors": ([*ROWS, NEW[0]], word_model(Broken(float("nan"))), "bad-vectors"),
-    "titles find others": ([*ROWS, *IMPOSTORS], word_model(), "lost-canaries"),
+POISON: dict[str, tuple[Rows, str]] = {
+    "a listing cut off": (ROWS[:50], "fewer-videos"),
+    "no transcripts any more": (changed(ROWS, range(10), transcript=None), "less-coverage"),
+    "a few fetches failed": (changed(ROWS, range(2), transcript="n/a"), "lost-transcripts"),
+    "doubled rows": ([*ROWS, *ROWS[:5]], "repeated-ids"),
+    "one text for all": (changed(ROWS, range(4), transcript="Enable scripts"), "shared-transcripts"),
+    "null": ([*ROWS, *changed(NEW, range(4), transcript="null")], "placeholders"),
+    "music": ([*ROWS, *changed(NEW, range(4), transcript="[Music]")], "placeholders"),
+    "tomorrow's news": (changed(ROWS, range(1), published_at="2999-01-01"), "future-dates"),
+    "another model": (ROWS, "other-model"),
+    "vectors too long": ([*ROWS, NEW[0]], "bad-vectors"),
+    "no vectors": ([*ROWS, NEW[0]], "bad-vectors"),
+    "titles find others": ([*ROWS, *IMPOSTORS], "lost-canaries"),
     "why there is no transcript": (
         failing(ROWS, "Could not retrieve a transcript for the video {}!"),
-        word_model(),
         "placeholders",
     ),
     "one text for all but for its id": (
         failing(ROWS, "Watch {0} at https://example.org/{0}"),
-        word_model(),
         "shared-transcripts",
     ),
-    "cut off": (
-        [row | {"transcript": str(row["transcript"])[:40]} for row in ROWS],
-        word_model(),
-        "shorter-transcripts",
-    ),
-    "titles off by one": (shifted(ROWS, "title"), word_model(), "moved-texts"),
-    "transcripts off by one": (shifted(ROWS, "transcript"), word_model(), "changed-texts"),
-    "other ids": (renamed(ROWS), word_model(), "renamed-videos"),
-    "other ids beside": ([*ROWS, *renamed(ROWS)], word_model(), "renamed-videos"),
-    "one title for all": (changed(ROWS, range(60), title="Just a moment..."), word_model(), "shared-titles"),
-    "a column gone": (changed(ROWS, range(1, 60), title=None), word_model(), "rejected-rows"),
-    "another catalogue": ([video(n) for n in range(100, 160)], word_model(), "replaced-videos"),
-    "much at once": (
-        [*changed(ROWS[:45], range(20), transcript="n/a"), *ROWS[:20]],
-        word_model(),
-        "repeated-ids",
-    ),
+    "cut off": ([row | {"transcript": str(row["transcript"])[:40]} for row in ROWS], "shorter-transcripts"),
+    "titles off by one": (shifted(ROWS, "title"), "moved-texts"),
+    "transcripts off by one": (shifted(ROWS, "transcript"), "changed-texts"),
+    "other ids": (renamed(ROWS), "renamed-videos"),
+    "other ids beside": ([*ROWS, *renamed(ROWS)], "renamed-videos"),
+    "one title for all": (changed(ROWS, range(60), title="Just a moment..."), "shared-titles"),
+    "a column gone": (changed(ROWS, range(1, 60), title=None), "rejected-rows"),
+    "another catalogue": ([video(n) for n in range(100, 160)], "replaced-videos"),
+    "much at once": ([*changed(ROWS[:45], range(20), transcript="n/a"), *ROWS[:20]], "repeated-ids"),
 }
-
-
-@pytest.fixture
-def embed_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], None]:
-    return partial(use_model, monkeypatch)
+POISONED_MODELS = {
+    "another model": ANOTHER,
+    "vectors too long": word_model(Broken(2.0)),
+    "no vectors": word_model(Broken(float("nan"))),
+}
 
 
 @pytest.fixture
@@ -136,6 +122,18 @@ def index_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("INDEX_DIR", str(folder / "index"))
         monkeypatch.delenv("QDRANT_URL", raising=False)
         yield folder / "index"
+
+
+@pytest.fixture
+def sync(index_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    """Sync a catalogue into the index, and return the exit code."""
+    assert not index_dir.exists()
+
+    def sync(rows: Rows, *options: str, model: Model | None = None) -> int:
+        use_model(monkeypatch, model or word_model())
+        return main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), *options])
+
+    return sync
 
 
 def bytes_of(folder: Path) -> dict[Path, bytes]:
@@ -147,61 +145,45 @@ def bytes_of(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("poison", POISON)
 def test_a_poisoned_catalogue_is_refused_and_the_index_stays(
-    poison: str,
-    index_dir: Path,
-    tmp_path: Path,
-    embed_with: Callable[[Model], None],
-    capsys: pytest.CaptureFixture[str],
+    poison: str, index_dir: Path, sync: Sync, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embed_with(word_model())
-    assert main(["sync", str(write_jsonl(tmp_path / "good.jsonl", ROWS))]) == 0
+    assert sync(ROWS) == 0
     before = bytes_of(index_dir)
-    rows, model, rule = POISON[poison]
-    embed_with(model)
+    rows, rule = POISON[poison]
     capsys.readouterr()
-    assert main(["sync", str(write_jsonl(tmp_path / "bad.jsonl", rows)), "--prune"]) == 4
+    assert sync(rows, "--prune", model=POISONED_MODELS.get(poison)) == 4
     assert rule in capsys.readouterr().err
     assert bytes_of(index_dir) == before
 
 
-@pytest.mark.usefixtures("index_dir")
-def test_an_accepted_run_is_published_and_recorded(
-    tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    embed_with(word_model())
-    assert main(["sync", str(write_jsonl(tmp_path / "good.jsonl", ROWS))]) == 0
-    half = write_jsonl(tmp_path / "half.jsonl", ROWS[:30])
-    assert main(["sync", str(half), "--prune", "--dry-run"]) == 4
+def test_an_accepted_run_is_published_and_recorded(sync: Sync, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sync(ROWS) == 0
+    assert sync(ROWS[:30], "--prune", "--dry-run") == 4
     assert "fewer-videos: 30 of 60 videos would be left" in capsys.readouterr().err
-    assert main(["sync", str(half), "--prune", "--accept", "fewer-videos"]) == 0
+    assert sync(ROWS[:30], "--prune", "--accept", "fewer-videos") == 0
     assert main(["status"]) == 0
     assert "accepted: fewer-videos" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("index_dir")
-def test_a_level_accepted_once_is_accepted_again(tmp_path: Path, embed_with: Callable[[Model], None]) -> None:
-    embed_with(word_model())
-    good, odd = write_jsonl(tmp_path / "good.jsonl", ROWS), tmp_path / "odd.jsonl"
-    assert main(["sync", str(good)]) == 0
-    write_jsonl(odd, [*ROWS, *ROWS[:5]])
-    assert main(["sync", str(odd)]) == 4
-    assert main(["sync", str(odd), "--accept", "repeated-ids"]) == 1  # There is nothing else to do.
-    assert main(["sync", str(odd)]) == 1
-    assert main(["sync", str(good)]) == 0
-    assert main(["sync", str(odd)]) == 1
-    assert main(["sync", str(write_jsonl(odd, [*ROWS, *ROWS[:6]]))]) == 4
+def test_a_level_accepted_once_is_accepted_again(sync: Sync) -> None:
+    odd = [*ROWS, *ROWS[:5]]
+    assert sync(ROWS) == 0
+    assert sync(odd) == 4
+    assert sync(odd, "--accept", "repeated-ids") == 1  # There is nothing else to do.
+    assert sync(odd) == 1
+    assert sync(ROWS) == 0
+    assert sync(odd) == 1
+    assert sync([*ROWS, *ROWS[:6]]) == 4
 
 
-@pytest.mark.usefixtures("index_dir")
 def test_a_catalogue_that_loses_a_little_every_night_is_refused(
-    tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
+    sync: Sync, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embed_with(word_model())
     rows = catalogue(100)
-    assert main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows))]) == 0
+    assert sync(rows) == 0
     while True:
         rows = rows[3:]
-        if code := main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), "--prune"]):
+        if code := sync(rows, "--prune"):
             break
     assert code == 4
     assert len(rows) == 88
@@ -209,7 +191,7 @@ def test_a_catalogue_that_loses_a_little_every_night_is_refused(
 
 
 def test_a_source_that_changes_while_it_is_read_is_not_published(
-    index_dir: Path, tmp_path: Path, embed_with: Callable[[Model], None], capsys: pytest.CaptureFixture[str]
+    index_dir: Path, tmp_path: Path, sync: Sync, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The gate checked only the first reading."""
     talks = tmp_path / "talks.jsonl"
@@ -219,12 +201,10 @@ def test_a_source_that_changes_while_it_is_read_is_not_published(
             write_jsonl(talks, failing(more, "n/a"))
             return super().count_pieces(text)
 
-    embed_with(word_model())
-    assert main(["sync", str(write_jsonl(talks, ROWS))]) == 0
+    assert sync(ROWS) == 0
     before = bytes_of(index_dir)
     more = [video(number) for number in range(700)]  # More than are read at a time.
-    embed_with(word_model(Rewriting()))
-    assert main(["sync", str(write_jsonl(talks, more))]) == 4
+    assert sync(more, model=word_model(Rewriting())) == 4
     assert "changed while the sources were read. Run the same command again" in capsys.readouterr().err
     assert bytes_of(index_dir) == before
 
@@ -241,16 +221,12 @@ def damaged(rows: Rows, chance: random.Random) -> Rows:
     return [*rows, *doubled]
 
 
-@pytest.mark.usefixtures("index_dir")
-def test_every_damaged_version_of_a_history_is_refused_and_no_sound_one(
-    tmp_path: Path, embed_with: Callable[[Model], None]
-) -> None:
-    embed_with(word_model())
+def test_every_damaged_version_of_a_history_is_refused_and_no_sound_one(sync: Sync) -> None:
     chance = random.Random(133)
     days = [True] * SOUND_VERSIONS + [False] * DAMAGED_VERSIONS
     chance.shuffle(days)
     good = catalogue(40)
-    assert main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", good)), "--prune"]) == 0
+    assert sync(good, "--prune") == 0
     outcomes = []
     for day, is_sound in enumerate(days):
         if is_sound:  # New uploads, a corrected title, sometimes a deleted video.
@@ -261,7 +237,7 @@ def test_every_damaged_version_of_a_history_is_refused_and_no_sound_one(
             rows = good
         else:
             rows = damaged(good, chance)
-        code = main(["sync", str(write_jsonl(tmp_path / "talks.jsonl", rows)), "--prune"])
+        code = sync(rows, "--prune")
         outcomes.append((is_sound, code))
     assert {code for is_sound, code in outcomes if is_sound} == {0}
     assert {code for is_sound, code in outcomes if not is_sound} == {4}

@@ -85,9 +85,6 @@ def focused(page: WatchedPage) -> str:
     return name
 
 
-# Typing.
-
-
 def test_the_page_searches_while_the_user_types(paused: WatchedPage) -> None:
     paused.open("/app")
     paused.page.evaluate(RECORD_ANNOUNCEMENTS)
@@ -156,9 +153,6 @@ def test_a_word_in_composition_is_not_searched_for(paused: WatchedPage) -> None:
     wait_for_headline(paused, "telescope")
 
 
-# Addresses and the history.
-
-
 def test_the_address_shares_the_search(page: WatchedPage, look_at: OpenPage, sample_api: Api) -> None:
     page.open("/app")
     page.page.fill("#query", QUERY)
@@ -212,9 +206,6 @@ def test_back_to_a_search_that_fails_restores_its_form(page: WatchedPage) -> Non
     wait_for_headline(page, "No response")
     assert page.page.input_value("#query") == "telescope"
     assert page.page.input_value("select[name=mode]") == "hybrid"
-
-
-# Results and players.
 
 
 def test_a_result_has_moments_and_a_timeline(page: WatchedPage) -> None:
@@ -332,9 +323,6 @@ def test_the_page_of_one_video(page: WatchedPage) -> None:
     wait_for_headline(page, "telescope")
 
 
-# States.
-
-
 def test_no_results_suggests_what_to_try(page: WatchedPage) -> None:
     page.open("/app/search?query=zzyzx&mode=lexical&channel=Gone")
     page.screenshot("nothing")
@@ -413,10 +401,7 @@ def test_without_an_index_the_page_shows_the_command_to_run(look_at: OpenPage, e
 
 def test_a_link_within_the_page_starts_no_search(page: WatchedPage) -> None:
     page.open(SEARCH)
-    fetched: list[str] = []
-    page.page.on(
-        "request", lambda request: fetched.append(request.url) if request.resource_type == "fetch" else None
-    )
+    fetched = page.fetched()
     page.page.evaluate(
         "() => new Promise(done => {"
         "addEventListener('hashchange', () => setTimeout(done)); location.hash = 'main' })"
@@ -453,9 +438,6 @@ def test_a_key_is_kept_in_the_tab_and_never_in_an_address(
         assert key not in page.page.url
         assert page.page.evaluate("localStorage.length") == 0
         assert key not in api.log.read_text()
-
-
-# Input and display.
 
 
 def test_the_keyboard_reaches_everything(page: WatchedPage) -> None:
@@ -542,9 +524,6 @@ def test_results_on_other_displays(
         assert page.page.locator(".field").evaluate(outline) == "solid"
     page.screenshot(f"{name}-start")
     page.check_accessibility()
-
-
-# The texts of a catalogue are untrusted.
 
 
 def test_each_text_has_its_own_direction(hostile_page: WatchedPage) -> None:

@@ -11,14 +11,7 @@ from tests.integration.conftest import ROWS
 from tests.integration.test_qdrant_outages import deployed, filled_server
 from tests.support.documents import write_jsonl
 from tests.support.other_site import OtherSite
-from tests.support.processes import (
-    PATIENCE,
-    Api,
-    Ingest,
-    eventually,
-    run_module,
-    running_api,
-)
+from tests.support.processes import PATIENCE, Api, Ingest, eventually, run_module, running_api
 
 LookAt = Callable[..., Any]
 

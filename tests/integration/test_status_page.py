@@ -70,15 +70,6 @@ def refresh(page: WatchedPage) -> None:
     page.until("document.querySelector('#status:not([data-old]), #status[data-stale]')")
 
 
-def fetched_by(page: WatchedPage) -> list[str]:
-    """Return a list of what the page's script requests from now on."""
-    requested: list[str] = []
-    page.page.on(
-        "request", lambda request: requested.append(request.url) if request.resource_type == "fetch" else None
-    )
-    return requested
-
-
 def headline(page: WatchedPage) -> str:
     text: str = page.page.locator("h1:visible").inner_text()
     return text
@@ -140,7 +131,7 @@ def test_a_refresh_keeps_details_open_and_the_focus(page: WatchedPage) -> None:
 
 def test_a_refresh_waits_while_text_is_selected(page: WatchedPage) -> None:
     page.page.evaluate("getSelection().selectAllChildren(document.querySelector('.about code'))")
-    requested = fetched_by(page)
+    requested = page.fetched()
     page.page.clock.fast_forward(REFRESH_MS)
     page.page.evaluate("getSelection().removeAllRanges()")
     assert requested == []
@@ -148,7 +139,7 @@ def test_a_refresh_waits_while_text_is_selected(page: WatchedPage) -> None:
 
 
 def test_a_hidden_tab_does_not_refresh(page: WatchedPage) -> None:
-    requested = fetched_by(page)
+    requested = page.fetched()
     page.page.evaluate(HIDE, True)  # noqa: FBT003 - Playwright's way to pass an argument.
     page.page.clock.fast_forward(10 * REFRESH_MS)
     page.page.evaluate("0")

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from api.server.connections import BoundedConnection
-from api.server.server import AnnouncingServer, accept_pending
+from api.server.server import AnnouncingServer
 from tests.support.processes import PATIENCE, REPOSITORY, Ingest, environment, free_port, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
@@ -58,19 +58,6 @@ async def test_no_request_is_lost_when_the_service_stops(ingest: Ingest, stops: 
     assert lost == []
 
 
-def test_waiting_connections_are_accepted_before_the_port_is_closed() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as port:
-        address = port.getsockname()
-        with socket.create_connection(address), socket.create_connection(address) as second:
-            accepted = accept_pending(port.fileno())
-            assert [each.gettimeout() for each in accepted] == [0, 0]
-            assert accepted[1].getpeername() == second.getsockname()
-            for each in accepted:
-                each.close()
-        assert accept_pending(port.fileno()) == []
-        assert port.gettimeout() is None
-
-
 async def answer_everything(_: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -111,19 +98,6 @@ async def test_requests_that_arrived_before_the_port_closed_are_answered() -> No
     await server.shutdown()
     assert ends_with_an_answer(idle)
     assert ends_with_an_answer(waiting)
-
-
-async def test_a_connection_with_an_unread_request_is_not_closed() -> None:
-    server = await listening()
-    address = server.servers[0].sockets[0].getsockname()
-    idle = await asyncio.to_thread(socket.create_connection, address)
-    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it.
-        await asyncio.sleep(0.01)
-    (connection,) = server.server_state.connections
-    ask_without_a_pause(idle)
-    connection.shutdown()
-    await server.shutdown()
-    assert ends_with_an_answer(idle)
 
 
 # Closes its index when a line arrives on standard input.

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.support.contents import Contents, assert_same_contents, contents_of, 
 from tests.support.documents import write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.processes import PATIENCE, Ingest, copied, eventually
+from tests.support.report_pages import Page
 
 # One of each: a new title, new shown fields, a shorter transcript, a removed, an unchanged and a new video.
 EDITED: list[dict[str, object]] = [
@@ -56,25 +56,6 @@ def edited(small_index: tuple[Path, str], model_dir: Path) -> Iterator[Edited]:
 def read(report: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(report.read_bytes())
     return document
-
-
-class Page(HTMLParser):
-    """The text of a page, and the addresses it would fetch."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.addresses: list[str | None] = []
-        self.said = ""
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.addresses += [value for name, value in attrs if name in {"src", "href", "action", "data"}]
-
-    def handle_data(self, data: str) -> None:
-        self.said += data
 
 
 def test_a_first_sync_indexes_everything(small_index: tuple[Path, str]) -> None:
@@ -203,8 +184,8 @@ def test_a_run_writes_a_json_report_and_a_page(ingest: Ingest, catalogue: Path, 
     assert note.startswith(f"{catalogue}, line 4, field transcript: is missing")
     assert (summary["outcome"], summary["rejected"], summary["actions"]["keep"]) == ("unchanged", 2, 5)
     assert summary["before"]["videos"] == summary["profile"]["coverage"]["videos"] == 5
-    shown = Page(page)
-    words = " ".join(shown.said.split())
+    shown = Page(page.read_text(encoding="utf-8"))
+    words = " ".join(shown.text.split())
     assert shown.addresses == ["data:,"]
     assert shown.tags.isdisjoint({"script", "img", "iframe", "object", "form", "b"})
     for said in (

@@ -17,7 +17,7 @@ from retrieval.catalogue.video import Cue
 from retrieval.index.writing import StoredVideo
 from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
-from tests.support.documents import WordEncoder, use_word_encoder
+from tests.support.documents import WordEncoder
 from tests.support.open_gate import OPEN_GATE
 from tests.support.youtube_server import (
     API_KEY,
@@ -47,11 +47,6 @@ class Spoken:
 def server() -> Iterator[YouTubeServer]:
     with youtube_server() as running:
         yield running
-
-
-@pytest.fixture
-def encoder(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
-    return use_word_encoder(monkeypatch)
 
 
 class Runs:
@@ -99,14 +94,14 @@ class Runs:
 
 @pytest.fixture
 def runs(
-    server: YouTubeServer, encoder: WordEncoder, index_folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: YouTubeServer, word_encoder: WordEncoder, index_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Runs:
-    assert encoder
+    assert word_encoder
     return Runs(server, index_folder, monkeypatch)
 
 
 def test_a_failed_fetch_keeps_the_video_in_the_index(
-    server: YouTubeServer, runs: Runs, encoder: WordEncoder, capsys: pytest.CaptureFixture[str]
+    server: YouTubeServer, runs: Runs, word_encoder: WordEncoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.videos = [OnYouTube(video_id) for video_id in ("kept", "failing", "leaving")]
     assert runs.sync() == 0
@@ -115,7 +110,7 @@ def test_a_failed_fetch_keeps_the_video_in_the_index(
 
     server.videos = [OnYouTube(video_id) for video_id in ("new", "kept", "failing")]
     runs.spoken.failing = {"failing"}
-    encoder.calls.clear()
+    word_encoder.calls.clear()
     assert runs.sync("--prune") == 1
     # The failed video is kept although --prune removes the deleted one.
     assert runs.outcomes() == {"new": "add", "kept": "keep", "failing": "rejected", "leaving": "remove"}
@@ -125,7 +120,7 @@ def test_a_failed_fetch_keeps_the_video_in_the_index(
         video_id: before[video_id] for video_id in ("kept", "failing")
     }
     assert after.keys() == {"new", "kept", "failing"}
-    assert not any("failing" in text or "kept" in text for text in encoder.texts if "Talk" not in text)
+    assert not any("failing" in text or "kept" in text for text in word_encoder.texts if "Talk" not in text)
 
     runs.spoken.failing = set()
     assert runs.sync("--prune") == 0

@@ -75,6 +75,15 @@ class WatchedPage:
         """Let the page run the tasks that are due now."""
         self.page.evaluate("() => 0")
 
+    def fetched(self) -> list[str]:
+        """Return a list of the addresses that the page's script fetches from now on."""
+        fetched: list[str] = []
+        self.page.on(
+            "request",
+            lambda request: fetched.append(request.url) if request.resource_type == "fetch" else None,
+        )
+        return fetched
+
     def screenshot(self, name: str, *, whole: bool = True) -> None:
         """Save a screenshot if pytest runs with --screenshots."""
         if self._screenshots is not None:

@@ -14,6 +14,12 @@ def clock(seconds: float, mark: str = ".") -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
 
 
+def subtitle(text: str, *, language: str = "") -> str:
+    """Write a file with one cue; it states its language if one is given."""
+    header = f"\nLanguage: {language}" if language else ""
+    return f"WEBVTT{header}\n\n00:01.000 --> 00:02.000\n{text}\n"
+
+
 def rolling_vtt(lines: Sequence[str]) -> str:
     """Write lines as YouTube's automatic captions do: each once with word times and twice without."""
     blocks = ["WEBVTT\nKind: captions\nLanguage: en\n"]

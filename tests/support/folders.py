@@ -1,5 +1,6 @@
-"""Temporary folders for indexes."""
+"""Temporary folders for indexes, and full disks."""
 
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,3 +17,14 @@ def passing_folder() -> Iterator[Path]:
     roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM
     with tempfile.TemporaryDirectory(prefix="vidsearch-", dir=_IN_MEMORY if roomy else None) as folder:
         yield Path(folder)
+
+
+@contextmanager
+def full_disk(free: int = 0) -> Iterator[None]:
+    """Let no file of this process grow beyond this number of bytes inside the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,6 +1,7 @@
 """The product's entry points, run as processes."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -135,6 +136,14 @@ def environment(**own: str) -> dict[str, str]:
     """Return this process's environment without the product's variables, except `own`."""
     inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
     return {**inherited, **_NOTHING_KEPT, "PYTHONDONTWRITEBYTECODE": "1", **own}
+
+
+def can_unshare(*options: str) -> bool:
+    """Return whether this machine allows a new namespace; some containers do not."""
+    tried = ["unshare", "--map-root-user", *options, "true"]
+    return shutil.which("unshare") is not None and (
+        subprocess.run(tried, check=False, capture_output=True).returncode == 0
+    )
 
 
 def free_port() -> int:

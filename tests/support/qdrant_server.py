@@ -91,6 +91,11 @@ class QdrantServer:
         self._stopping = threading.Event()
         self._server.start()
 
+    def recover(self) -> None:
+        """Switch every fault off, and answer calls again."""
+        self.faults.clear()
+        self.listen()
+
     def refuse(self) -> None:
         """Break every connection and refuse new ones, until `listen`."""
         if self._server is not None:

@@ -1,10 +1,15 @@
-"""Reads a source completely, and checks the guarantees of every source."""
+"""Reads sources completely, and checks the guarantees of every source."""
 
 from pathlib import Path
 
 from ingest.errors import SourceError
-from ingest.rows.row import check_source_row
+from ingest.rows.row import CheckedRow, check_source_row
 from ingest.sources.opening import open_source
+
+
+def checked_rows(path: Path, *languages: str) -> list[CheckedRow]:
+    """Read and check all rows; without languages, captions in English are preferred."""
+    return [check_source_row(row) for row in open_source(path, languages=languages or ("en",)).rows()]
 
 
 def read_source(path: Path) -> str:
@@ -13,7 +18,7 @@ def read_source(path: Path) -> str:
     Fails where a refusal does not say where and why, or a cue is not what a cue is.
     """
     try:
-        rows = [check_source_row(row) for row in open_source(path).rows()]
+        rows = checked_rows(path)
     except SourceError as error:
         refusal = str(error)
     else:

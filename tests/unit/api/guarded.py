@@ -1,4 +1,4 @@
-"""Builds the service with keys, limits or allowed hosts, for the tests of access."""
+"""Builds the service with settings, keys, limits or allowed hosts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,21 @@ from litestar.testing import TestClient
 from api.access.settings import AccessSettings
 from api.app import create_app
 from api.settings import ApiSettings
+from api.wire.route_table import RouteTable
 from retrieval.settings import SearchSettings
 from tests.unit.api.fakes import EchoSearcher, opens
+
+APP = create_app(ApiSettings(search=SearchSettings()))
+ROUTES = RouteTable.of(APP)
+
+
+def service(searcher: EchoSearcher | None = None, **settings: Any) -> TestClient[Litestar]:
+    """Return a service of its own."""
+    found = ApiSettings(search=SearchSettings(), **settings)
+    return TestClient(create_app(found, open_search=opens(searcher or EchoSearcher())))
 
 
 @contextmanager
 def guarded(**access: Any) -> Iterator[TestClient[Litestar]]:
-    settings = ApiSettings(search=SearchSettings(), access=AccessSettings(**access))
-    with TestClient(create_app(settings, open_search=opens(EchoSearcher()))) as client:
+    with service(access=AccessSettings(**access)) as client:
         yield client

@@ -11,11 +11,6 @@ from retrieval.settings import SearchSettings
 from tests.support.environments import RecordingEnvironment
 
 
-def test_an_empty_environment_gives_the_defaults() -> None:
-    settings = ApiSettings.from_environment({})
-    assert (settings.host, settings.port, settings.search.cached_results) == ("127.0.0.1", 8080, 1024)
-
-
 def test_reads_every_variable() -> None:
     settings = ApiSettings.from_environment(
         {"HOST": "0.0.0.0", "PORT": "80", "SEARCH_CACHE": "0", "INDEX_DIR": "/i", "MODEL_DIR": "/m"}  # noqa: S104
@@ -23,13 +18,6 @@ def test_reads_every_variable() -> None:
     assert (settings.host, settings.port) == ("0.0.0.0", 80)  # noqa: S104
     assert settings.search.cached_results == 0
     assert (settings.search.index_dir, settings.search.model_dir) == (Path("/i"), Path("/m"))
-
-
-def test_by_default_metrics_are_on_the_main_port_and_there_are_no_traces() -> None:
-    settings = ApiSettings.from_environment({})
-    assert (settings.metrics_port, settings.metrics_host) == (None, "127.0.0.1")
-    assert (settings.log_format, settings.log_level) == ("auto", "info")
-    assert settings.traces_endpoint is None
 
 
 def test_reads_the_settings_of_metrics_logs_and_traces() -> None:

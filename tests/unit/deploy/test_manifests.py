@@ -12,9 +12,9 @@ import yaml
 
 import api.settings
 import ingest.settings
-from api.app import create_app
 from api.settings import ApiSettings
 from retrieval.settings import SearchSettings
+from tests.unit.api.guarded import APP
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
@@ -86,17 +86,6 @@ def settings_of(container: str) -> set[str]:
     return {setting.name for setting in settings if setting.used_by in (container, "both")}
 
 
-def test_finds_the_containers() -> None:
-    assert {(where, each["name"]) for where, each in containers()} >= {
-        ("deploy/cloudrun.yaml", "api"),
-        ("deploy/cloudrun.yaml", "qdrant"),
-        ("deploy/cloudrun-ingest-job.yaml", "ingest"),
-        ("deploy/cloudrun-ingest-job.yaml", "qdrant"),
-        ("deploy/kubernetes/api.yaml", "api"),
-        ("deploy/kubernetes/ingest.yaml", "ingest"),
-    }
-
-
 def test_all_files_use_the_same_version_of_qdrant() -> None:
     tags = qdrant_tags()
     assert len(set(tags.values())) == 1, tags
@@ -115,7 +104,7 @@ def test_client_and_server_of_qdrant_have_the_same_minor_version() -> None:
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
 def test_probes_use_existing_routes(probe: str) -> None:
-    routes = {route.path for route in create_app(ApiSettings(search=SearchSettings())).routes}
+    routes = {route.path for route in APP.routes}
     paths = {where: each[probe]["httpGet"]["path"] for where, each in our_containers() if probe in each}
     assert paths
     assert set(paths.values()) <= routes

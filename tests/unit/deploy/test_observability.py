@@ -11,20 +11,17 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from litestar.testing import TestClient
 
-from api.app import create_app
 from api.observability.health import MOST_RUN_HOURS
 from api.observability.index_metrics import UNFINISHED
 from api.observability.metrics import SHED_REASONS
-from api.settings import ApiSettings
 from api.wire.route_table import api_requests
 from retrieval.catalogue.runs import RunOutcome
 from retrieval.search.observer import SearchKind, Stage
-from retrieval.settings import SearchSettings
 from tests.support.processes import REPOSITORY
 from tests.support.scrapes import Scrape
-from tests.unit.api.fakes import EchoSearcher, opens
+from tests.unit.api.fakes import EchoSearcher
+from tests.unit.api.guarded import APP, service
 
 FOLDER = REPOSITORY / "deploy" / "observability"
 ALERTS, TESTS = FOLDER / "alerts.yml", sorted(FOLDER.glob("alerts_*test.yml"))
@@ -89,8 +86,7 @@ def expressions() -> Iterator[str]:
 def scrape() -> Scrape:
     """Return a scrape of the app after some requests."""
     searcher = EchoSearcher()
-    settings = ApiSettings(search=SearchSettings())
-    with TestClient(create_app(settings, open_search=opens(searcher))) as client:
+    with service(searcher) as client:
         client.get("/v1/search?query=x")
         with searcher._observer.stage("fuse"):
             pass
@@ -148,7 +144,7 @@ def test_queries_use_only_metrics_that_the_service_exports(scrape: Scrape) -> No
 
 
 def test_queries_use_only_existing_label_values(scrape: Scrape) -> None:
-    routes = {route.path_format for route in create_app(ApiSettings(search=SearchSettings())).routes}
+    routes = {route.path_format for route in APP.routes}
     buckets = {sample.labels["le"] for sample in scrape.samples if "le" in sample.labels}
     checked: Counter[str] = Counter()
     for expression in expressions():
@@ -165,7 +161,7 @@ def test_queries_use_only_existing_label_values(scrape: Scrape) -> None:
 
 
 def test_the_objectives_cover_searches_and_the_catalogue_but_no_probe() -> None:
-    routes = {route.path_format for route in create_app(ApiSettings(search=SearchSettings())).routes}
+    routes = {route.path_format for route in APP.routes}
     (pattern,) = {
         found
         for rule in rules()
@@ -175,9 +171,8 @@ def test_the_objectives_cover_searches_and_the_catalogue_but_no_probe() -> None:
     assert covered == {route for route in routes if route == "/search" or route.startswith("/v1/")}
     assert len(covered) == 7
     # Their counters exist from the start, so that the first failures count.
-    app = create_app(ApiSettings(search=SearchSettings()))
-    methods = {route.path_format: route.methods - {"OPTIONS"} for route in app.routes}
-    assert {*api_requests(app)} == {(method, route) for route in covered for method in methods[route]}
+    methods = {route.path_format: route.methods - {"OPTIONS"} for route in APP.routes}
+    assert {*api_requests(APP)} == {(method, route) for route in covered for method in methods[route]}
 
 
 def test_prometheus_scrapes_the_port_that_compose_gives_the_api() -> None:
@@ -234,18 +229,6 @@ def test_the_dashboard_has_no_overlapping_panels_and_one_data_source() -> None:
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in every)
     (provider,) = read(FOLDER / "grafana/provisioning/dashboards/vidsearch.yml")["providers"]
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
-
-
-def test_a_share_of_no_searches_is_shown_as_text() -> None:
-    shares = [
-        panel for panel in panels() if panel["type"] == "stat" and "ratio_rate" in panel["targets"][0]["expr"]
-    ]
-    assert len(shares) == 2
-    for panel in shares:
-        (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
-        assert mapping["type"] == "special"
-        assert mapping["options"]["match"] == "null+nan"
-        assert mapping["options"]["result"]["text"] == "no searches"
 
 
 @needs_promtool

@@ -88,18 +88,6 @@ def test_every_file_and_folder_of_a_tree_is_synced(tmp_path: Path, synced: list[
     assert set(synced) == everything
 
 
-def test_a_sparse_copy_has_the_same_bytes_without_the_holes(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    with source.open("wb") as file:
-        file.write(b"head")
-        file.seek(8 << 20)
-        file.write(b"middle")
-        file.truncate(32 << 20)
-    assert copy_sparse(str(source), str(target)) == str(target)
-    assert target.read_bytes() == source.read_bytes()
-    assert target.stat().st_blocks * 512 < 1 << 20
-
-
 def write_sparse(path: Path, parts: dict[int, bytes], size: int) -> bytes:
     """Write a file with data at these offsets and holes between; return its whole content."""
     with path.open("wb") as file:
@@ -129,6 +117,7 @@ def test_a_sparse_copy_has_the_same_content_wherever_the_holes_are(
     content = write_sparse(source, parts, size)
     assert copy_sparse(str(source), str(target)) == str(target)
     assert target.read_bytes() == content
+    assert target.stat().st_blocks <= source.stat().st_blocks
 
 
 def test_a_copy_replaces_the_target_and_leaves_the_source(tmp_path: Path) -> None:

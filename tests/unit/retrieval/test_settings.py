@@ -9,14 +9,6 @@ from retrieval.errors import VidsearchError
 from retrieval.settings import INDEX_SETTINGS, QDRANT_SETTINGS, QdrantSettings, SearchSettings
 
 
-def test_an_empty_environment_means_the_data_folder() -> None:
-    settings = SearchSettings.from_environment({})
-    assert settings.index_dir == Path(".data/index")
-    assert settings.model_dir == Path(".data/model")
-    assert settings.cached_results > 0
-    assert settings.encoder_threads >= 1
-
-
 def test_every_variable_is_read() -> None:
     settings = SearchSettings.from_environment(
         {"INDEX_DIR": "/a", "MODEL_DIR": "b/c", "SEARCH_CACHE": "0", "ENCODER_THREADS": " 3 ", "OTHER": "x"}

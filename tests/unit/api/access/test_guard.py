@@ -25,14 +25,11 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.wire.problem_responses import ProblemResponder
 from api.wire.route_properties import INFO, METRICS, SEARCH, UNDECLARED, RouteProperties, properties_of
-from api.wire.route_table import RouteTable
 from retrieval.settings import SearchSettings
 from tests.unit.api.fakes import RaisingSearcher, opens
-from tests.unit.api.guarded import guarded
+from tests.unit.api.guarded import APP, ROUTES, guarded
 
 NOW = datetime.now(UTC)
-APP = create_app(ApiSettings(search=SearchSettings()))
-TABLE = RouteTable.of(APP)
 
 REQUIRED, INVALID, MISSING = (401, "key-required"), (401, "key-invalid"), (403, "scope-missing")
 ADMITTED = None
@@ -54,7 +51,7 @@ CHALLENGES = {
 
 
 def properties_at(path: str) -> RouteProperties:
-    return TABLE.match(path.replace(":str", "").replace(":path", "")).properties
+    return ROUTES.match(path.replace(":str", "").replace(":path", "")).properties
 
 
 def operations() -> list[tuple[str, str, HTTPRouteHandler]]:
@@ -121,7 +118,7 @@ def ask(client: TestClient[Litestar], method: str, path: str, **headers: str) ->
 
 def code_of(response: httpx.Response) -> str:
     """Read the code of a problem, from JSON or from a page."""
-    if TABLE.match(response.request.url.path).properties.errors == "page":
+    if ROUTES.match(response.request.url.path).properties.errors == "page":
         assert response.headers["content-type"] == "text/html; charset=utf-8"
         return response.text.partition('data-problem="')[2].partition('"')[0]
     assert response.headers["content-type"] == "application/problem+json"
@@ -307,14 +304,3 @@ def test_exact_and_wildcard_hosts_work_alone() -> None:
         with guarded(allowed_hosts=allowed) as client:
             assert client.get("/", headers={"host": host}).json()["code"] == "host-not-allowed"
             assert client.get("/", headers={"host": "a.example"}).status_code == 200
-
-
-def test_a_public_service_does_not_start_without_keys(tmp_path: Path) -> None:
-    settings = ApiSettings(
-        search=SearchSettings(),
-        host="0.0.0.0",  # noqa: S104
-        access=AccessSettings(keys_file=tmp_path / "keys.json"),
-    )
-    with pytest.RaisesGroup(Exception, flatten_subgroups=True, allow_unwrapped=True) as refused:
-        TestClient(create_app(settings)).__enter__()
-    assert "--open" in repr(refused.value)

@@ -16,20 +16,6 @@ SERVICE = 65_534
 KEYS = tuple(make_key(name, ["search"], datetime.now(UTC))[1] for name in ("one", "two"))
 
 
-def test_reads_the_keys_that_were_written(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    for keys in (KEYS, KEYS[:1], ()):
-        write_keys(path, keys)
-        assert read_keys(path) == keys
-
-
-def test_no_file_is_not_a_file_without_keys(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    assert read_keys(path) is None
-    write_keys(path, ())
-    assert read_keys(path) == ()
-
-
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.touch(mode=0o644)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.access.keys import SCOPES, Keyring, StoredKey, from_variable, make_key, to_variable
+from api.access.keys import SCOPES, Keyring, from_variable, make_key, to_variable
 from api.wire.route_properties import KeyScope
 from retrieval.declared_setting import SettingsError
 
@@ -65,13 +65,6 @@ def test_two_keys_of_one_name_and_scopes_have_nothing_in_common() -> None:
     assert kept_of_one.hash != kept_of_other.hash
 
 
-def test_an_admin_key_has_every_scope() -> None:
-    _, admin = make_key("boss", ["admin"], NOW)
-    _, searcher = make_key("web", ["search"], NOW)
-    assert all(admin.allows(scope) for scope in SCOPES)
-    assert [scope for scope in SCOPES if searcher.allows(scope)] == ["search"]
-
-
 def test_names_and_ids_are_unique() -> None:
     _, one = make_key("web", ["search"], NOW)
     _, other = make_key("web", ["search"], NOW)
@@ -120,4 +113,3 @@ def test_an_invalid_entry_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(SettingsError, match="API_KEYS has an entry") as refused:
         from_variable(text)
     assert text not in str(refused.value)
-    assert isinstance(StoredKey, type)

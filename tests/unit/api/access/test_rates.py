@@ -7,21 +7,6 @@ RATES = st.builds(Rate, limit=st.integers(1, 1000), seconds=st.sampled_from([1, 
 PAUSES = st.lists(st.floats(0, 100, allow_nan=False), min_size=1, max_size=60)
 
 
-def test_a_whole_limit_may_be_spent_at_once_and_comes_back_evenly() -> None:
-    buckets = Buckets(Rate(3, 60))
-    stood = [spend([(buckets, "a")], 1, 0.0) for _ in range(4)]
-    assert [(each.remaining, each.reset, each.wait) for each in stood] == [
-        (2, 20, 0),
-        (1, 40, 0),
-        (0, 60, 0),
-        (0, 60, 20),
-    ]
-    assert spend([(buckets, "a")], 1, 19.9).wait == 1
-    assert spend([(buckets, "a")], 1, 20.0).wait == 0
-    assert spend([(buckets, "a")], 1, 20.0).wait == 20
-    assert spend([(buckets, "b")], 1, 20.0).wait == 0
-
-
 @given(RATES, PAUSES)
 def test_no_more_requests_pass_than_a_burst_plus_the_rate(rate: Rate, pauses: list[float]) -> None:
     buckets = Buckets(rate)
@@ -52,14 +37,6 @@ def test_a_cost_above_the_limit_leaves_a_debt(rate: Rate, cost: int) -> None:
     assert not spend([(buckets, "a")], cost, 0.0).wait
     owed = max(0, cost - rate.limit + 1) * rate.seconds / rate.limit
     assert spend([(buckets, "a")], 1, 0.0).wait >= owed - 1e-3
-
-
-def test_of_two_limits_the_tighter_is_reported_and_a_refusal_costs_nothing() -> None:
-    wide, narrow = Buckets(Rate(10, 60)), Buckets(Rate(2, 60))
-    both = [(wide, "key"), (narrow, "address")]
-    stood = [spend(both, 1, 0.0) for _ in range(3)]
-    assert [(each.limit, each.remaining, each.wait) for each in stood] == [(2, 1, 0), (2, 0, 0), (2, 0, 30)]
-    assert spend([(wide, "key")], 1, 0.0).remaining == 7
 
 
 def test_returned_tokens_never_exceed_the_limit() -> None:

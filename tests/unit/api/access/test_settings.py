@@ -46,13 +46,8 @@ def test_reads_every_variable() -> None:
         *(
             ("CORS_ORIGINS", value)
             for value in (
-                *(
-                    "example.com",
-                    "https://",
-                    "https://a.example/",
-                    "https://a.example/x",
-                    "https://*.example",
-                ),
+                *("example.com", "https://", "https://a.example/", "https://a.example/x"),
+                "https://*.example",
                 *("HTTPS://a.example", "https://A.example", "ftp://a.example", "https://u@a.example"),
                 *("https://a.example:0", "https://a.example:x", "https://[::1", "null"),
             )

@@ -20,13 +20,6 @@ def scrape(metrics: Metrics, facts: Facts | None = None) -> Scrape:
     return Scrape(metrics.exposition(facts or Facts()).decode())
 
 
-def test_every_app_has_its_own_metrics() -> None:
-    one, other = Metrics(), Metrics()
-    one.requests.shed("overloaded")
-    assert scrape(one).value("vidsearch_http_requests_shed_total", reason="overloaded") == 1
-    assert scrape(other).value("vidsearch_http_requests_shed_total", reason="overloaded") == 0
-
-
 def test_a_request_is_counted_timed_and_in_progress_until_it_ends() -> None:
     metrics = Metrics()
     route = {"method": "GET", "route": "/v1/search"}

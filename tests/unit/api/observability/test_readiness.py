@@ -8,13 +8,12 @@ import structlog
 
 from api.observability.logs import with_fields
 from api.observability.readiness import Readiness
-from api.wire.errors import StoppingError, TaskEndedError
+from api.wire.errors import TaskEndedError
 from retrieval.background import background_task
 from retrieval.errors import IndexUnavailableError
 from retrieval.search.searcher import Searcher
 from tests.support.clock import Clock
 from tests.support.waiting import a_while, until
-from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import EchoSearcher, RaisingSearcher
 
 pytestmark = pytest.mark.anyio
@@ -34,14 +33,6 @@ async def running(searcher: Searcher, interval_seconds: float = 0.001) -> AsyncI
     readiness = Readiness(searcher, asyncio.Event(), interval_seconds=interval_seconds)
     async with background_task(readiness.keep_current(), "canary searches"):
         yield readiness
-
-
-def test_many_polls_cause_one_canary_search(serve: Serve) -> None:
-    searcher = EchoSearcher()
-    client = serve(searcher)
-    for _ in range(20):
-        client.get("/readyz")
-    assert searcher.checks == 1
 
 
 async def test_a_poll_during_a_canary_search_gets_the_previous_result() -> None:
@@ -93,15 +84,6 @@ async def test_canary_searches_pause_while_no_client_polls() -> None:
         assert searcher.checks == checks
         readiness.poll()
         await until(lambda: searcher.checks > checks)
-
-
-async def test_a_stopping_service_is_not_ready() -> None:
-    draining = asyncio.Event()
-    readiness = Readiness(EchoSearcher(), draining)
-    await readiness.check()
-    draining.set()
-    with pytest.raises(StoppingError):
-        await readiness.check()
 
 
 async def test_a_service_whose_background_task_has_ended_is_not_ready(

@@ -33,12 +33,6 @@ def counts(searches: RecentSearches) -> dict[int, tuple[int, int]]:
     }
 
 
-def test_an_hour_without_searches_has_sixty_empty_minutes(searches: RecentSearches) -> None:
-    hour = searches.hour()
-    assert hour.minutes == (NOTHING,) * MINUTES
-    assert hour.whole == NOTHING
-
-
 def test_a_new_service_has_a_whole_hour() -> None:
     searches = RecentSearches(clock=Clock(0.0))
     answer(searches)

@@ -26,7 +26,7 @@ from retrieval.settings import SearchSettings
 from tests.support.scrapes import Scrape
 from tests.support.waiting import until
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import RUN, VERSION, EchoSearcher, RaisingSearcher, opens
+from tests.unit.api.fakes import EchoSearcher, RaisingSearcher, opens
 
 pytestmark = pytest.mark.anyio
 
@@ -52,16 +52,6 @@ def test_the_format_is_prometheus_text_and_it_is_never_stored(client: TestClient
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert response.headers["cache-control"] == "no-store"
     assert scraped(response).families["vidsearch_build_info"]
-
-
-def test_has_metrics_of_the_index_and_of_the_last_run(client: TestClient[Litestar]) -> None:
-    found = scraped(client.get("/metrics"))
-    assert {sample.labels["version"] for sample in found.families["vidsearch_index_info"].samples} == {
-        VERSION
-    }
-    assert found.value("vidsearch_last_ingest_outcome", outcome="published") == 1
-    assert RUN.ended_at
-    assert found.value("vidsearch_last_ingest_timestamp_seconds") == RUN.ended_at.timestamp()
 
 
 def test_works_without_an_index(serve: Serve) -> None:
@@ -145,18 +135,3 @@ def test_a_public_metrics_port_does_not_start_without_a_key() -> None:
     ):
         with TestClient(create_app(safe, open_search=opens(EchoSearcher()))) as client:
             assert client.get("/livez").status_code == 200
-
-
-def test_with_its_own_port_it_is_on_no_other() -> None:
-    app = create_app(
-        ApiSettings(search=SearchSettings(), metrics_port=9464), open_search=opens(EchoSearcher())
-    )
-    with TestClient(app) as main, TestClient(app.state.metrics_app) as own:
-        assert main.get("/metrics").status_code == 404
-        assert "/metrics" not in main.get("/schema/openapi.json").json()["paths"]
-        assert main.get("/v1/search?query=x").status_code == 200
-        found = scraped(own.get("/metrics"))
-        assert found.total("vidsearch_http_requests_total", route="/v1/search") == 1
-        for path in ("/", "/v1/search?query=x", "/schema"):
-            problem = own.get(path)
-            assert (problem.status_code, problem.json()["code"]) == (404, "not-found")

@@ -1,22 +1,17 @@
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from api.app import create_app
 from api.observability.tracing import Tracing
-from api.settings import ApiSettings
 from retrieval.declared_setting import SettingsError
-from retrieval.settings import SearchSettings
 from tests.support.observers import KeepingObserver
-from tests.unit.api.fakes import EchoSearcher, opens
 
 pytestmark = pytest.mark.anyio
 
@@ -63,14 +58,6 @@ async def test_a_request_is_a_span(traced: Traced) -> None:
     }
     assert ended.status.status_code is StatusCode.UNSET
     assert ended.resource.attributes["service.name"] == "vidsearch"
-
-
-async def test_a_request_continues_the_trace_of_its_header(traced: Traced) -> None:
-    with traced.tracing.request("GET", "/search", [(b"host", b"x"), TRACEPARENT]) as span:
-        assert span.fields["trace_id"] == TRACE
-    (ended,) = await traced.ended()
-    assert ended.parent
-    assert f"{ended.parent.span_id:016x}" == PARENT
 
 
 @pytest.mark.parametrize(
@@ -127,12 +114,6 @@ async def test_without_an_endpoint_there_are_no_spans() -> None:
     await tracing.close()
 
 
-async def test_a_probe_is_no_span(traced: Traced) -> None:
-    with traced.tracing.request("GET", "/livez", [], skip=True) as span:
-        assert dict(span.fields) == {}
-    assert await traced.ended() == []
-
-
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(SettingsError, match="pip install opentelemetry-sdk") as refused:
@@ -156,32 +137,3 @@ async def test_a_collector_that_hangs_does_not_block_the_end() -> None:
     # `close` returned although the exporter still waits.
     assert not released.is_set()
     released.set()
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    start: Callable[..., None] = Tracing.start
-    monkeypatch.setattr(Tracing, "start", lambda tracing: start(tracing, exporter))
-    return exporter
-
-
-def test_the_app_traces_its_requests(started: InMemorySpanExporter) -> None:
-    settings = ApiSettings(search=SearchSettings(), traces_endpoint=ENDPOINT)
-    searcher = EchoSearcher()
-    with TestClient(create_app(settings, open_search=opens(searcher))) as client:
-        client.get("/v1/videos/zebra?query=zebra", headers=[TRACEPARENT])
-        client.get("/v1/search?query=zebra")
-        client.get("/zebra")
-        client.get("/livez")
-        with searcher._observer.stage("fuse"):
-            pass
-    spans = started.get_finished_spans()
-    assert [span.name for span in spans] == [
-        "GET /v1/videos/{video_id}",
-        "GET /v1/search",
-        "GET unmatched",
-        "fuse",
-    ]
-    assert [attributes(span).get("http.response.status_code") for span in spans] == [400, 200, 404, None]
-    assert "zebra" not in "".join(span.to_json() for span in spans)

@@ -26,11 +26,6 @@ def test_names_the_period(seconds: float, period: str) -> None:
     assert view_activity(hour(seconds=seconds)).period == period
 
 
-def test_an_hour_without_searches_has_no_charts() -> None:
-    view = view_activity(hour())
-    assert (view.rate, view.latency, view.median, view.p95, view.minutes) == (None, None, None, None, ())
-
-
 def test_a_busy_hour() -> None:
     whole = Figures(answered=1200, refused=5, median=0.0042, p95=0.035)
     view = view_activity(hour(BUSY, REFUSED, NOTHING, whole=whole))

@@ -63,14 +63,6 @@ def test_a_line_has_a_gap_at_a_missing_value() -> None:
     assert draw_line([1.0, 2.0, None, None, 0.0, 2.0], 2.0) == "M50 100L150 0 M450 200L550 0"
 
 
-def test_a_value_without_neighbours_is_a_short_line() -> None:
-    assert draw_line([None, 1.0, None], 2.0) == "M300 100m-3 0h6"
-
-
-def test_no_values_give_no_line() -> None:
-    assert draw_line([None, None], 2.0) == ""
-
-
 @given(st.lists(st.one_of(st.none(), st.floats(0, 10)), min_size=1, max_size=60))
 def test_every_value_is_a_point_inside_the_chart(values: list[float | None]) -> None:
     points = re.findall(r"[ML]([\d.]+) ([\d.]+)", draw_line(values, 10.0))

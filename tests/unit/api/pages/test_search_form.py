@@ -1,33 +1,13 @@
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, Option, SearchForm, day_after, list_filters
-from api.wire.errors import EmptyQueryError, InvalidParameterError
 from retrieval.index.hits import Label
-from retrieval.index.reading import NO_FILTER
 from retrieval.search.ranking import RANKED_VIDEOS
 from retrieval.search.results import CatalogueLabels
 
 LABELS = CatalogueLabels((Label("Oven", 1204), Label("Another", 3)), (Label("en", 9), Label("de-AT", 1)))
-
-
-def test_empty_fields_are_ignored() -> None:
-    form = SearchForm(query=" x ")
-    request = form.to_request()
-    assert (request.text, request.mode, request.where) == ("x", "hybrid", NO_FILTER)
-    assert (request.limit, request.offset, request.moments) == (11, 0, 3)
-    assert (form.has_query, form.active_filters) == (True, 0)
-
-
-def test_the_last_day_is_included() -> None:
-    where = (
-        SearchForm(query="x", published_after="2024-05-31", published_before="2024-05-31").to_request().where
-    )
-    assert where.published_after == datetime(2024, 5, 31, tzinfo=UTC)
-    assert where.published_before == datetime(2024, 6, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -43,15 +23,6 @@ def test_the_last_day_is_included() -> None:
 )
 def test_the_day_after(given_day: str, after: str) -> None:
     assert day_after(given_day) == after
-
-
-def test_invalid_fields_are_refused() -> None:
-    with pytest.raises(EmptyQueryError):
-        SearchForm().to_request()
-    with pytest.raises(InvalidParameterError):
-        SearchForm(query="x", published_before="yesterday").to_request()
-    with pytest.raises(InvalidParameterError):
-        SearchForm(query="x", channel=" ").to_request()
 
 
 def test_the_last_page_ends_with_the_last_ranked_video() -> None:
@@ -89,9 +60,3 @@ def test_the_mode_of_the_search_is_chosen() -> None:
     filters = list_filters(NO_LABELS, SearchForm(mode="lexical"))
     assert [option.value for option in filters.modes if option.is_chosen] == ["lexical"]
     assert [option.label for option in filters.modes] == ["Meaning and words", "Meaning", "Words"]
-
-
-def test_a_chosen_value_is_listed_even_if_the_catalogue_lacks_it() -> None:
-    filters = list_filters(NO_LABELS, SearchForm(channel="Gone", language="xx"))
-    assert filters.channels == (Option("Gone", "Gone", is_chosen=True),)
-    assert filters.languages == (Option("xx", "xx", is_chosen=True),)

@@ -8,29 +8,19 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.access.keys import make_key
-from api.app import create_app
 from api.pages.charts import HEIGHT, WIDTH
-from api.settings import ApiSettings
 from retrieval.catalogue.runs import Run, RunOutcome
 from retrieval.errors import OverloadedError
-from retrieval.settings import SearchSettings
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import RUN, EchoSearcher, RaisingSearcher, opens
-from tests.unit.api.guarded import guarded
+from tests.unit.api.fakes import RUN, EchoSearcher, RaisingSearcher
+from tests.unit.api.guarded import guarded, service
 
 METRICS_KEY, STORED = make_key("dashboard", ["metrics"], datetime.now(UTC))
 
 
-def fresh(searcher: EchoSearcher, **settings: object) -> TestClient[Litestar]:
-    """A service of its own, because it counts the searches of each test."""
-    return TestClient(
-        create_app(ApiSettings(search=SearchSettings(), **settings), open_search=opens(searcher))  # type: ignore[arg-type]
-    )
-
-
 @pytest.fixture
 def new_client() -> Iterator[TestClient[Litestar]]:
-    with fresh(EchoSearcher()) as client:
+    with service() as client:
         yield client
 
 
@@ -41,10 +31,6 @@ def test_shows_the_state_of_the_service(client: TestClient[Litestar]) -> None:
     assert '<h1 id="headline">Everything works</h1>' in response.text
     assert "3 videos in the index." in response.text
     assert "talks.csv" not in response.text
-
-
-def test_is_not_part_of_the_openapi_document(client: TestClient[Litestar]) -> None:
-    assert not [path for path in client.get("/schema/openapi.json").json()["paths"] if "status" in path]
 
 
 @pytest.mark.parametrize("error", [None, OverloadedError("full")])
@@ -79,7 +65,7 @@ def test_searches_are_shown_as_charts_and_text(new_client: TestClient[Litestar])
 
 
 def test_refused_searches_are_shown_too() -> None:
-    with fresh(RaisingSearcher()) as client:
+    with service(RaisingSearcher()) as client:
         client.get("/v1/search?query=zebra")
         page = client.get("/status").text
     assert "0 answered, 1 refused or failed" in page
@@ -99,7 +85,7 @@ def test_if_keys_are_required_the_charts_require_one() -> None:
 
 
 def test_if_metrics_have_their_own_port_the_charts_are_hidden() -> None:
-    with fresh(EchoSearcher(), metrics_port=9464) as client:
+    with service(EchoSearcher(), metrics_port=9464) as client:
         client.get("/v1/search?query=zebra")
         page = client.get("/status").text
         assert "METRICS_PORT" in page
@@ -113,7 +99,7 @@ def test_the_log_of_runs_is_escaped() -> None:
             hostile = msgspec.structs.replace(RUN, outcome=RunOutcome.PUBLISHED, index_version="<script>x")
             return (hostile, *([RUN] * 6))
 
-    with fresh(Logged()) as client:
+    with service(Logged()) as client:
         page = client.get("/status").text
     assert "&lt;script&gt;x" in page
     assert "<script>x" not in page

@@ -92,6 +92,9 @@ def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> N
                 assert example.keys() == {"summary", "value"}
                 assert example["value"]["status"] == int(status)
                 assert example["value"]["code"] == example["summary"]
+    content = document["paths"]["/search"]["get"]["responses"]["503"]["content"]
+    codes = {example["summary"] for example in content["application/problem+json"]["examples"].values()}
+    assert codes == {"index-unavailable", "overloaded"}
 
 
 def test_documents_the_bound_of_distances(document: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ from litestar.testing import TestClient
 
 from api.routes import search
 from api.routes.search import BATCH_CONCURRENCY
-from api.server.server import GRACE_SECONDS
 from api.wire.schemas import BatchAnswer, SearchAnswer
 from retrieval.errors import OverloadedError
 from retrieval.index.reading import NO_FILTER, SearchFilter
@@ -266,10 +265,6 @@ def test_a_batch_that_takes_too_long_is_cancelled_with_all_its_searches(
     response = serve(stuck).post("/v1/search/batch", json={"requests": [{"query": "x"}] * 32})
     assert (response.status_code, response.json()["code"]) == (503, "overloaded")
     assert stuck.given_up == BATCH_CONCURRENCY
-
-
-def test_a_stop_waits_for_a_batch() -> None:
-    assert search.BATCH_SECONDS < GRACE_SECONDS
 
 
 def test_a_batch_runs_few_searches_concurrently(serve: Serve) -> None:

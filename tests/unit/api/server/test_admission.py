@@ -3,18 +3,13 @@ from typing import Any
 
 import pytest
 
-from api.app import create_app
 from api.pages.problem_page import render_problem
 from api.server.admission import Admission, admit_searches
-from api.settings import ApiSettings
 from api.wire.paths import normalize_paths
 from api.wire.problem_responses import ProblemResponder
-from api.wire.route_table import RouteTable
 from retrieval.errors import OverloadedError
-from retrieval.settings import SearchSettings
 from tests.support.clock import Clock
-
-ROUTES = RouteTable.of(create_app(ApiSettings(search=SearchSettings())))
+from tests.unit.api.guarded import ROUTES
 
 
 def acquired(admission: Admission, tries: int) -> int:
@@ -82,20 +77,20 @@ def test_a_check_takes_no_permit(clock: Clock) -> None:
         admission.check(1)
 
 
-def admitted(app: Any, admission: Admission, draining: asyncio.Event) -> Any:
+def admitted(app: Any, admission: Admission) -> Any:
     problems = ProblemResponder(render_problem)
-    return normalize_paths(admit_searches(app, admission, draining, problems), ROUTES)
+    return normalize_paths(admit_searches(app, admission, asyncio.Event(), problems), ROUTES)
 
 
 class Service:
     """An app that responds once it may, behind admission."""
 
-    def __init__(self, capacity: int, draining: asyncio.Event | None = None) -> None:
+    def __init__(self, capacity: int) -> None:
         self.may_answer = asyncio.Event()
         self.is_read = asyncio.Event()
         self.is_read.set()
         self.admission = Admission(capacity)
-        self._app = admitted(self._respond, self.admission, draining or asyncio.Event())
+        self._app = admitted(self._respond, self.admission)
 
     async def _respond(self, scope: Any, receive: Any, send: Any) -> None:
         while scope["method"] == "POST" and (await receive())["more_body"]:
@@ -210,22 +205,10 @@ def test_a_search_that_fails_releases_its_permit() -> None:
 
     async def scenario() -> None:
         admission = Admission(1)
-        app = admitted(fail, admission, asyncio.Event())
+        app = admitted(fail, admission)
         scope: Any = {"type": "http", "method": "GET", "path": "/search", "root_path": "", "headers": []}
         with pytest.raises(ZeroDivisionError):
             await app(scope, None, None)  # type: ignore[arg-type]
         assert acquired(admission, 100) == 8
 
     asyncio.run(scenario())
-
-
-def test_a_draining_service_responds_and_closes_the_connection() -> None:
-    async def scenario() -> dict[str, Any]:
-        draining = asyncio.Event()
-        draining.set()
-        service = Service(1, draining)
-        service.may_answer.set()
-        return await service.ask("/search")
-
-    answer = asyncio.run(scenario())
-    assert (answer["status"], answer["headers"]) == (200, {b"connection": b"close"})

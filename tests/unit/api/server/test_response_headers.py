@@ -4,14 +4,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.app import create_app
 from api.server.admission import Admission
-from api.settings import ApiSettings
 from retrieval.errors import OverloadedError
-from retrieval.settings import SearchSettings
 from tests.unit.api.conftest import Serve
-from tests.unit.api.fakes import EchoSearcher, RaisingSearcher, opens
-from tests.unit.api.guarded import guarded
+from tests.unit.api.fakes import RaisingSearcher
+from tests.unit.api.guarded import guarded, service
 
 SITE = "https://app.example.com"
 SEARCH = "/search?query=x"
@@ -71,8 +68,7 @@ def test_a_page_may_also_load_pictures_and_players(client: TestClient[Litestar],
 
 
 def test_a_page_without_thumbnails_loads_no_pictures_of_other_hosts() -> None:
-    settings = ApiSettings(search=SearchSettings(), page_thumbnails=False)
-    with TestClient(create_app(settings, open_search=opens(EchoSearcher()))) as client:
+    with service(page_thumbnails=False) as client:
         allowed = policy(client.get("/app").headers["content-security-policy"])
     assert allowed["img-src"] == ["'self'", "data:"]
 

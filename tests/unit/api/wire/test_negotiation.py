@@ -5,14 +5,10 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.app import create_app
-from api.settings import ApiSettings
 from api.wire.negotiation import prefers_page, wants_page
 from api.wire.paths import normalize_paths
-from api.wire.route_table import RouteTable
-from retrieval.settings import SearchSettings
+from tests.unit.api.guarded import ROUTES
 
-ROUTES = RouteTable.of(create_app(ApiSettings(search=SearchSettings())))
 CHROMIUM = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8,"
     "application/signed-exchange;v=b3;q=0.7"

@@ -4,15 +4,13 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.wire.problems import PROBLEMS, error_responses, first_cause, kind_of
+from api.wire.problems import PROBLEMS
 from api.wire.schemas import Problem
 from retrieval.errors import (
-    CursorError,
     IncompatibleIndexError,
     IndexUnavailableError,
     ModelUnavailableError,
     OverloadedError,
-    VideoNotFoundError,
 )
 from tests.unit.api.conftest import Serve
 from tests.unit.api.fakes import RaisingSearcher
@@ -51,19 +49,6 @@ def test_an_error_of_another_package_has_a_fixed_text(
     assert response.headers.get("retry-after") == retry_after
     assert "zebra" not in response.text
     assert "someone" not in response.text
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "code"),
-    [(VideoNotFoundError(PRIVATE), 404, "video-not-found"), (CursorError(PRIVATE), 400, "invalid-parameter")],
-)
-def test_an_error_about_the_request_has_a_fixed_text(
-    serve: Serve, error: Exception, status: int, code: str
-) -> None:
-    route = "/v1/videos/zebra" if status == 404 else "/v1/videos?cursor=zebra"
-    response = serve(RaisingSearcher(error)).get(route)
-    assert (response.status_code, response.json()["code"]) == (status, code)
-    assert "zebra" not in response.text
 
 
 def test_the_body_is_rfc_9457(serve: Serve) -> None:
@@ -142,25 +127,3 @@ def test_every_row_can_be_sent() -> None:
         assert problem.detail
         assert problem.type.endswith(problem.code)
         assert (kind.retry_after is not None) == (kind.status in {429, 503})
-
-
-def test_a_subclass_is_sent_like_its_parent() -> None:
-    class WorseError(OverloadedError):
-        pass
-
-    assert kind_of(WorseError) is kind_of(OverloadedError)
-    assert kind_of(Exception).code == "internal-error"
-
-
-def test_openapi_has_each_status_once_with_all_its_codes() -> None:
-    documented = error_responses(IndexUnavailableError, OverloadedError)[503]
-    assert documented.media_type == "application/problem+json"
-    assert [example.summary for example in documented.examples or []] == [
-        "index-unavailable",
-        "overloaded",
-    ]
-
-
-def test_the_first_cause_of_nested_groups() -> None:
-    cause = OverloadedError("full")
-    assert first_cause(ExceptionGroup("a", [ExceptionGroup("b", [cause]), KeyError()])) is cause

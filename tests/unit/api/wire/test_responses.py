@@ -12,18 +12,6 @@ def test_a_video_without_a_transcript_shows_no_moment() -> None:
     assert (video.distance, video.moments) == (30.0, [])
 
 
-def test_a_plain_transcript_has_moments_without_times() -> None:
-    result = SearchResult(VERSION, (FoundVideo(record(), 30.0, (Moment(None, None, "said", 30.0),)),))
-    moment = search_answer(SearchRequest(text="x"), result, perf_counter()).videos[0].moments[0]
-    assert (moment.start, moment.end, moment.url) == (None, None, "https://youtu.be/tLf2bGhmWsI")
-
-
-def test_distances_have_four_decimals() -> None:
-    result = SearchResult(VERSION, (FoundVideo(record(), 1 / 3, (Moment(0.0, 1.0, "said", 2 / 3),)),))
-    video = search_answer(SearchRequest(text="x"), result, perf_counter()).videos[0]
-    assert (video.distance, video.moments[0].distance) == (0.3333, 0.6667)
-
-
 def test_a_distance_that_nothing_was_measured_for_is_null() -> None:
     result = SearchResult(
         VERSION, (FoundVideo(record(), None, (Moment(0.0, 1.0, "said", None),)),), is_degraded=True

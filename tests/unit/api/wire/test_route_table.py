@@ -1,8 +1,6 @@
 import pytest
 from litestar.routes import HTTPRoute
 
-from api.app import create_app
-from api.settings import ApiSettings
 from api.wire.route_properties import (
     ASSET,
     CATALOGUE,
@@ -19,10 +17,9 @@ from api.wire.route_properties import (
     RouteProperties,
     properties_of,
 )
-from api.wire.route_table import UNMATCHED, RouteTable, api_requests
-from retrieval.settings import SearchSettings
+from api.wire.route_table import UNMATCHED, RouteTable
+from tests.unit.api.guarded import APP
 
-APP = create_app(ApiSettings(search=SearchSettings()))
 VIDEO = "/v1/videos/{video_id}"
 BATCH = RouteProperties(kind="search", key_scope="search", searches=4)
 
@@ -75,18 +72,6 @@ def test_the_table_has_the_properties_of_every_route() -> None:
         assert table.match(template.replace("{", "").replace("}", "")).properties == properties
 
 
-def test_the_requests_of_the_api_are_those_that_search_or_read_the_catalogue() -> None:
-    assert {*api_requests(APP)} == {
-        ("GET", "/search"),
-        ("GET", "/v1/search"),
-        ("POST", "/v1/search/batch"),
-        ("GET", "/v1/videos"),
-        ("GET", VIDEO),
-        ("GET", f"{VIDEO}/search"),
-        ("GET", f"{VIDEO}/similar"),
-    }
-
-
 @pytest.mark.parametrize(
     ("path", "template"),
     [
@@ -116,8 +101,3 @@ def test_the_requests_of_the_api_are_those_that_search_or_read_the_catalogue() -
 )
 def test_finds_the_route_of_a_path(path: str, template: str) -> None:
     assert RouteTable.of(APP).match(path).template == template
-
-
-def test_a_table_without_parameters_or_routes_matches_nothing_else() -> None:
-    assert RouteTable({"/a": INFO}).match("/a/b").template == UNMATCHED
-    assert RouteTable({}).match("/").template == UNMATCHED

@@ -35,16 +35,6 @@ class Run:
             return [model.catalogue_encoder.encode_documents(texts) for texts in calls]
 
 
-def test_rows_are_in_the_order_of_the_texts(tmp_path: Path) -> None:
-    Run(tmp_path).embed([BREAD, OVEN])
-    run = Run(tmp_path)
-    (rows,) = run.embed([OVEN, SALT, BREAD, SALT])
-    assert rows.dtype == np.float32
-    for row, text in zip(rows, [OVEN, SALT, BREAD, SALT], strict=True):
-        assert row.tobytes() == embedding_of(text).tobytes()
-    assert run.encoder.calls == [[SALT]]
-
-
 def test_missing_texts_are_embedded_once_and_in_one_call(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.embed([SALT, BREAD, SALT, OVEN], [OVEN, "flour", SALT])

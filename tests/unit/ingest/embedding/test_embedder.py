@@ -128,14 +128,3 @@ def test_every_text_is_embedded_once(embedder: Embedder, encoder: WordEncoder) -
 def test_without_videos_the_encoder_is_not_called(embedder: Embedder, encoder: WordEncoder) -> None:
     assert list(embedder.embed([])) == []
     assert encoder.calls == []
-
-
-def test_a_passage_longer_than_the_model_reads_is_marked() -> None:
-    class Splitting(WordEncoder):
-        def count_pieces(self, text: str) -> int:
-            return len(text) + 2
-
-    embedder = Embedder(Splitting(), model=IDENTITY, settings=SETTINGS, max_pieces=12)
-    cut = embedder.cut(Video(video_id="v", title="Bread", transcript=f"flour {'w' * 40} salt"))
-    assert [passage.truncated for passage in cut.passages if "www" in passage.text] == [True]
-    assert all(not passage.truncated for passage in cut.passages if "www" not in passage.text)

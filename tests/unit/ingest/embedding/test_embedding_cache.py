@@ -96,13 +96,6 @@ def test_the_last_embedding_stored_under_a_key_is_found(
         assert same(opened.found([key_of(number) for number in range(31)]), expected)
 
 
-def test_many_are_found_at_once(tmp_path: Path) -> None:
-    rows = numbered(range(3000))
-    with Opened(tmp_path) as opened:
-        opened.cache.store(rows)
-        assert same(opened.found([*rows, *map(key_of, range(5000, 6000))]), rows)
-
-
 def header_overwritten(content: bytes) -> bytes:
     return random.Random(1).randbytes(100) + content[100:]
 
@@ -261,12 +254,6 @@ def test_nothing_is_stored_on_a_nearly_full_disk(tmp_path: Path) -> None:
         assert len(opened.warnings) == 1
         assert "is on a disk that is nearly full" in opened.warnings[0]
         assert same(opened.found([*numbered(range(6))]), numbered(range(3)))
-
-
-def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        Opened(tmp_path / "file" / "folder")
 
 
 def start_writer(folder: Path, first: int, batches: int) -> "subprocess.Popen[str]":

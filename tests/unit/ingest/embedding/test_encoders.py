@@ -10,12 +10,9 @@ from ingest.embedding.encoders import MAX_GPU_DIFFERENCE, TorchEncoder, check_ag
 from ingest.errors import IngestError
 from ingest.model.proof_texts import proof_texts
 from ingest.model.weights import PINNED_MODEL, PINNED_WEIGHTS_SHA256
-from retrieval.errors import ModelUnavailableError
 from retrieval.text.onnx_encoder import OnnxEncoder
 from retrieval.text.vectors import Embeddings
 from tests.support.tiny_model import edit_json
-
-# The proof's texts are read from a file that is left to the garbage collector to close.
 
 
 class OffEncoder:
@@ -78,11 +75,6 @@ def test_a_run_on_the_cpu_uses_the_export(model_dir: Path, exported: OnnxEncoder
     assert model.variant == (exported.exported.tokenizer.sha256, exported.exported.graph.sha256, "cpu")
     found = model.encoder.encode_documents(["growing tomatoes"])
     np.testing.assert_allclose(found, exported.encode_documents(["growing tomatoes"]), rtol=0, atol=1e-6)
-
-
-def test_a_missing_export_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
-        load_model(tmp_path, device="cpu")
 
 
 def test_a_gpu_supports_the_pinned_model_only(model_dir: Path, tmp_path: Path) -> None:

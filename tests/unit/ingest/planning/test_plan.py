@@ -76,7 +76,3 @@ def test_after_a_plan_was_carried_out_there_is_nothing_to_do(
 )
 def test_the_action_depends_on_what_changed(there: StoredVideo | None, action: Action) -> None:
     assert decide(StoredVideo("a", "x"), there) is action
-
-
-def test_videos_of_rejected_rows_are_not_removed() -> None:
-    assert make_plan({}, ["a", "b"], prune=True, spared={"a"}).actions == {"b": Action.REMOVE}

@@ -43,13 +43,3 @@ def test_placeholders_and_future_dates_are_listed() -> None:
         {"video_id": "c", "title": "C", "published_at": "2026-11-25T00:00:01Z"},
     )
     assert (counts.placeholders, counts.in_future) == (["a"], ["c"])
-
-
-def test_videos_and_transcripts_are_counted_by_year() -> None:
-    counts = counted(
-        {"video_id": "a", "title": "A", "published_at": "2021-06-01"},
-        {"video_id": "b", "title": "B", "published_at": "2021-07-01", "transcript": None},
-        {"video_id": "c", "title": "C"},
-    )
-    assert counts.videos == {2021: 2, None: 1}
-    assert counts.transcribed == {2021: 1, None: 1}

@@ -1,14 +1,12 @@
 import json
 import logging
 import os
-import resource
 from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from ingest.errors import IngestError, SourceError
@@ -17,8 +15,8 @@ from ingest.planning.plan import Action, Plan
 from ingest.reports.account import REJECTED_ROWS_KEPT, RunAccount, RunRequest
 from ingest.reports.recording import reporting
 from ingest.rows.row import CheckedRow, Place, RowProblem, check_row
-from retrieval.catalogue.manifest import IndexCounts, Manifest
-from tests.support.embedded_videos import manifest_of
+from tests.support.folders import full_disk
+from tests.support.report_pages import version
 
 REQUEST = RunRequest(("talks.jsonl",))
 
@@ -36,11 +34,6 @@ def removing(*video_ids: str) -> Plan:
 
 def row(number: int, **values: object) -> CheckedRow:
     return check_row({"transcript": "words", **values}, place=Place("talks.jsonl", number, "line"))
-
-
-def version(name: str, *, videos: int, transcribed: int) -> Manifest:
-    counts = IndexCounts(videos=videos, passages=9, videos_with_transcript=transcribed)
-    return msgspec.structs.replace(manifest_of([], version=name), counts=counts)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -157,15 +150,6 @@ def test_a_published_run_stays_published_whatever_fails_afterwards() -> None:
     assert (account.outcome, account.why) == ("published", "Cannot write the report r.json.")
 
 
-def test_the_log_of_runs_gets_the_counts_of_videos_and_rejected_rows() -> None:
-    account = RunAccount()
-    for number, title in enumerate(["A", None, None], 1):
-        checked = row(number, video_id=f"v{number}", title=title)
-        account.row(checked, Action.UPDATE if checked.video else None)
-    account.planned(removing("gone"), [], None)
-    assert account.all_counts == {"update": 1, "rejected": 2, "remove": 1}
-
-
 def test_the_first_problems_of_each_kind_are_kept_for_the_terminal() -> None:
     account = RunAccount()
     for number in range(1, 21):
@@ -238,24 +222,13 @@ def test_if_one_report_cannot_be_written_the_others_still_are(tmp_path: Path) ->
 def test_a_failed_run_raises_its_own_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "report.json"
     with (
-        room_for(16),
+        full_disk(16),
         caplog.at_level(logging.ERROR),
         pytest.raises(SourceError, match="is gone"),
         reported([path]) as account,
     ):
         end_by(SourceError("talks.csv: is gone"), account)
     assert "report.json: File too large" in caplog.text
-
-
-@contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """Limit the size of files to so many bytes, like a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def remove(count: int, account: RunAccount) -> None:
@@ -269,18 +242,10 @@ def test_a_full_disk_is_reported_with_the_name_of_the_report_and_keeps_the_earli
     path = tmp_path / "report.json"
     path.write_text("an earlier one\n", encoding="utf-8")
     with (
-        room_for(512),
+        full_disk(512),
         pytest.raises(IngestError, match=r"report.json: File too large"),
         reported([path]) as account,
     ):
         remove(rows, account)
     assert path.read_text(encoding="utf-8") == "an earlier one\n"
     assert [*tmp_path.iterdir()] == [path]
-
-
-def test_without_a_file_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with reported([]) as account:
-        account.row(row(1, video_id="a", title="A"), Action.ADD)
-    assert list(tmp_path.iterdir()) == []
-    assert account.counts.actions == {"add": 1}

@@ -1,8 +1,4 @@
 import json
-import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +7,7 @@ from ingest.errors import IngestError, SourceError
 from ingest.planning.gate import GateError
 from ingest.reports.files import Quarantine, quarantining
 from ingest.rows.row import Place, check_row
+from tests.support.folders import full_disk
 
 A, B = Path("/a.csv"), Path("/b.csv")
 
@@ -80,25 +77,6 @@ def test_a_file_without_sources_is_deleted_by_the_next_run(path: Path, content: 
     path.write_text(content)
     run(path, [A])
     assert not path.exists()
-
-
-def test_a_name_that_is_not_utf_8_is_written(path: Path) -> None:
-    source = Path(os.fsdecode(b"/caf\xe9.csv"))
-    run(path, [source], 1)
-    assert json.loads(path.read_text())["sources"] == ["/caf\N{REPLACEMENT CHARACTER}.csv"]
-    run(path, [source])
-    assert not path.exists()
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """Let no file grow until the block ends."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_hides_neither_the_runs_own_error_nor_the_earlier_rows(path: Path) -> None:

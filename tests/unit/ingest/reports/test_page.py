@@ -1,9 +1,7 @@
 import io
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,15 +12,9 @@ from ingest.reports.account import Finding, RejectedRow, RunAccount, RunRequest
 from ingest.reports.files import Quarantine, ReportFile
 from ingest.reports.page import MOST_YEARS, render_page, tiles_of, visible, year_rows
 from ingest.rows.row import Place, RowProblem
-from retrieval.catalogue.manifest import IndexCounts, Manifest
-from tests.support.embedded_videos import manifest_of
+from tests.support.report_pages import Page, version
 
 BEGAN = datetime(2024, 5, 31, 12, tzinfo=UTC)
-
-
-def version(name: str, *, videos: int, transcribed: int) -> Manifest:
-    counts = IndexCounts(videos=videos, passages=9, videos_with_transcript=transcribed)
-    return msgspec.structs.replace(manifest_of([], version=name), counts=counts)
 
 
 def account_of(outcome: str = "published", **changes: object) -> RunAccount:
@@ -40,33 +32,6 @@ def account_of(outcome: str = "published", **changes: object) -> RunAccount:
     for name, value in changes.items():
         setattr(account, name, value)
     return account
-
-
-VOID = {"meta", "link", "br", "hr", "img"}
-
-
-class Page(HTMLParser):
-    """A page that was read as a browser does, with every element closed in its turn."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.text = ""
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags |= {tag, *(f"{tag} {name}" for name, _ in attrs)}
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def rejected(text: str, *, field: str | None = "title") -> RejectedRow:

@@ -7,7 +7,7 @@ from ingest.planning.gate import Refusal, Rule
 from ingest.planning.plan import Action, Plan
 from ingest.reports.account import RunAccount
 from ingest.reports.documents import plan_document
-from ingest.reports.text import describe_run, estimate_line, left_behind_line, plan_lines, truncated_line
+from ingest.reports.text import describe_run, estimate_line
 from ingest.rows.row import Place, check_row
 from retrieval.catalogue.runs import Run, RunOutcome
 
@@ -39,16 +39,6 @@ def test_the_document_of_a_dry_run_lists_changes_and_counts_the_rest() -> None:
     }
 
 
-def test_a_plan_is_listed_by_action() -> None:
-    assert list(plan_lines(planned(), prune=True)) == [
-        "add: 1 (a)",
-        "re-embed: 1 (c)",
-        "keep: 2 (b, e)",
-        "remove: 1 (d)",
-        "No video is removed: 1 rejected row has no video id (see above).",
-    ]
-
-
 def test_the_estimate_has_a_suitable_unit() -> None:
     assert "about 4 texts would take about 0.1 s" in str(estimate_line(planned(), cores=2))
     assert "about 4 h 37 min" in str(estimate_line(planned(words=90 * 1_000_000), cores=2))
@@ -56,13 +46,6 @@ def test_the_estimate_has_a_suitable_unit() -> None:
 
 def test_without_texts_to_embed_there_is_no_estimate() -> None:
     assert estimate_line(planned(Plan({"b": Action.KEEP})), cores=2) is None
-
-
-def test_lines_use_the_singular_and_the_plural() -> None:
-    assert truncated_line(["a"]) == "1 video has a passage longer than the model's input: a"
-    assert truncated_line(["a", "b"]).startswith("2 videos have a passage")
-    assert left_behind_line(["a"]).startswith("1 video was left incomplete")
-    assert left_behind_line(list("abcd")).startswith("4 videos were left incomplete")
 
 
 def run(hour: int, outcome: RunOutcome | None = RunOutcome.REFUSED, **others: object) -> Run:

@@ -25,10 +25,6 @@ MANIFEST = Manifest(
 )
 
 
-def test_an_index_of_the_same_model_is_servable() -> None:
-    check_servable(MANIFEST, MODEL)
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -53,15 +49,3 @@ def test_the_refusal_of_a_model_names_both_models_and_a_command() -> None:
         IncompatibleIndexError, match=r"all-MiniLM-L6-v2.*53aa51172d14.*served-model.*e{12}.*sync"
     ):
         check_servable(MANIFEST, served)
-
-
-def test_a_manifest_is_read_as_it_was_written() -> None:
-    assert msgspec.json.decode(msgspec.json.encode(MANIFEST), type=Manifest) == MANIFEST
-
-
-@pytest.mark.parametrize(
-    ("videos", "covered", "share"), [(0, 0, 0.0), (4, 0, 0.0), (4, 1, 0.25), (4, 4, 1.0)]
-)
-def test_transcript_coverage_is_a_share_of_the_videos(videos: int, covered: int, share: float) -> None:
-    counts = IndexCounts(videos=videos, passages=videos, videos_with_transcript=covered)
-    assert counts.transcript_coverage == share

@@ -56,38 +56,12 @@ def test_opening_generations_creates_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unpublished_generation_is_not_live(versions: Generations) -> None:
-    build(versions, "one")
-    assert versions.pointer() is None
-    name = publish(versions, "one")
-    build(versions, "two")
-    assert versions.pointer() == Pointer(live=name)
-    assert live_content(versions) == "one"
-
-
 def test_the_previous_generation_is_kept_and_older_ones_are_deleted(versions: Generations) -> None:
     names = [publish(versions, str(n)) for n in range(4)]
     assert len(set(names)) == 4
     assert versions.pointer() == Pointer(live=names[3], previous=names[2])
     assert finished(versions) == {names[2], names[3]}
     assert live_content(versions) == "3"
-
-
-def test_publishing_after_a_roll_back_keeps_the_one_rolled_back_to(versions: Generations) -> None:
-    one, _ = publish(versions, "one"), publish(versions, "two")
-    versions.roll_back()
-    three = publish(versions, "three")
-    assert versions.pointer() == Pointer(live=three, previous=one)
-    assert finished(versions) == {one, three}
-
-
-def test_rolling_back_needs_a_previous_generation(versions: Generations) -> None:
-    with pytest.raises(IndexUnavailableError, match="no previous version"):
-        versions.roll_back()
-    one = publish(versions, "one")
-    with pytest.raises(IndexUnavailableError, match="no previous version"):
-        versions.roll_back()
-    assert versions.pointer() == Pointer(live=one)
 
 
 def test_rolling_back_to_a_deleted_generation_is_refused(versions: Generations) -> None:

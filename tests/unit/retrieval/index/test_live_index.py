@@ -103,16 +103,6 @@ async def test_without_an_index_the_error_says_what_to_do() -> None:
             await leased(live)
 
 
-async def test_an_index_that_is_built_later_is_served() -> None:
-    shelf = Shelf()
-    async with following(shelf) as live:
-        await shelf.looked_at()
-        shelf.current = "one"
-        await until(lambda: shelf.opened)
-        await a_while()
-        assert await leased(live) == "one"
-
-
 async def test_a_switch_closes_the_unused_old_version() -> None:
     shelf = Shelf("one")
     async with following(shelf) as live:
@@ -162,17 +152,6 @@ async def test_closing_leaves_a_leased_version_open_until_the_lease_ends() -> No
         with pytest.raises(IndexUnavailableError):
             await leased(live)
     await until(lambda: shelf.still_open == [])
-
-
-async def test_nothing_is_followed_after_closing() -> None:
-    shelf = Shelf("one")
-    async with following(shelf):
-        pass
-    looks = shelf.looks
-    shelf.current = "two"
-    await asyncio.sleep(0.02)
-    assert shelf.looks == looks
-    assert shelf.still_open == []
 
 
 async def test_closing_an_index_that_was_never_started_is_no_error() -> None:
@@ -256,15 +235,6 @@ async def test_start_does_not_wait_for_a_server_that_may_be_away() -> None:
     await until(lambda: shelf.opened)
     await a_while()
     assert await leased(live) == "one"
-    await live.close()
-
-
-async def test_start_fails_for_an_index_of_another_model_on_a_server_too() -> None:
-    shelf = Shelf("bad")
-    shelf.bad["bad"] = IncompatibleIndexError("built with another model")
-    live = live_index(shelf, may_be_away=True)
-    with pytest.raises(IncompatibleIndexError, match="another model"):
-        await live.start()
     await live.close()
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from retrieval.index.driver import PointFilter
-from retrieval.index.reading import NO_FILTER, SearchFilter, VideoIndex
+from retrieval.index.reading import SearchFilter, VideoIndex
 from tests.support.embedded_videos import asking, manifest_of, vector
 
 pytestmark = pytest.mark.anyio
@@ -39,13 +39,6 @@ def driver() -> RecordingDriver:
     return RecordingDriver()
 
 
-async def test_a_search_without_a_filter_is_one_call(driver: RecordingDriver) -> None:
-    index = VideoIndex(driver, manifest_of(()))
-    await index.nearest_by_passage(QUERY, limit=5, where=NO_FILTER)
-    await index.matching_videos(WORDS, limit=5)
-    assert driver.calls == [("search", None), ("search", None)]
-
-
 async def test_the_languages_of_a_finished_version_are_read_once(driver: RecordingDriver) -> None:
     index = VideoIndex(driver, manifest_of(()))
     for language, tags in (("EN", ["EN", "en", "en-GB"]), ("de", ["de"]), ("fr", ["fr"])):
@@ -61,15 +54,3 @@ async def test_the_languages_of_a_version_that_a_run_writes_are_read_every_time(
     for _ in range(2):
         await index.nearest_by_passage(QUERY, limit=5, where=SearchFilter(language="en"))
     assert [name for name, _ in driver.calls] == ["facet", "search", "facet", "search"]
-
-
-async def test_nothing_to_look_up_is_no_call(driver: RecordingDriver) -> None:
-    index = VideoIndex(driver, manifest_of(()))
-    assert await index.videos([]) == {}
-    assert await index.moments([]) == {}
-    assert await index.distances_of(QUERY, []) == {}
-    assert await index.relevance_of(WORDS, []) == {}
-    assert await index.passage_relevance_of(asking("the of"), ["a"]) == {}
-    assert await index.passages_of(QUERY, WORDS, [], among=3) == {}
-    assert await index.matching_passages(asking("the of"), ["a"], limit=3, query=QUERY) == {}
-    assert driver.calls == []

@@ -7,7 +7,7 @@ from retrieval.errors import IndexUnavailableError
 from retrieval.index.stored_records import passage_payload, passage_point_id, video_payload, video_point_id
 from retrieval.index.whole_videos import StoredPoint, whole_videos
 from retrieval.index.writing import EmbeddedVideo
-from tests.support.embedded_videos import assert_same_videos, embedded, passage
+from tests.support.embedded_videos import embedded, passage
 
 pytestmark = pytest.mark.anyio
 
@@ -51,11 +51,6 @@ async def iterated(points: Sequence[StoredPoint]) -> AsyncIterator[StoredPoint]:
 
 async def joined(videos: Sequence[StoredPoint], passages: Sequence[StoredPoint]) -> list[EmbeddedVideo]:
     return [video async for video in whole_videos(iterated(videos), iterated(passages))]
-
-
-async def test_each_video_gets_its_passages_in_order() -> None:
-    assert_same_videos(await joined(video_points(VIDEOS), passage_points(VIDEOS)), VIDEOS)
-    assert await joined([], []) == []
 
 
 async def test_integer_times_are_converted_to_floats() -> None:

@@ -50,9 +50,6 @@ def ids(hits: list[RankedVideo]) -> list[str]:
     return [hit.video_id for hit in hits]
 
 
-# Order.
-
-
 @pytest.fixture(scope="module")
 async def small(engine: EmbeddedEngine) -> VideoIndex:
     return await engine.build(
@@ -137,8 +134,6 @@ async def test_a_near_video_gets_its_relevance_even_if_many_videos_match_better(
     assert ids(await ranked(index, "zebra", "hybrid"))[:2] == ["with words", "without"]
 
 
-# Deeper pages.
-
 WORDS = ("zebra", "lion", "gnu", "silence")
 
 
@@ -194,18 +189,6 @@ async def test_pages_of_any_size_add_up_to_the_whole_ranking(
         assert len(whole) >= RANKED_VIDEOS
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("until", [1, 31, 32, 33, 64, 65, 199, 200])
-async def test_a_deeper_ranking_starts_with_the_shallower_one(
-    large: VideoIndex, mode: Mode, until: int
-) -> None:
-    some = await ranked(large, "lion", mode, until=until)
-    whole = await ranked(large, "lion", mode, until=RANKED_VIDEOS)
-    assert len(whole) > 64
-    assert some[:until] == whole[:until]
-    assert len(some) >= min(until, len(whole))
-
-
 async def test_the_first_page_contains_the_best_videos(large: VideoIndex) -> None:
     distances = {video.record.video_id: nearest_passage_distance(video, ORIGIN) for video in LARGE}
     found = await ranked(large, "lion", "semantic", until=RANKED_VIDEOS)
@@ -214,9 +197,6 @@ async def test_the_first_page_contains_the_best_videos(large: VideoIndex) -> Non
     found = await ranked(large, "lion", "lexical", until=32)
     assert [relevance[name] for name in ids(found)] == sorted(relevance.values(), reverse=True)[: len(found)]
     assert all(hit.distance == distances[hit.video_id] for hit in found)
-
-
-# Moments.
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,12 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.catalogue.video import VideoRecord
-from retrieval.errors import (
-    CursorError,
-    IndexUnavailableError,
-    OverloadedError,
-    VideoNotFoundError,
-)
+from retrieval.errors import CursorError, IndexUnavailableError, OverloadedError, VideoNotFoundError
 from retrieval.index.hits import Label, LabelField, Moment, PassageHit
 from retrieval.index.reading import SearchFilter, VideoIndex
 from retrieval.search.results import CatalogueLabels, SearchRequest
@@ -72,9 +66,6 @@ def searcher(encoder: TableEncoder, source: HeldIndex) -> Searcher:
     return Searcher(encoder=encoder, source=source, cached_results=8)
 
 
-# Searching.
-
-
 async def test_a_result_has_records_distances_and_moments(searcher: Searcher, index: VideoIndex) -> None:
     answer = await searcher.search(SearchRequest(text="at the origin", limit=3, moments=2, mode="semantic"))
     assert answer.index_version == index.manifest.index_version
@@ -119,9 +110,6 @@ async def test_the_mode_applies_to_videos_and_moments(searcher: Searcher) -> Non
     assert {found.record.video_id for found in hybrid.videos} == set("abcdefg")
 
 
-# The classic search.
-
-
 async def test_classic_returns_at_most_five_videos_nearest_first(searcher: Searcher) -> None:
     records = await searcher.classic("at the origin")
     assert records == tuple(video.record for video in CATALOGUE[:5])
@@ -139,9 +127,6 @@ async def test_the_classic_threshold_is_strict(
     searcher = Searcher(encoder=encoder, source=HeldIndex(await engine.build(videos)), cached_results=8)
     assert [record.video_id for record in await searcher.classic("at the origin")] == ["under"]
     await engine.close()
-
-
-# An index on a server, which a run changes during a search.
 
 
 class ChangingIndex:
@@ -187,9 +172,6 @@ async def test_search_inside_a_video_whose_passages_are_removed_raises_not_found
     source.index = WithoutPassages(index, gone="")
     with pytest.raises(VideoNotFoundError):
         await searcher.search_inside("a", "at the origin", limit=3)
-
-
-# The cache.
 
 
 async def test_results_of_a_partial_index_are_not_cached(encoder: TableEncoder, index: VideoIndex) -> None:
@@ -250,13 +232,6 @@ async def test_a_new_version_of_the_index_is_searched_again(
     assert await searcher.search(request) is old
 
 
-async def test_a_cache_of_size_zero_stores_nothing(source: HeldIndex, encoder: TableEncoder) -> None:
-    searcher = Searcher(encoder=encoder, source=source, cached_results=0)
-    for _ in range(2):
-        await searcher.search(SearchRequest(text="at the origin"))
-    assert len(encoder.asked) == 2
-
-
 async def test_an_error_is_not_cached(source: HeldIndex, encoder: TableEncoder, index: VideoIndex) -> None:
     searcher = Searcher(encoder=encoder, source=source, cached_results=8)
     source.index = None
@@ -264,9 +239,6 @@ async def test_an_error_is_not_cached(source: HeldIndex, encoder: TableEncoder, 
         await searcher.search(SearchRequest(text="at the origin"))
     source.index = index
     assert (await searcher.search(SearchRequest(text="at the origin"))).videos
-
-
-# One video.
 
 
 async def test_search_inside_a_video_sorts_its_moments(searcher: Searcher) -> None:
@@ -318,13 +290,6 @@ async def test_an_unknown_video_raises_not_found(searcher: Searcher) -> None:
         await searcher.search_inside("absent", "at the origin", limit=3)
 
 
-async def test_a_video_is_fetched_by_its_id(searcher: Searcher) -> None:
-    assert await searcher.video("b") == CATALOGUE[1].record
-
-
-# The catalogue, the manifest, the check.
-
-
 async def test_the_cursors_lead_through_the_whole_catalogue(searcher: Searcher, index: VideoIndex) -> None:
     listed: list[str] = []
     cursor = None
@@ -337,10 +302,6 @@ async def test_the_cursors_lead_through_the_whole_catalogue(searcher: Searcher, 
     assert sorted(listed) == list("abcdefg")
     with pytest.raises(CursorError):
         await searcher.catalogue(limit=3, cursor="nonsense")
-
-
-async def test_the_manifest_is_that_of_the_live_index(searcher: Searcher, index: VideoIndex) -> None:
-    assert await searcher.manifest() == index.manifest
 
 
 class SilentIndex:
@@ -380,9 +341,6 @@ async def test_the_check_passes_for_an_empty_index(
     source.index = await engine.build([])
     await searcher.check()
     await engine.close()
-
-
-# The labels.
 
 
 class CountedIndex(VersionedIndex):
@@ -445,9 +403,6 @@ async def test_an_error_while_counting_labels_is_not_cached(
         await searcher.labels()
     assert source.leases == 0
     assert (await searcher.labels()).channels
-
-
-# Without an index, and under load.
 
 
 def embedding_calls(searcher: Searcher) -> list[Callable[[], Awaitable[object]]]:
@@ -578,46 +533,11 @@ async def test_an_answer_that_exceeds_the_time_limit_raises_overloaded(source: H
     assert source.leases == 0
 
 
-# The observer.
-
-
 @pytest.fixture
 def observer(searcher: Searcher) -> KeepingObserver:
     observer = KeepingObserver()
     searcher.observe(observer)
     return observer
-
-
-RANKED = ["lexical", "vector", "lexical", "lexical", "vector", "fuse"]
-MOMENTS = ["vector", "fuse"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "stages"),
-    [
-        ({"limit": 5}, ["encode", *RANKED, *MOMENTS]),
-        ({"limit": 5, "mode": "semantic"}, ["encode", "vector", *MOMENTS]),
-        ({"limit": 1, "mode": "lexical"}, ["lexical", "fuse", "lexical", "fuse"]),
-        ({"limit": 5, "moments": 0}, ["encode", *RANKED]),
-        ({"limit": 50, "moments": 1}, ["encode", *RANKED, *RANKED, *MOMENTS]),
-    ],
-)
-async def test_the_observer_sees_every_stage_of_a_search(
-    searcher: Searcher, observer: KeepingObserver, asked: dict[str, Any], stages: list[str]
-) -> None:
-    await searcher.search(SearchRequest(text="zebra", **asked))
-    assert observer.ended == stages
-
-
-async def test_the_observer_sees_the_stages_of_the_other_searches(
-    searcher: Searcher, observer: KeepingObserver
-) -> None:
-    await searcher.classic("at the origin")
-    assert observer.ended == ["encode", "vector"]
-    await searcher.search_inside("a", "at the origin", limit=1)
-    assert observer.ended[2:] == ["encode", "vector", *MOMENTS]
-    await searcher.similar("a", limit=1)
-    assert observer.ended[6:] == ["vector"]
 
 
 async def test_the_observer_sees_results_and_cache_hits(
@@ -636,15 +556,6 @@ async def test_a_later_page_is_not_counted_as_a_search(searcher: Searcher, obser
     assert observer.counts == []
 
 
-async def test_the_observer_sees_a_stage_that_fails(source: HeldIndex) -> None:
-    searcher = Searcher(encoder=RaisingEncoder(OverloadedError("full")), source=source, cached_results=8)
-    observer = KeepingObserver()
-    searcher.observe(observer)
-    with pytest.raises(OverloadedError):
-        await searcher.classic("at the origin")
-    assert (observer.ended, observer.failed, observer.counts) == ([], ["encode"], [])
-
-
 async def test_the_observer_sees_neither_the_check_nor_labels(
     searcher: Searcher, observer: KeepingObserver
 ) -> None:
@@ -654,29 +565,10 @@ async def test_the_observer_sees_neither_the_check_nor_labels(
     assert (observer.ended, observer.hits) == ([], [])
 
 
-async def test_a_searcher_without_a_run_log_has_no_runs(searcher: Searcher) -> None:
-    assert await searcher.recent_runs() == ()
-
-
 cache_keys = st.integers(0, 6)
 cache_calls = st.lists(
     st.tuples(st.sampled_from(["get", "put"]), cache_keys, st.integers(1, 99)), max_size=60
 )
-
-
-def test_a_cache_drops_the_least_recently_used_value_first() -> None:
-    cache = ResultCache[str, str](2)
-    cache.put("a", "A")
-    cache.put("b", "B")
-    assert cache.get("a") == "A"
-    cache.put("c", "C")
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("A", None, "C")
-
-
-def test_an_empty_value_is_cached_too() -> None:
-    cache = ResultCache[str, tuple[str, ...]](1)
-    cache.put("a", ())
-    assert cache.get("a") == ()
 
 
 @given(st.integers(0, 4), cache_calls)

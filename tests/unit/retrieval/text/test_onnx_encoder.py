@@ -50,13 +50,6 @@ def test_packing_and_padding_change_no_embedding(encoder: OnnxEncoder, alone: Em
     assert difference(encoder.encode_documents(MIXED), alone) <= 1e-5
 
 
-def test_embeddings_are_in_the_order_of_their_texts(encoder: OnnxEncoder, alone: Embeddings) -> None:
-    order = np.random.default_rng(1).permutation(len(MIXED))
-    shuffled = [MIXED[i] for i in order]
-    assert difference(encoder.encode_queries(shuffled), alone[order]) <= 1e-5
-    assert difference(encoder.encode_documents(shuffled), alone[order]) <= 1e-5
-
-
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=12))
 def test_other_texts_in_the_batch_change_no_embedding(encoder: OnnxEncoder, texts: list[str]) -> None:

@@ -199,12 +199,3 @@ async def test_closing_finishes_the_queued_queries() -> None:
     await closing
     assert await asyncio.gather(busy, *waiting) == [0, 1, 2, 3]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("encode")]
-
-
-async def test_embedding_does_not_block_the_event_loop() -> None:
-    encode = GatedEncoder()
-    async with batching(encode) as batcher:
-        busy = await occupy(encode, batcher)
-        await a_while()
-        assert not busy.done()
-        assert encode.at_once == 1

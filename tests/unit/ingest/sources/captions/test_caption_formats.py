@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from ingest.errors import SourceError
 from ingest.rows.row import RawRow, check_source_row
 from ingest.sources.captions.subtitles import parse_subtitles
 from ingest.sources.opening import open_source
@@ -66,12 +65,6 @@ def test_each_file_of_a_folder_is_a_video_with_its_name(tmp_path: Path) -> None:
     assert [video.transcript for video in videos if video] == ["Hello world again"] * 2
 
 
-def test_a_folder_without_captions_is_an_error(tmp_path: Path) -> None:
-    written(tmp_path / "notes.txt", "x")
-    with pytest.raises(SourceError, match=r"contain a \.vtt, \.srt, .*\.json file; give the folder"):
-        open_source(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("content", "code"),
     [
@@ -102,13 +95,6 @@ def test_a_name_that_is_not_utf_8_is_a_rejected_row(tmp_path: Path) -> None:
     checked = check_source_row(row)
     assert checked.video is None
     assert "caf\ufffd.vtt, field video_id" in str(checked.problems[0])
-
-
-def test_tags_are_removed_and_words_with_punctuation_are_kept() -> None:
-    assert texts(
-        "00:01.000 --> 00:02.000\n"
-        "<v Ann Lee>I <3 <i.loud>C&amp;C</i>, a < b > c\n{\\an8} and<00:01.500><c> more</c>"
-    ) == ["I <3 C&C, a < b > c and more"]
 
 
 def test_notes_styles_and_identifiers_are_not_text() -> None:

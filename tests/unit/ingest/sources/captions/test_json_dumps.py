@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.rows.row import CheckedRow, check_source_row
 from ingest.sources.captions import decoding, json_dumps
 from ingest.sources.captions.json_dumps import read_dump
 from ingest.sources.captions.json_transcripts import parse_json_transcripts
-from ingest.sources.opening import open_source
+from tests.support.reading import checked_rows as check
 
 PIECES = [{"text": "hello", "start": 0.5, "duration": 2.0}, {"text": "to you", "start": 2.5, "duration": 1}]
 DUMP: list[Any] = [
@@ -35,10 +34,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding, "surrogatepass"))
     return path
-
-
-def check(path: Path) -> list[CheckedRow]:
-    return [check_source_row(row) for row in open_source(path).rows()]
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -122,8 +117,3 @@ def test_an_invalid_byte_replaces_one_character(tmp_path: Path) -> None:
     assert first.video.transcript == "h\ufffdllo to you"
     assert "damaged-text" in [problem.reason_code for problem in first.problems]
     assert second.video is not None
-
-
-def test_a_very_large_subtitle_file_is_refused(tmp_path: Path) -> None:
-    (row,) = check(written(tmp_path / "a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nhi\n"))
-    assert [problem.reason_code for problem in row.problems] == ["too-large"]

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.rows.row import CheckedRow, check_source_row
 from ingest.sources.captions.decoding import CaptionFileError
 from ingest.sources.captions.json_transcripts import parse_json_transcripts
 from ingest.sources.captions.subtitles import Transcript
-from ingest.sources.opening import open_source
 from retrieval.catalogue.video import Cue
+from tests.support.reading import checked_rows as check
 
 PIECES: list[dict[str, Any]] = [
     {"text": "hello &amp; welcome", "start": 0.5, "duration": 2.0},
@@ -23,10 +22,6 @@ CUES = (Cue(0.5, 2.5, "hello & welcome"), Cue(2.5, 3.75, "to the show"))
 def written(path: Path, document: object) -> Path:
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
-
-
-def check(path: Path) -> list[CheckedRow]:
-    return [check_source_row(row) for row in open_source(path).rows()]
 
 
 def parse_one(document: object) -> Transcript:

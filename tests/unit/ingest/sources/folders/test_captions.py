@@ -3,26 +3,18 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import SourceError
-from ingest.rows.row import CheckedRow, check_source_row
+from ingest.rows.row import CheckedRow
 from ingest.sources.catalogue import read_catalogue
 from ingest.sources.opening import open_source
 from retrieval.catalogue.video import Video
-
-
-def subtitle(text: str, *, language: str = "") -> str:
-    header = f"WEBVTT\nLanguage: {language}\n\n" if language else ""
-    return f"{header}00:01.000 --> 00:02.000\n{text}\n"
+from tests.support.caption_data import subtitle
+from tests.support.reading import checked_rows as check
 
 
 def fill(folder: Path, **files: str) -> Path:
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
     return folder
-
-
-def check(folder: Path, *languages: str) -> list[CheckedRow]:
-    source = open_source(folder, languages=languages) if languages else open_source(folder)
-    return [check_source_row(row) for row in source.rows()]
 
 
 def videos(rows: list[CheckedRow]) -> list[Video]:
@@ -154,13 +146,3 @@ def test_a_file_of_several_transcripts_is_not_one_listed_video(tmp_path: Path) -
     (row,) = check(tmp_path)
     assert row.video is None
     assert row.problems[0].reason_code == "several-transcripts"
-
-
-def test_an_invalid_character_is_reported_with_the_row(tmp_path: Path) -> None:
-    (tmp_path / "a.srt").write_bytes(("00:01.0 --> 00:02.0\n" + "word " * 100).encode() + b"\xff\n")
-    (row,) = check(tmp_path)
-    assert row.video is not None
-    assert str(row.problems[0]) == (
-        f"{tmp_path / 'a.srt'}, field cues: contains 1 invalid characters, replaced by U+FFFD; save the file "
-        "as UTF-8"
-    )

@@ -5,21 +5,15 @@ from typing import Any
 import pytest
 
 from ingest.errors import SourceError
-from ingest.rows.row import FETCH_FAILED, CheckedRow, check_source_row
+from ingest.rows.row import FETCH_FAILED, CheckedRow
 from ingest.sources.opening import open_source
+from tests.support.caption_data import subtitle
+from tests.support.reading import checked_rows as check
 
 
 def add(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-
-
-def subtitle(text: str) -> str:
-    return f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n"
-
-
-def check(folder: Path) -> list[CheckedRow]:
-    return [check_source_row(row) for row in open_source(folder).rows()]
 
 
 def found(rows: list[CheckedRow]) -> list[tuple[str, str | None] | str]:

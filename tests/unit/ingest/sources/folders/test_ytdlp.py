@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.rows.row import FETCH_FAILED, CheckedRow, check_source_row
+from ingest.rows.row import FETCH_FAILED, CheckedRow
 from ingest.sources.captions.decoding import CaptionFileError
 from ingest.sources.folders import ytdlp_info as download_info
 from ingest.sources.folders.ytdlp_info import read_download_info
 from ingest.sources.opening import open_source
-from tests.support.caption_data import rolling_vtt
+from tests.support.caption_data import rolling_vtt, subtitle
+from tests.support.reading import checked_rows as check
 
 ID = "abc-DEF_123"
 STEM = f"A Talk\uff1a Part 1 [{ID}]"
@@ -36,18 +37,9 @@ INFO: dict[str, Any] = {
 }
 
 
-def subtitle(text: str) -> str:
-    return f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n"
-
-
 def add(folder: Path, name: str, content: object) -> None:
     text = content if isinstance(content, str) else json.dumps(content)
     (folder / name).write_text(text, encoding="utf-8")
-
-
-def check(folder: Path, *languages: str) -> list[CheckedRow]:
-    source = open_source(folder, languages=languages or ("en",))
-    return [check_source_row(row) for row in source.rows()]
 
 
 def test_the_row_has_the_fields_of_the_info_file(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from ingest.errors import SourceError
-from ingest.rows.row import CheckedRow, RawRow, check_source_row
+from ingest.rows.row import CheckedRow, RawRow
 from ingest.sources.opening import open_source
 from ingest.sources.tables import tables
 from ingest.sources.tables import text as table_text
 from ingest.sources.tables.parquet import SLICE_ROWS
+from tests.support.reading import checked_rows as check
 
 ROWS: list[dict[str, Any]] = [
     {"video_id": "a1", "title": "First, with a comma", "transcript": 'said "so"\nand left'},
@@ -52,10 +53,6 @@ def read(path: Path) -> list[RawRow]:
     return list(open_source(path).rows())
 
 
-def check(path: Path) -> list[CheckedRow]:
-    return [check_source_row(row) for row in read(path)]
-
-
 def codes(rows: list[CheckedRow]) -> list[list[tuple[str, str]]]:
     return [[(problem.severity, problem.reason_code) for problem in row.problems] for row in rows]
 
@@ -67,12 +64,6 @@ def test_all_kinds_of_tables_give_the_same_rows(write: Write, name: str, tmp_pat
     assert second.video is not None
     assert (first.video.video_id, first.video.title, first.video.transcript) == tuple(ROWS[0].values())
     assert (second.video.video_id, second.video.title, second.video.transcript) == tuple(ROWS[1].values())
-
-
-@pytest.mark.parametrize(("write", "name"), WRITERS)
-def test_a_source_can_be_read_twice(write: Write, name: str, tmp_path: Path) -> None:
-    source = open_source(write(tmp_path / name, ROWS))
-    assert list(source.rows()) == list(source.rows())
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
@@ -277,15 +268,6 @@ def test_text_tables_that_are_not_utf_8_keep_their_rows(tmp_path: Path) -> None:
         assert row.video is not None
         assert row.video.title == "Caf\ufffd"
         assert row.problems[0].reason_code == "damaged-text"
-
-
-def test_csv_and_jsonl_cues_may_be_json_in_a_text(tmp_path: Path) -> None:
-    cues = json.dumps([{"start": 0, "end": 1, "text": "one"}])
-    row = {"video_id": "a1", "title": "x", "cues": cues}
-    for path in (write_csv(tmp_path / "v.csv", [row]), write_jsonl(tmp_path / "v.jsonl", [row])):
-        (checked,) = check(path)
-        assert checked.video is not None
-        assert checked.video.transcript == "one"
 
 
 def test_an_invalid_jsonl_line_is_one_rejected_row_with_its_number(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from ingest.sources.youtube.caption_cache import (
     DELETED_SECONDS,
     MISSING_SECONDS,
     CaptionCache,
-    RowStore,
 )
 from ingest.sources.youtube.captions import (
     BLOCKED_IN_A_ROW,
@@ -171,27 +170,6 @@ def test_a_failure_is_not_cached() -> None:
         captions.of_video("a", has_manual=False)
     fetcher.answers["a"] = CAPTIONS
     assert captions.of_video("a", has_manual=False) == CAPTIONS
-
-
-def test_an_empty_list_is_a_failure_if_the_data_api_reports_captions() -> None:
-    fetcher = TableFetcher({"a": None})
-    captions = known(fetcher, clock=Clock())
-    for _ in range(2):
-        with pytest.raises(CaptionsFailedError, match="the Data API reports captions"):
-            captions.of_video("a", has_manual=True)
-    assert fetcher.requested == ["a", "a"]
-
-
-def test_after_blocks_only_cached_captions_are_returned() -> None:
-    blocked = CaptionsBlockedError("Blocked.")
-    fetcher = TableFetcher({"kept": CAPTIONS, "new": blocked})
-    captions = known(fetcher, clock=Clock())
-    captions.of_video("kept", has_manual=False)
-    for _ in range(BLOCKED_IN_A_ROW + 2):
-        with pytest.raises(CaptionsBlockedError):
-            captions.of_video("new", has_manual=False)
-    assert fetcher.requested == ["kept"] + ["new"] * BLOCKED_IN_A_ROW
-    assert captions.of_video("kept", has_manual=False) == CAPTIONS
 
 
 def test_a_success_resets_the_count_of_blocks() -> None:
@@ -352,15 +330,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         CaptionCache(tmp_path / "file", ("en",))
 
 
-def test_stored_rows_are_read_in_order_by_several_readers_at_once() -> None:
-    store = RowStore()
-    for number in range(1000):
-        store.add(str(number).encode())
-    expected = [str(number).encode() for number in range(1000)]
-    assert list(zip(store, store, strict=True)) == list(zip(expected, expected, strict=True))
-    store.close()
-
-
 def test_pauses_grow_and_retries_end() -> None:
     pauses: list[float] = []
     retries = RetryPolicy(attempts=6, first_pause=1.0, longest_pause=5.0, sleep=pauses.append)
@@ -372,19 +341,6 @@ def test_pauses_grow_and_retries_end() -> None:
     with pytest.raises(ValueError, match="never passed"):
         retries.call(ask)
     assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, (1, 2, 4, 5, 5), strict=True))
-
-
-def test_a_retry_waits_as_long_as_the_server_asks_unless_that_is_too_long() -> None:
-    pauses: list[float] = []
-    retries = RetryPolicy(attempts=3, first_pause=0.5, longest_pause=30.0, sleep=pauses.append)
-    asked = iter([RetryableError(KeyError(), 7.0), RetryableError(KeyError(), 31.0)])
-
-    def ask() -> None:
-        raise next(asked)
-
-    with pytest.raises(KeyError):
-        retries.call(ask)
-    assert pauses == [7.0]
 
 
 @pytest.mark.parametrize(
