@@ -11,6 +11,7 @@ from retrieval.durable_files import replace_file
 from retrieval.edge.generations import POINTER_FILE, Generations
 from retrieval.edge.writer import EdgeWriter
 from retrieval.errors import IndexUnavailableError
+from retrieval.index.live_index import LiveIndex
 from retrieval.index.writing import EmbeddedVideo
 from retrieval.opening import embedded_index
 from tests.support.embedded_videos import embedded, manifest_of
