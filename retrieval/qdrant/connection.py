@@ -34,7 +34,8 @@ _PROBE_SECONDS = 0.3
 
 _GRPC_OPTIONS = {
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.min_reconnect_backoff_ms": 100,
+    # The time limit of an attempt, not a pause between attempts: a busy or distant server needs longer.
+    "grpc.min_reconnect_backoff_ms": 5_000,
     "grpc.max_reconnect_backoff_ms": 500,
     "grpc.keepalive_time_ms": 30_000,
     # By default, channels to one address share a connection, and a new channel would get the broken one back.
