@@ -6,10 +6,6 @@
 # BuildKit is not needed: the builder of Docker 20.10 is enough. Arguments for a build without direct access to PyPI:
 #
 #   --build-arg PIP_INDEX_URL=...        another package index; PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS as in pip
-#   --build-arg TORCH_INDEX=...          an index for torch only. On x86-64, PyPI's torch is the CUDA build, which
-#                                        makes `model` and `ingest` some gigabytes larger than necessary. PyTorch's own
-#                                        index of CPU wheels (see its installation page) has the small build. `api`
-#                                        never contains torch.
 #   --build-arg BASE_IMAGE=...           a copy of the base image in another registry
 #   .data/ca.crt                         PEM certificates that pip trusts instead of its own, for a proxy with its own
 #                                        certificate authority. They are not copied into `api` and `ingest`.
@@ -33,14 +29,9 @@ FROM builder AS ingest-dependencies
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
-ARG TORCH_INDEX
 COPY requirements/ingest.lock ./
-RUN if [ -n "$TORCH_INDEX" ]; then \
-        python -m pip --python /opt/venv/bin/python install --no-deps --index-url "$TORCH_INDEX" \
-            "$(grep '^torch==' ingest.lock)"; \
-    fi
 # The tests inside the packages take space, and nothing imports them.
-RUN python -m pip --python /opt/venv/bin/python install --requirement ingest.lock \
+RUN python -m pip --python /opt/venv/bin/python install --require-hashes --no-deps --requirement ingest.lock \
     && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
 
 
@@ -59,7 +50,7 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 COPY requirements/api.lock ./
-RUN python -m pip --python /opt/venv/bin/python install --requirement api.lock \
+RUN python -m pip --python /opt/venv/bin/python install --require-hashes --no-deps --requirement api.lock \
     && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
 
 

@@ -1,20 +1,23 @@
-# All commands of the project. They need Python 3.11, make and a package index.
+# All commands of the project. They need Python 3.11, 3.12 or 3.13, make and a package index.
 
-PYTHON ?= python3.11
+# The newest supported version that is installed, with what `python -m venv` needs.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11; do \
+	$$python -c "import ensurepip, venv" 2>/dev/null && { echo $$python; break; }; done)
 PORT ?= 8080
-# A package index for torch only. On x86-64 Linux, PyPI serves the CUDA build, which is 4 GB larger.
+# A package index for torch only, such as PyTorch's index of CPU wheels. On x86-64 Linux, PyPI serves the CUDA build.
 TORCH_INDEX ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := .data
 SAMPLE := ingest/sample/catalogue.jsonl
-LOCKS := $(wildcard requirements/*.lock)
 
 INDEX_DIR ?= $(DATA)/index
 MODEL_DIR ?= $(DATA)/model
 export PORT INDEX_DIR MODEL_DIR
 
+INSTALLED := $(VENV)/ingest.installed
+TESTS := $(VENV)/tests.installed
 MODEL := $(MODEL_DIR)/model.json
 INDEX := $(INDEX_DIR)/CURRENT
 
@@ -22,16 +25,24 @@ SMOKE := tests/integration/test_smoke.py
 # Each worker runs whole files in the given order, so that a module's fixtures are built once and long files start early.
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+INSTALL = $(BIN)/python requirements/install.py
+LOCK = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --no-annotate \
+	--custom-compile-command "make lock"
+# litestar needs rich for its command line only. ingest needs it for its own.
+NOT_IN_API := rich pygments markdown-it-py mdurl
+
 # Compose is either a plugin of docker or a program.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help setup run up down ingest test test-all test-server test-crashes test-endurance test-containers axe coverage fuzz lint
-.PHONY: format benchmark lock settings clean
+.PHONY: help setup run up down ingest reference test test-all test-server test-crashes test-endurance test-reference
+.PHONY: test-containers axe coverage fuzz lint format benchmark lock audit model-assets settings clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 
 setup: $(MODEL) ## Create the virtual environment, install the locked dependencies, export the model.
+
+reference: $(VENV)/reference.installed ## Install torch and sentence-transformers, for other models and GPUs (6 GB).
 
 run: setup $(INDEX) ## Serve on 127.0.0.1:$PORT. Ingests the sample catalogue if there is no index.
 	@$(BIN)/python -m api
@@ -55,26 +66,29 @@ ingest: ## Load SOURCE (a path or youtube:CHANNEL) into the containers' index; A
 		$(COMPOSE) run --rm --volume "$$source:$$target:ro" ingest sync $(ARGS) "$$target";; \
 	esac
 
-test: setup ## Run the unit and contract tests and a smoke test of every process and page (4 minutes).
+test: setup $(TESTS) ## Run the unit and contract tests and a smoke test of every process and page (4 minutes).
 	@$(BIN)/python -m pytest $(PARALLEL) tests/contract $(SMOKE) tests/unit
 
-test-all: setup ## Run the remaining integration tests (8 minutes).
+test-all: setup $(TESTS) ## Run the remaining integration tests (8 minutes).
 	@$(BIN)/python -m pytest $(PARALLEL) tests/integration --ignore $(SMOKE)
 
-test-server: setup ## Run the contract and sync tests on the Qdrant server at TEST_QDRANT_URL.
+test-server: setup $(TESTS) ## Run the contract and sync tests on the Qdrant server at TEST_QDRANT_URL.
 	$(if $(TEST_QDRANT_URL),,$(error usage: make test-server TEST_QDRANT_URL=http://127.0.0.1:6333))
 	@$(BIN)/python -m pytest tests/contract -k server
 
-test-crashes: setup ## Kill 20 first builds and 20 updates; fail each request to a server once (5 minutes).
+test-crashes: setup $(TESTS) ## Kill 20 first builds and 20 updates; fail each request to a server once (5 minutes).
 	@$(BIN)/python -m pytest tests/integration/test_crash_safety.py --kills 20 -rP
 	@$(BIN)/python -m pytest tests/integration/test_qdrant_sync.py --stride 1
 
-test-endurance: setup ## Stop the API 20 times and switch its index 100 times under load (3 minutes).
+test-endurance: setup $(TESTS) ## Stop the API 20 times and switch its index 100 times under load (3 minutes).
 	@$(BIN)/python -m pytest tests/integration/test_stops.py tests/integration/test_switches.py \
 		tests/integration/test_first_process.py tests/integration/test_without_network.py \
 		--stops 20 --switches 100 -rP
 
-test-containers: $(VENV)/installed ## Build the images and check them (needs Docker; about 5 minutes).
+test-reference: setup $(TESTS) reference ## Compare the models with sentence-transformers (2 minutes).
+	@$(BIN)/python -m pytest tests/reference
+
+test-containers: $(TESTS) ## Build the images and check them (needs Docker; about 5 minutes).
 	@$(BIN)/python -m pytest tests/containers
 
 axe: $(DATA)/node_modules/axe-core/axe.min.js ## Install axe-core (needs npm), which the tests use to check the pages' accessibility.
@@ -82,47 +96,68 @@ axe: $(DATA)/node_modules/axe-core/axe.min.js ## Install axe-core (needs npm), w
 $(DATA)/node_modules/axe-core/axe.min.js:
 	@npm install --prefix $(DATA) --no-save --no-audit --no-fund axe-core@4.14.1
 
-coverage: setup ## Run every test and list the branches that no test covers.
+coverage: setup $(TESTS) ## Run every test and list the branches that no test covers.
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 # All of them run, even if one fails.
-fuzz: setup ## Fuzz the API, its texts and the caption parsers (about 20 minutes).
+fuzz: setup $(TESTS) ## Fuzz the API, its texts and the caption parsers (about 20 minutes).
 	@failed=0; for name in openapi hostile_texts caption_files; do \
 		$(BIN)/python -m tests.fuzz.$$name || failed=1; done; exit $$failed
 
-lint: $(VENV)/installed ## Check style, types, imports and dependencies.
+lint: $(TESTS) ## Check style, types, imports and dependencies.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-format: $(VENV)/installed ## Format the code.
+format: $(TESTS) ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup ## Measure every figure in the docs, on ../shared/data (about 40 minutes).
+benchmark: setup $(TESTS) reference ## Measure every figure in the docs, on ../shared/data (about 40 minutes).
 	@$(BIN)/python -m benchmarks
 
-lock: ## Resolve pyproject.toml to the newest versions and write requirements/*.lock.
-	@$(PYTHON) requirements/lock.py
+# reference.txt has no hashes and no packages of CUDA, because torch has other files for a CPU and for a GPU.
+lock: $(TESTS) ## Resolve pyproject.toml to the newest versions and write requirements/.
+	$(LOCK) --generate-hashes $(NOT_IN_API:%=--no-emit-package %) --output-file requirements/api.lock
+	$(LOCK) --generate-hashes --extra ingest --output-file requirements/ingest.lock
+	$(LOCK) --generate-hashes --extra ingest --extra tracing --extra tests --output-file requirements/tests.lock
+	$(LOCK) --no-config --extra reference --constraint requirements/tests.lock | grep -vE '^(cuda|nvidia|triton)-?' \
+		> requirements/reference.txt
 
-settings: $(VENV)/installed ## Write docs/settings.md and .env.example from the declared settings.
+audit: $(TESTS) ## Look up known vulnerabilities of every locked package.
+	@for lock in requirements/*.lock requirements/reference.txt; do echo "$$lock"; \
+		$(BIN)/pip-audit --progress-spinner off --disable-pip --no-deps --requirement $$lock || failed=1; \
+	done; exit $${failed:-0}
+
+model-assets: reference ## Write the graph and the golden embeddings of the default model.
+	@$(BIN)/python -m ingest.model.model_assets
+
+settings: $(INSTALLED) ## Write docs/settings.md and .env.example from the declared settings.
 	@$(BIN)/python -m deploy.settings_files
 
 clean: ## Delete the virtual environment and everything under .data.
 	rm -rf $(VENV) $(DATA)
 
-$(VENV)/installed: $(LOCKS)
+$(VENV)/ingest.installed: requirements/ingest.lock
+	@test -n "$(PYTHON)" || { echo "vidsearch needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and" \
+		"Ubuntu: python3-venv). Install it, or name another: make run PYTHON=/usr/bin/python3.12" >&2; exit 2; }
 	@echo "Creating the virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python requirements/install.py "Installing torch" "torch==2.13.0" \
-		--constraint requirements/ingest.lock $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	@$(BIN)/python requirements/install.py "Installing the other dependencies" \
-		--requirement requirements/dev.lock
+	@$(INSTALL) "Installing the dependencies" --require-hashes --no-deps --requirement $<
 	@touch $@
 
-$(MODEL): | $(VENV)/installed
+$(VENV)/tests.installed: requirements/tests.lock | $(INSTALLED)
+	@$(INSTALL) "Installing the dependencies of the tests" --require-hashes --no-deps --requirement $<
+	@touch $@
+
+$(VENV)/reference.installed: requirements/reference.txt | $(INSTALLED)
+	@$(INSTALL) "Installing torch and sentence-transformers" --requirement $< \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@touch $@
+
+$(MODEL): | $(INSTALLED)
 	@$(BIN)/python -m ingest export-model
 
 $(INDEX): | $(MODEL)

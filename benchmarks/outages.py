@@ -13,7 +13,7 @@ import httpx
 from benchmarks.conditions import ROOT, Options
 from benchmarks.figures import Figure, at_most, median_and_range
 from benchmarks.servers import Server, api_beside_qdrant, qdrant_environment
-from ingest.model.proof_texts import SAMPLE_CATALOGUE
+from ingest.sync.job import SAMPLE_CATALOGUE
 from tests.support.qdrant_faults import BROKEN_RESPONSES, HANG, LOST, answering, broken_socket
 from tests.support.qdrant_server import QdrantServer
 

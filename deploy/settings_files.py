@@ -63,7 +63,6 @@ COMPOSE_SETTINGS = (
     _of_compose("PIP_INDEX_URL", "", "Package index of the build."),
     _of_compose("PIP_EXTRA_INDEX_URL", "", "Second package index of the build."),
     _of_compose("PIP_FIND_LINKS", "", "Folder or page of packages for the build."),
-    _of_compose("TORCH_INDEX", "", "Package index for torch only, such as PyTorch's index of CPU wheels."),
     _of_compose(
         "BUILD_NETWORK", "default", "Network of the build; host if only this machine can reach the index."
     ),

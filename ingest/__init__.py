@@ -1,1 +1,1 @@
-"""The batch job. The only package that imports polars, torch and sentence-transformers."""
+"""The batch job. The only package that imports polars."""

@@ -89,7 +89,7 @@ async def rollback(_: argparse.Namespace, settings: SearchSettings, console: Con
 
 def export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Export the model that serves searches."""
-    console.print("Exporting the model and comparing it with sentence-transformers (about 30 s)")
+    console.print("Exporting the model and comparing its embeddings with sentence-transformers")
     export = import_module("ingest.model.export").export_model
     exported = export(settings.model_dir, args.model)
     console.print(

@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 
 from ingest.errors import IngestError
-from ingest.model.proof_texts import proof_texts
-from ingest.model.weights import PINNED_MODEL, pinned_weights
+from ingest.model.golden_set import golden_texts
+from ingest.model.reference import import_reference
+from ingest.model.weights import PINNED_MODEL
 from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.settings import usable_cores
 from retrieval.text.onnx_encoder import OnnxEncoder
-from retrieval.text.vectors import DocumentEncoder, Embeddings
+from retrieval.text.vectors import DocumentEncoder
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -53,41 +54,13 @@ def load_model(model_dir: Path, *, device: str) -> Model:
         raise IngestError(
             f"--device {device} supports only {PINNED_MODEL}, but the exported model is {identity.name}."
         )
-    encoder = TorchEncoder(exported, device=device)
-    check_agreement(encoder, exported, proof_texts())
+    reference = import_reference("ingest.model.reference_encoder", needed_for=f"--device {device}")
+    encoder: DocumentEncoder = reference.TorchEncoder(exported, device=device)
+    check_agreement(encoder, exported, golden_texts())
     return Model(encoder, identity, max_pieces, variant=(tokenizer, device))
 
 
-class TorchEncoder:
-    """A DocumentEncoder on sentence-transformers, in bf16 on a GPU."""
-
-    def __init__(self, exported: OnnxEncoder, *, device: str) -> None:
-        """Load the pinned weights onto the device. Raises IngestError if it cannot be used."""
-        import torch  # noqa: PLC0415 - a CPU run does without this slow import.
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
-
-        if device == "cuda" and not torch.cuda.is_available():
-            raise IngestError("--device cuda: torch finds no GPU. Run without --device to embed on the CPU.")
-        precision = torch.bfloat16 if device == "cuda" else torch.float32
-        self._exported = exported
-        self._model = SentenceTransformer(
-            str(pinned_weights()), device=device, local_files_only=True, model_kwargs={"dtype": precision}
-        )
-
-    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts, one row for each, in their order."""
-        rows = self._model.encode(list(texts), batch_size=256, show_progress_bar=False)
-        embeddings = np.asarray(rows, np.float32)
-        # bf16 also rounds the length of a vector, but distances assume that it is one.
-        unit: Embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return unit
-
-    def count_pieces(self, text: str) -> int:
-        """Return the number of word pieces of a text before truncation, with the two marks around it."""
-        return self._exported.count_pieces(text)
-
-
-def check_agreement(encoder: TorchEncoder, exported: OnnxEncoder, texts: Sequence[str]) -> float:
+def check_agreement(encoder: DocumentEncoder, exported: DocumentEncoder, texts: Sequence[str]) -> float:
     """Return the largest difference between two encoders. Raises IngestError if it is too large."""
     difference = float(np.abs(encoder.encode_documents(texts) - exported.encode_documents(texts)).max())
     # The comparison is also false for NaN.

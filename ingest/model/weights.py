@@ -1,4 +1,4 @@
-"""The model's weights, and the check of their checksum."""
+"""The files of the default model, and the check of the weights' checksum."""
 
 from pathlib import Path
 
@@ -13,6 +13,12 @@ PINNED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4f
 """The checksum published for PINNED_MODEL at revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41."""
 
 WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
+
+GRAPH_FILE = Path(__file__).with_name("all-MiniLM-L6-v2.onnx")
+"""The graph of PINNED_MODEL, which `make model-assets` writes. It refers to SERVED_WEIGHTS_FILE."""
+
+SERVED_WEIGHTS_FILE = f"weights-{PINNED_WEIGHTS_SHA256[:12]}.safetensors"
 
 
 def pinned_weights() -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 
 from ingest.errors import IngestError
-from ingest.model.proof_texts import SAMPLE_CATALOGUE
 from ingest.planning.gate import Gate
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube.channel import YouTube
@@ -14,6 +13,9 @@ from retrieval.catalogue.manifest import Manifest, ModelIdentity, PassageSetting
 from retrieval.errors import IncompatibleIndexError
 from retrieval.index.store import IndexStore
 from retrieval.index.writing import StoredVideo
+
+SAMPLE_CATALOGUE = Path(__file__).parents[1] / "sample" / "catalogue.jsonl"
+"""The catalogue that comes with the product."""
 
 
 class SyncJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The exported model on disk, and its integrity check.
 
-The folder contains `model.json` and the two files that it names. `model.json` is written last and replaced
-by a rename, so it always names two complete files. Any other file in the folder was left by an interrupted
+The folder contains `model.json` and the files that it names. `model.json` is written last and replaced by a
+rename, so it always names complete files. Any other file in the folder was left by an interrupted
 export.
 """
 
@@ -24,17 +24,27 @@ class ExportedFile(msgspec.Struct, frozen=True):
 
 
 class ExportedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `model.json`. `max_pieces` counts word pieces, including the two special tokens."""
+    """The content of `model.json`. `max_pieces` counts word pieces, including the two special tokens.
+
+    `weights` is the file that the graph refers to, or None if the graph contains its weights.
+    """
 
     identity: ModelIdentity
     max_pieces: int
     graph: ExportedFile
     tokenizer: ExportedFile
     proof: str
+    weights: ExportedFile | None = None
+
+    @property
+    def files(self) -> tuple[ExportedFile, ...]:
+        """The files next to `model.json`."""
+        files = (self.graph, self.tokenizer)
+        return files if self.weights is None else (*files, self.weights)
 
 
 def read_exported_model(folder: Path) -> ExportedModel:
-    """Read `model.json`, and check both files against their checksums.
+    """Read `model.json`, and check the files against their checksums.
 
     Raises ModelUnavailableError if there is no export, or if a file is missing or damaged.
     """
@@ -49,7 +59,7 @@ def read_exported_model(folder: Path) -> ExportedModel:
         raise ModelUnavailableError(
             f"{path} cannot be read ({e}). Export the model again: python -m ingest export-model"
         ) from e
-    for file in (exported.graph, exported.tokenizer):
+    for file in exported.files:
         check_sha256(folder / file.name, file.sha256)
     return exported
 

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests.support.model_files import edit_json
 from tests.support.processes import (
     PATIENCE,
     Api,
@@ -21,7 +22,6 @@ from tests.support.processes import (
     running_api,
 )
 from tests.support.scrapes import Scrape
-from tests.support.tiny_model import edit_json
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio

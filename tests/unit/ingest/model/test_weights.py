@@ -7,7 +7,7 @@ import pytest
 
 from ingest.errors import ExportError
 from ingest.model.weights import PINNED_WEIGHTS_SHA256, WEIGHTS_FILE, pinned_weights, weights_checksum
-from tests.support.tiny_model import cut_short, flip_a_byte
+from tests.support.model_files import cut_short, flip_a_byte
 
 
 @pytest.fixture

@@ -116,7 +116,9 @@ def test_an_invalid_graph_with_the_right_checksum_is_refused(model_dir: Path, tm
     shutil.copy(model_dir / exported.tokenizer.name, tmp_path)
     graph = tmp_path / "graph.onnx"
     graph.write_bytes(b"not a graph")
-    description = msgspec.structs.replace(exported, graph=ExportedFile(graph.name, sha256_of(graph)))
+    description = msgspec.structs.replace(
+        exported, graph=ExportedFile(graph.name, sha256_of(graph)), weights=None
+    )
     (tmp_path / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(description))
     with pytest.raises(ModelUnavailableError, match=r"graph\.onnx cannot be loaded"):
         OnnxEncoder(tmp_path)
