@@ -133,8 +133,9 @@ lock: $(TESTS) ## Resolve pyproject.toml to the newest versions and write requir
 
 audit: $(TESTS) ## Look up known vulnerabilities of every locked package.
 	@for lock in requirements/*.lock requirements/reference.txt; do echo "$$lock"; \
-		$(BIN)/pip-audit --progress-spinner off --disable-pip --no-deps --requirement $$lock || failed=1; \
-	done; exit $${failed:-0}
+		$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement $$lock || failed=1; \
+	done; test -z "$$failed" || { echo "The audit did not pass: the lines above name a vulnerability, or a package" \
+		"whose vulnerabilities could not be looked up (is the package index or pypi.org unreachable?)." >&2; exit 1; }
 
 model-assets: reference ## Write the graph and the golden embeddings of the default model.
 	@$(BIN)/python -m ingest.model.model_assets
