@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from typing import Any
 
 import msgspec
 
@@ -31,7 +32,8 @@ def record_of(video: Video) -> VideoRecord:
         title=clean_for_display(video.title),
         title_as_given=video.title,
         published_at=video.published_at,
-        url=watch_url(video.video_id, video.url),
+        # The file of a video is its URL, even if the id looks like one of YouTube's.
+        url=video.url if video.media else watch_url(video.video_id, video.url),
         channel=video.channel,
         language=video.language,
         duration=video.duration,
@@ -39,6 +41,7 @@ def record_of(video: Video) -> VideoRecord:
         caption_kind=video.caption_kind,
         tags=video.tags,
         has_transcript=video.transcript is not None,
+        media=video.media,
     )
 
 
@@ -47,12 +50,24 @@ def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -
     inputs = (CUTTING_VERSION, model, settings, video.title, video.transcript, video.cues)
     return StoredVideo(
         content_hash=_hash(inputs),
-        record_hash=_hash(record_of(video)),
+        record_hash=_hash(_shown(record_of(video))),
         transcribed=video.transcript is not None,
         title_hash=_short_hash(video.title),
         text_hash=_short_hash(_words_alone(video)) if video.transcript else "",
         characters=len(video.transcript or ""),
     )
+
+
+def _shown(record: VideoRecord) -> dict[str, Any]:
+    """Return the fields that a hash of a record covers.
+
+    A record without `media` has the hash that releases before that field computed, so that an index of theirs
+    is not updated as a whole.
+    """
+    fields: dict[str, Any] = msgspec.to_builtins(record)
+    if record.media is None:
+        del fields["media"]
+    return fields
 
 
 def _words_alone(video: Video) -> str:

@@ -23,6 +23,7 @@ from ingest.rows.fields import (
     read_title,
     read_transcript,
 )
+from ingest.rows.media import read_media
 from retrieval.catalogue.video import NO_TRANSCRIPT, Cue, Video
 
 REQUIRED_COLUMNS: Final = ("video_id", "title")
@@ -33,6 +34,7 @@ _OPTIONAL: Final[tuple[tuple[str, str, Callable[[Any, Warn], Any]], ...]] = (
     ("published_at", "published_at", read_moment),
     ("published_at", "datetime", read_moment),
     ("url", "url", read_address),
+    ("media", "media", read_media),
     ("channel", "channel", read_label),
     ("language", "language", read_label),
     ("duration", "duration", read_seconds),

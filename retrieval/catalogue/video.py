@@ -28,7 +28,7 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
 
     `published_at` is timezone-aware UTC. `duration` is in seconds. If a video has `cues`, its `transcript` is
     the text of the catalogue, or otherwise the texts of the cues joined by blanks. A video without any
-    transcript has None.
+    transcript has None. `media` is the path of its file below MEDIA_DIR.
     """
 
     video_id: str
@@ -43,6 +43,7 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
     thumbnail_url: str | None = None
     caption_kind: CaptionKind | None = None
     tags: tuple[str, ...] = ()
+    media: str | None = None
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -77,3 +78,4 @@ class VideoRecord(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     passages: int = 0
     has_transcript: bool = False
+    media: str | None = None

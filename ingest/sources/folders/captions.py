@@ -18,6 +18,7 @@ from ingest.sources.captions.names import (
     parse_caption_name,
     without_suffix,
 )
+from ingest.sources.folders.media import MediaFolder
 from ingest.sources.tables.tables import CsvTable
 
 LIST_NAME: Final = "videos.csv"
@@ -42,13 +43,17 @@ class CaptionFolder:
 
     Files whose names differ only by language and format are one video. A `videos.csv` next to them can
     describe the videos: its `video_id` (or `id`) is the id in the files' names, or its `file` is the name of
-    the file. Its other columns are those of a catalogue.
+    the file. Its other columns are those of a catalogue. `source` is the folder that the paths of media files
+    are relative to.
 
     Raises SourceError if the list cannot be read.
     """
 
-    def __init__(self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES) -> None:
+    def __init__(
+        self, path: Path, *, languages: Sequence[str] = DEFAULT_LANGUAGES, source: Path | None = None
+    ) -> None:
         self._languages = languages
+        self._media = MediaFolder(path, source or path)
         self._videos = group_by_stem(caption_files(path))
         listed = list_of(path)
         self._list = CsvTable(listed, renamed=_OTHER_NAMES) if listed else None
@@ -59,7 +64,7 @@ class CaptionFolder:
         for row in self._list.rows() if self._list else ():
             yield row if row.values is None else self._listed(row, rest)
         for stem, tracks in rest.items():
-            yield from read_bare(stem, order_tracks(tracks, self._languages))
+            yield from self._media.added_to_bare(stem, read_bare(stem, order_tracks(tracks, self._languages)))
 
     def _listed(self, row: RawRow, rest: dict[str, list[CaptionTrack]]) -> RawRow:
         """Read the captions of a listed video, and remove them from `rest`."""
@@ -69,7 +74,7 @@ class CaptionFolder:
             return row
         spoken = values.get("language") or None
         tracks = order_tracks(rest.pop(stem), self._languages, spoken)
-        return read_known(row.place, {"video_id": stem, **values}, tracks, row)
+        return self._media.added(stem, read_known(row.place, {"video_id": stem, **values}, tracks, row))
 
 
 def _stem_of(values: Any, stems: dict[str, list[CaptionTrack]]) -> str | None:

@@ -27,9 +27,11 @@ class FolderTree:
         self._folders: list[DownloadsFolder | CaptionFolder] = []
         for folder in folders_in(path):
             if any(is_info_file(file) for file in folder.iterdir()):
-                self._folders.append(DownloadsFolder(folder, languages=languages, requested=requested))
+                self._folders.append(
+                    DownloadsFolder(folder, languages=languages, requested=requested, source=path)
+                )
             elif caption_files(folder):
-                self._folders.append(CaptionFolder(folder, languages=languages))
+                self._folders.append(CaptionFolder(folder, languages=languages, source=path))
             elif folder == path and (listed := list_of(path)):
                 raise SourceError(f"{listed}: there is no caption file next to it; move it to their folder")
         if not self._folders:

@@ -8,6 +8,7 @@ import msgspec
 from ingest.rows.row import file_name
 from ingest.sources.captions.names import CAPTION_SUFFIXES, LIVE_CHAT, without_suffix
 from ingest.sources.folders.captions import LIST_NAME, caption_files, list_of
+from ingest.sources.folders.media import media_files
 from ingest.sources.folders.tree import folders_in
 from ingest.sources.folders.ytdlp import is_info_file
 from ingest.sources.tables.tables import TABLES
@@ -48,7 +49,10 @@ def read_folder(folder: Path) -> WatchedFolder:
     read = [path for path in (*tables, *lists, *inner_lists, *captions) if path not in unread]
     return WatchedFolder(
         sources=(*tables, *([folder] if captions else [])),
-        state=frozenset(_stamp(path, folder) for path in read) | frozenset((path.name,) for path in lost),
+        state=frozenset(_stamp(path, folder) for path in read)
+        | frozenset((path.name,) for path in lost)
+        # By their names: what is in them is not read.
+        | frozenset((str(path.relative_to(folder)),) for one in inner for path in media_files(one)),
         passed_over=tuple(file_name(path) for path in lost),
         notice=_notice(tables, captions, unread),
     )

@@ -11,6 +11,7 @@ from ingest.sources.captions.choice import DEFAULT_LANGUAGES, CaptionTrack, orde
 from ingest.sources.captions.decoding import CaptionFileError, FileProblem
 from ingest.sources.captions.names import parse_caption_name, without_suffix
 from ingest.sources.folders.captions import caption_files, group_by_stem, read_bare, read_known
+from ingest.sources.folders.media import MediaFolder
 from ingest.sources.folders.missing_captions import ListedTrack, RequestedTracks, missing_tags, tracks_got
 from ingest.sources.folders.ytdlp_info import DownloadInfo, read_download_info
 
@@ -34,6 +35,7 @@ class DownloadsFolder:
     Caption files belong to the info file whose name they begin with, else to the video whose id is in their
     name. Caption files that belong to none are separate videos, after the others. A video whose captions
     were requested and are missing is a rejected row, `fetch-failed`, never a video without a transcript.
+    `source` is the folder that the paths of media files are relative to.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class DownloadsFolder:
         *,
         languages: Sequence[str] = DEFAULT_LANGUAGES,
         requested: RequestedTracks | None = None,
+        source: Path | None = None,
     ) -> None:
         self._languages = languages
+        self._media = MediaFolder(path, source or path)
         self._infos = {
             file.name[: -len(INFO_ENDING)]: file for file in sorted(path.iterdir()) if is_info_file(file)
         }
@@ -85,7 +89,7 @@ class DownloadsFolder:
                 yield self._row(place, stem, info)
         bare = group_by_stem([file for file in self._others if file not in used])
         for stem, tracks in bare.items():
-            yield from read_bare(stem, order_tracks(tracks, self._languages))
+            yield from self._media.added_to_bare(stem, read_bare(stem, order_tracks(tracks, self._languages)))
 
     def _row(self, place: Place, stem: str, info: DownloadInfo) -> RawRow:
         tracks = [_track(file, stem, info) for file in self._by_stem.get(stem, ())]
@@ -93,9 +97,8 @@ class DownloadsFolder:
         if missing := missing_tags(info, tracks, self._requested, self._languages):
             problem = FileProblem(FETCH_FAILED, _NOT_DOWNLOADED.format(", ".join(missing)), "rejected")
             return RawRow(place, None, (cues_problem(place, _id_of(info), problem),))
-        return read_known(
-            place, info.values, order_tracks(tracks, self._languages, info.values.get("language"))
-        )
+        ordered = order_tracks(tracks, self._languages, info.values.get("language"))
+        return self._media.added(stem, read_known(place, info.values, ordered))
 
     def _named_by_id(self, info: DownloadInfo) -> Sequence[Path]:
         return self._by_id.get(_id_of(info), ())

@@ -63,6 +63,7 @@ def test_embedded_and_displayed_fields_change_both_hashes(changed: dict[str, obj
         {"duration": 4.0},
         {"thumbnail_url": None},
         {"tags": ("garden", "tomato")},
+        {"media": "tomatoes.mp4"},
     ],
 )
 def test_displayed_fields_change_the_record_hash_only(changed: dict[str, object]) -> None:
@@ -119,3 +120,16 @@ def test_a_record_has_all_fields_of_the_catalogue() -> None:
     told = ("video_id", "published_at", "url", "channel", "language", "duration", "thumbnail_url", "tags")
     assert [getattr(record, field) for field in told] == [getattr(VIDEO, field) for field in told]
     assert record.has_transcript is True
+
+
+def test_a_video_without_a_file_has_the_hash_of_releases_before_the_field() -> None:
+    before = "dfd9f92ecc1a99d19882fb5dc76d732a6562426d1035f584179836082fd83169"
+    assert stored_form(VIDEO, MODEL, SETTINGS).record_hash == before
+
+
+def test_a_file_is_the_address_of_a_video_before_youtube() -> None:
+    video = Video(video_id="tLf2bGhmWsI", title="Tomatoes")
+    assert record_of(video).url == "https://youtu.be/tLf2bGhmWsI"
+    assert record_of(msgspec.structs.replace(video, media="t.mp4")).url is None
+    own = msgspec.structs.replace(video, media="t.mp4", url="https://videos.example.org/t")
+    assert record_of(own).url == "https://videos.example.org/t"
