@@ -20,6 +20,7 @@ from api.routes.classic import classic_search, info, root
 from api.routes.documentation import describe_api, serve_assets
 from api.routes.embed_script import serve_embed_script
 from api.routes.health import health, livez, readyz, startupz
+from api.routes.media import media
 from api.routes.search import search, search_batch
 from api.routes.videos import get_video, list_videos, search_video, similar_videos
 from api.server.admission import Admission, admit_searches
@@ -89,6 +90,7 @@ def _routes(settings: ApiSettings) -> list[ControllerRouterHandler]:
         get_video,
         search_video,
         similar_videos,
+        media,
         livez,
         readyz,
         startupz,

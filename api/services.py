@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.di import Provide
 
 from api.access.live_keys import LiveKeys
+from api.media.addresses import VideoAddresses, find_addresses
+from api.media.files import MediaFiles
 from api.observability.metrics import Metrics
 from api.observability.readiness import Readiness
 from api.observability.recent_searches import RecentSearches
@@ -28,6 +31,7 @@ class _Opened(msgspec.Struct):
     searcher: Searcher
     readiness: Readiness
     status_reader: StatusReader
+    files: MediaFiles
 
 
 class Services:
@@ -49,6 +53,8 @@ class Services:
         settings = self._settings
         async with AsyncExitStack() as stack:
             following_keys = await stack.enter_async_context(self.keys.followed())
+            files = MediaFiles(settings.media_dir)
+            await stack.enter_async_context(files.available())
             self.tracing.start()
             stack.push_async_callback(self.tracing.close)
             searcher = await stack.enter_async_context(self._open_search(settings))
@@ -68,7 +74,7 @@ class Services:
                 keys=self.keys,
                 has_metrics=settings.metrics_port is None,
             )
-            self._opened = _Opened(searcher, readiness, status_reader)
+            self._opened = _Opened(searcher, readiness, status_reader, files)
             try:
                 yield
             finally:
@@ -81,10 +87,15 @@ class Services:
             "searcher": _provide(lambda: self._running.searcher),
             "readiness": _provide(lambda: self._running.readiness),
             "status_reader": _provide(lambda: self._running.status_reader),
+            "files": _provide(lambda: self._running.files),
+            "addresses": Provide(self._addresses),
             "metrics": _provide(lambda: self.metrics),
             "expected": _provide(lambda: self._settings.expected),
             "choices": _provide(lambda: PageChoices(choices, self.keys.required)),
         }
+
+    async def _addresses(self, request: Request[Any, Any, Any]) -> VideoAddresses:
+        return await find_addresses(request.scope, self._running.files, self._running.searcher)
 
     @property
     def _running(self) -> _Opened:

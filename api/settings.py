@@ -1,6 +1,7 @@
 """The settings of the HTTP service: declared and read here, checked once, and passed down."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -9,6 +10,7 @@ from api.access.settings import ACCESS_SETTINGS, AccessSettings, is_loopback
 from api.observability.health import Expectations
 from api.observability.logs import LogFormat, LogLevel
 from retrieval.declared_setting import (
+    FOLDER,
     HTTP_URL,
     PORT_NUMBER,
     SHARE,
@@ -25,6 +27,7 @@ SEARCHES_A_CORE = 2
 
 _ADDRESS = Kind("an address to listen on, like 127.0.0.1", str, str.strip)
 _OPTIONAL_PORT: Kind[int | None] = Kind(PORT_NUMBER.expected, PORT_NUMBER.parse, PORT_NUMBER.accepts)
+_OPTIONAL_FOLDER: Kind[Path | None] = Kind(FOLDER.expected, FOLDER.parse)
 _OPTIONAL_URL: Kind[str | None] = Kind(
     "the address of an OTLP collector that accepts HTTP, like http://localhost:4318", str, HTTP_URL.accepts
 )
@@ -62,6 +65,15 @@ PAGE_THUMBNAILS = Setting(
     "on",
     "off: the search page loads no thumbnails, which are on other hosts.",
     "api",
+)
+MEDIA_DIR = Setting(
+    "MEDIA_DIR",
+    _OPTIONAL_FOLDER,
+    None,
+    "Folder of your own audio and video files, which the column `media` of the catalogue names. Whoever may "
+    "search can load them.",
+    "api",
+    "none, no files",
 )
 METRICS_PORT = Setting(
     "METRICS_PORT",
@@ -103,7 +115,9 @@ OTEL_EXPORTER_OTLP_ENDPOINT = Setting(
     "none, no traces",
 )
 
-SERVICE_SETTINGS: tuple[Setting[Any], ...] = (*(HOST, PORT, MAX_SEARCHES, DRAIN_SECONDS, PAGE_THUMBNAILS),)
+SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
+    *(HOST, PORT, MAX_SEARCHES, DRAIN_SECONDS, PAGE_THUMBNAILS, MEDIA_DIR),
+)
 OBSERVABILITY_SETTINGS: tuple[Setting[Any], ...] = (
     *(HEALTH_LEAST_COVERAGE, HEALTH_MOST_DAYS, METRICS_PORT, METRICS_HOST),
     *(LOG_FORMAT, LOG_LEVEL, OTEL_EXPORTER_OTLP_ENDPOINT),
@@ -120,6 +134,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `drain_seconds`: how long the service reports that it stops before it accepts no more requests.
     `page_thumbnails`: whether the search page shows images from the addresses in the catalogue.
+    `media_dir` None: no files are served but the demo's clip.
     `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces.
     """
 
@@ -131,6 +146,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: int = DRAIN_SECONDS.default
     expected: Expectations = Expectations()
     page_thumbnails: bool = True
+    media_dir: Path | None = MEDIA_DIR.default
     metrics_host: str = METRICS_HOST.default
     metrics_port: int | None = METRICS_PORT.default
     log_format: LogFormat = LOG_FORMAT.default
@@ -173,6 +189,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
                 most_days=HEALTH_MOST_DAYS.read(environment),
             ),
             page_thumbnails=PAGE_THUMBNAILS.read(environment) == "on",
+            media_dir=MEDIA_DIR.read(environment),
             metrics_host=METRICS_HOST.read(environment),
             metrics_port=METRICS_PORT.read(environment),
             log_format=LOG_FORMAT.read(environment),

@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / ".env.example"
 
 CONTAINER_SETS = frozenset(
-    {"HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "KEYS_FILE", "METRICS_HOST", "METRICS_PORT"}
+    {"HOST", "PORT", "INDEX_DIR", "MODEL_DIR", "KEYS_FILE", "METRICS_HOST", "METRICS_PORT", "MEDIA_DIR"}
 )
 """The settings that the images or docker-compose.yml fix, so that .env cannot change them."""
 
@@ -48,6 +48,12 @@ COMPOSE_SETTINGS = (
     ),
     _of_compose("API_PORT", "8080", "Port of this machine that the API is published on."),
     _of_compose("COMPOSE_PROFILES", "", "Optional services to start: cluster, observability, or both."),
+    _of_compose(
+        "MEDIA_DIR",
+        "media",
+        "Folder of this machine with your own audio and video files, as an absolute path. The API only reads "
+        "it. The default is an empty volume.",
+    ),
     _of_compose("VIDSEARCH_TAG", "latest", "Tag of the two images."),
     _of_compose("QDRANT_MEMORY", "2g", "Memory limit of each Qdrant node."),
     _of_compose("INGEST_MEMORY", "2g", "Memory limit of the batch job. The API has 1 GiB."),
@@ -134,7 +140,7 @@ def env_example() -> str:
 
 
 def _example_lines(setting: Setting[Any]) -> Iterable[str]:
-    if setting.name in CONTAINER_SETS:
+    if setting.name in CONTAINER_SETS and setting not in COMPOSE_SETTINGS:
         return
     default = COMPOSE_DEFAULTS.get(setting.name, "" if setting.shown_default else str(setting.default))
     shown = "" if default else f" Default: {setting.default_text}."

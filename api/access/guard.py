@@ -1,6 +1,7 @@
 """The access guard of every route: allowed hosts, rate limits and API keys."""
 
 import re
+from time import time
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -12,9 +13,18 @@ from api.access.keys import StoredKey
 from api.access.live_keys import LiveKeys
 from api.access.rate_limits import RateLimits
 from api.access.settings import AccessSettings
-from api.wire.errors import HostNotAllowedError, KeyInvalidError, KeyRequiredError, ScopeMissingError
+from api.access.tickets import find_by_ticket
+from api.wire.errors import (
+    HostNotAllowedError,
+    KeyInvalidError,
+    KeyRequiredError,
+    ScopeMissingError,
+    TicketInvalidError,
+)
+from api.wire.paths import path_of
 from api.wire.route_properties import properties_of
 
+_TICKET = re.compile(rb"(?:^|&)ticket=([^&]+)")
 _HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
 
 # For `security` of a route that needs a key. The empty requirement: the service may run without keys.
@@ -47,7 +57,8 @@ def guard_access(settings: AccessSettings, keys: LiveKeys, limits: RateLimits) -
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Admit a request, and store its key as `scope["auth"]`.
 
-        Raises HostNotAllowedError, RateLimitedError, KeyRequiredError, KeyInvalidError or ScopeMissingError.
+        Raises HostNotAllowedError, RateLimitedError, KeyRequiredError, KeyInvalidError, TicketInvalidError or
+        ScopeMissingError.
         """
         route = properties_of(handler)
         scope = connection.scope
@@ -57,7 +68,7 @@ def guard_access(settings: AccessSettings, keys: LiveKeys, limits: RateLimits) -
             # Before the key is checked, so that guesses of keys are limited too.
             limits.count_address(scope)
         if route.key_scope is not None and keys.required:
-            key = scope["auth"] = _find_key(scope, keys)
+            key = scope["auth"] = _find_key(scope, keys, takes_ticket=route.takes_ticket)
             if not key.allows(route.key_scope):
                 raise ScopeMissingError(route.key_scope)
             if route.is_rate_limited:
@@ -86,9 +97,15 @@ class _Hosts:
             raise HostNotAllowedError
 
 
-def _find_key(scope: Scope, keys: LiveKeys) -> StoredKey:
-    """Find the key of a request. Raises KeyRequiredError or KeyInvalidError."""
+def _find_key(scope: Scope, keys: LiveKeys, *, takes_ticket: bool) -> StoredKey:
+    """Find the key of a request. Raises KeyRequiredError, KeyInvalidError or TicketInvalidError."""
     sent = _sent_key(scope)
+    ticket = _TICKET.search(scope["query_string"]) if takes_ticket and sent is None else None
+    if ticket is not None:
+        found = find_by_ticket(keys.ring, ticket[1], path_of(scope), time())
+        if found is None:
+            raise TicketInvalidError
+        return found
     if sent is None:
         raise KeyRequiredError
     key = keys.ring.find(sent)

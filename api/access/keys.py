@@ -87,6 +87,10 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def with_id(self, key_id: bytes) -> StoredKey | None:
+        """Return the key with this id, which is not secret."""
+        return self._by_id.get(key_id)
+
     def find(self, sent: bytes) -> StoredKey | None:
         """Look up the key of a request. Returns None unless it is one of these keys.
 

@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 from litestar.response import Template
 
+from api.media.addresses import VideoAddresses
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, SearchForm, list_filters
 from api.pages.search_view import describe_index, view_page, view_video
 from api.wire.negotiation import PRIVATE_NO_CACHE
@@ -38,6 +39,7 @@ class PageChoices(msgspec.Struct, frozen=True):
 
 Search = NamedDependency[SkipValidation[Searcher]]
 Choices = NamedDependency[PageChoices]
+Addresses = NamedDependency[VideoAddresses]
 Field = Annotated[str, QueryParameter()]
 
 _EMPTY_FORM = SearchForm()
@@ -53,6 +55,7 @@ async def app_page(searcher: Search, choices: Choices) -> Template:
 async def search_page(
     searcher: Search,
     choices: Choices,
+    addresses: Addresses,
     text: Annotated[str, QueryParameter(name="query")] = "",
     mode: Annotated[Mode, QueryParameter()] = "hybrid",
     channel: Field = "",
@@ -76,7 +79,7 @@ async def search_page(
     async with searcher.pinned() as pinned:
         result = await pinned.search(form.to_request())
         filters = list_filters(await pinned.labels(), form)
-    page = view_page(result, form, thumbnails=choices.thumbnails)
+    page = view_page(result, form, addresses, thumbnails=choices.thumbnails)
     return Template(
         "search.html", context={"form": form, "filters": filters, "page": page}, headers=PRIVATE_NO_CACHE
     )
@@ -86,6 +89,7 @@ async def search_page(
 async def video_page(
     searcher: Search,
     choices: Choices,
+    addresses: Addresses,
     video_id: Annotated[str, PathParameter()],
     text: Annotated[str, QueryParameter(name="query")] = "",
 ) -> Template:
@@ -102,8 +106,10 @@ async def video_page(
     context = {
         "form": form,
         "filters": list_filters(labels, form),
-        "video": view_video(video, form, thumbnails=choices.thumbnails),
-        "similar": [view_video(each, form, thumbnails=choices.thumbnails) for each in similar.videos],
+        "video": view_video(video, form, addresses, thumbnails=choices.thumbnails),
+        "similar": [
+            view_video(each, form, addresses, thumbnails=choices.thumbnails) for each in similar.videos
+        ],
     }
     return Template("video.html", context=context, headers=PRIVATE_NO_CACHE)
 

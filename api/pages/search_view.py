@@ -14,7 +14,8 @@ import msgspec
 
 from api.pages.search_form import LAST_OFFSET, PAGE_VIDEOS, SearchForm
 from api.pages.wording import LONGEST_CHANNEL, ago, clock, cut, day, initials, language_code
-from retrieval.catalogue.links import Player, moment_url, player_at, watch_url, web_address
+from api.wire.responses import AddressOf
+from retrieval.catalogue.links import Player, moment_url, player_at, web_address
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.wording import counted, share
 from retrieval.index.hits import Moment
@@ -98,12 +99,14 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True):
     is_degraded: bool
 
 
-def view_page(result: SearchResult, form: SearchForm, *, thumbnails: bool = True) -> PageView:
+def view_page(
+    result: SearchResult, form: SearchForm, address_of: AddressOf, *, thumbnails: bool = True
+) -> PageView:
     """Return a page of results. If the result has more videos than fit, there is a next page."""
     shown = result.videos[:PAGE_VIDEOS]
     has_next = len(result.videos) > PAGE_VIDEOS
     return PageView(
-        videos=tuple(view_video(video, form, thumbnails=thumbnails) for video in shown),
+        videos=tuple(view_video(video, form, address_of, thumbnails=thumbnails) for video in shown),
         headline=_headline(len(shown), form.offset, has_next=has_next),
         previous=form.address(offset=max(0, form.offset - PAGE_VIDEOS)) if form.offset else None,
         next=form.address(offset=min(form.offset + PAGE_VIDEOS, LAST_OFFSET)) if has_next else None,
@@ -111,10 +114,12 @@ def view_page(result: SearchResult, form: SearchForm, *, thumbnails: bool = True
     )
 
 
-def view_video(video: FoundVideo, form: SearchForm, *, thumbnails: bool = True) -> VideoView:
+def view_video(
+    video: FoundVideo, form: SearchForm, address_of: AddressOf, *, thumbnails: bool = True
+) -> VideoView:
     """Return a video that a search found, with its moments."""
     record = video.record
-    url = web_address(watch_url(record.video_id, record.url))
+    url = web_address(address_of(record))
     title = cut(record.title, LONGEST_TITLE)
     published = record.published_at
     return VideoView(

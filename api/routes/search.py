@@ -15,6 +15,7 @@ from litestar.params import BodyKwarg, QueryParameter, SkipValidation
 
 from api.access.guard import ASKS_FOR_KEY
 from api.access.rate_limits import count_searches
+from api.media.addresses import VideoAddresses
 from api.routes.documentation import SEARCH_EXAMPLE, TEXT_EXAMPLE
 from api.wire.bodies import JsonRequest, check_body
 from api.wire.errors import BodyTooSlowError, UnsupportedBodyError
@@ -49,6 +50,7 @@ BATCH_BYTES = 1_048_576
 
 BATCH = msgspec.structs.replace(SEARCH, searches=BATCH_CONCURRENCY)
 
+Addresses = NamedDependency[VideoAddresses]
 QueryText = Annotated[
     str,
     QueryParameter(
@@ -80,6 +82,7 @@ VideoLimit = Annotated[int, QueryParameter(ge=1, le=MOST_VIDEOS, description="Ma
 )
 async def search(
     searcher: NamedDependency[SkipValidation[Searcher]],
+    addresses: Addresses,
     text: QueryText,
     limit: VideoLimit = 10,
     offset: Annotated[
@@ -135,7 +138,7 @@ async def search(
         channel=channel,
         language=language,
     )
-    return await _answer(searcher, to_request(parameters))
+    return await _answer(searcher, to_request(parameters), addresses)
 
 
 @post(
@@ -169,6 +172,7 @@ async def search(
 async def search_batch(
     request: JsonRequest,
     searcher: NamedDependency[SkipValidation[Searcher]],
+    addresses: Addresses,
     data: Annotated[
         BatchParameters,
         BodyKwarg(
@@ -181,20 +185,22 @@ async def search_batch(
     requests = [
         to_request(parameters, f"requests[{place}].") for place, parameters in enumerate(data.requests)
     ]
-    return BatchAnswer(results=await _answer_all(searcher, requests))
+    return BatchAnswer(results=await _answer_all(searcher, requests, addresses))
 
 
-async def _answer(searcher: Searcher, request: SearchRequest) -> SearchAnswer:
+async def _answer(searcher: Searcher, request: SearchRequest, addresses: VideoAddresses) -> SearchAnswer:
     started = perf_counter()
-    return search_answer(request, await searcher.search(request), started)
+    return search_answer(request, await searcher.search(request), started, addresses)
 
 
-async def _answer_all(searcher: Searcher, requests: Sequence[SearchRequest]) -> list[SearchAnswer]:
+async def _answer_all(
+    searcher: Searcher, requests: Sequence[SearchRequest], addresses: VideoAddresses
+) -> list[SearchAnswer]:
     permits = asyncio.Semaphore(BATCH_CONCURRENCY)
 
     async def answer_with_permit(request: SearchRequest) -> SearchAnswer:
         async with permits:
-            return await _answer(pinned, request)
+            return await _answer(pinned, request, addresses)
 
     try:
         async with searcher.pinned() as pinned, asyncio.timeout(BATCH_SECONDS), asyncio.TaskGroup() as group:

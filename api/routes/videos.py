@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 
 from api.access.guard import ASKS_FOR_KEY
-from api.routes.search import QueryText, VideoLimit
+from api.routes.search import Addresses, QueryText, VideoLimit
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
 from api.wire.problems import NEEDS_INDEX, NEEDS_KEY, TAKES_PARAMETERS, TAKES_QUERY, error_responses
@@ -34,6 +34,7 @@ VideoId = Annotated[str, PathParameter(description="A video id. Encode a slash i
 )
 async def list_videos(
     searcher: NamedDependency[SkipValidation[Searcher]],
+    addresses: Addresses,
     limit: Annotated[
         int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Maximum number of videos on a page.")
     ] = 20,
@@ -43,7 +44,7 @@ async def list_videos(
     ] = None,
 ) -> CatalogueAnswer:
     """List the catalogue in pages. The order is stable."""
-    return catalogue_answer(await searcher.catalogue(limit=limit, cursor=cursor))
+    return catalogue_answer(await searcher.catalogue(limit=limit, cursor=cursor), addresses)
 
 
 @_get(
@@ -53,9 +54,11 @@ async def list_videos(
     opt=CATALOGUE.opt,
     responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
-async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId) -> CatalogueVideo:
+async def get_video(
+    searcher: NamedDependency[SkipValidation[Searcher]], addresses: Addresses, video_id: VideoId
+) -> CatalogueVideo:
     """Return one video of the catalogue."""
-    return catalogue_video(await searcher.video(decode_video_id(video_id)))
+    return catalogue_video(await searcher.video(decode_video_id(video_id)), addresses)
 
 
 @_get(
@@ -67,6 +70,7 @@ async def get_video(searcher: NamedDependency[SkipValidation[Searcher]], video_i
 )
 async def search_video(
     searcher: NamedDependency[SkipValidation[Searcher]],
+    addresses: Addresses,
     video_id: VideoId,
     text: QueryText,
     limit: VideoLimit = 10,
@@ -75,7 +79,7 @@ async def search_video(
     started = perf_counter()
     query = check_query(text)
     result = await searcher.search_inside(decode_video_id(video_id), query, limit=limit)
-    return inside_answer(query, result, started)
+    return inside_answer(query, result, started, addresses)
 
 
 @_get(
@@ -86,9 +90,12 @@ async def search_video(
     responses=error_responses(*TAKES_PARAMETERS, *NEEDS_INDEX, *NEEDS_KEY, VideoNotFoundError),
 )
 async def similar_videos(
-    searcher: NamedDependency[SkipValidation[Searcher]], video_id: VideoId, limit: VideoLimit = 10
+    searcher: NamedDependency[SkipValidation[Searcher]],
+    addresses: Addresses,
+    video_id: VideoId,
+    limit: VideoLimit = 10,
 ) -> SimilarAnswer:
     """Find the videos nearest to this one, by title and transcript."""
     started = perf_counter()
     whole_id = decode_video_id(video_id)
-    return similar_answer(whole_id, await searcher.similar(whole_id, limit=limit), started)
+    return similar_answer(whole_id, await searcher.similar(whole_id, limit=limit), started, addresses)

@@ -20,6 +20,7 @@ from api.observability.request_log import REQUEST_ID_HEADER
 from api.server.response_headers import DATA_HEADERS
 from api.wire.errors import HeadTooLargeError, HeadTooSlowError, MalformedRequestError, RequestError
 from api.wire.problems import PROBLEM_JSON, ProblemKind, kind_of
+from api.wire.route_table import route_of
 
 LARGEST_HEAD = 65_536
 """The limit of a request line and headers in bytes, plus up to one read.
@@ -117,13 +118,25 @@ class BoundedConnection(HttpToolsProtocol):
             self._start_deadline(self.head_seconds)
 
     def shutdown(self) -> None:
-        """Close after every request that is in progress, or that has arrived unread, is answered."""
+        """Close after every request that is in progress, or that has arrived unread, is answered.
+
+        A media file may take hours to send. The player requests the rest of it from another instance.
+        """
+        if self._is_sending_media():
+            self.transport.abort()
         if not self._has_unread_data():
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name and text.
         """Respond to invalid HTTP with a problem like any other."""
         self._refuse(MalformedRequestError())
+
+    def _is_sending_media(self) -> bool:
+        return (
+            self.cycle is not None
+            and not self.cycle.response_complete
+            and route_of(self.cycle.scope).properties.kind == "media"  # type: ignore[arg-type]
+        )
 
     def _has_unread_data(self) -> bool:
         if self.transport.is_closing():

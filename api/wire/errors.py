@@ -197,3 +197,39 @@ class RateLimitedError(RequestError):
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Too many requests. Try again in {seconds} s.")
         self.headers = MappingProxyType({"Retry-After": str(seconds)})
+
+
+class MediaNotFoundError(RequestError):
+    """There is no such file below MEDIA_DIR, or it is not one that is served."""
+
+    code = "media-not-found"
+    title = "Media file not found"
+    text = "There's no such audio or video file."
+
+
+class MediaBusyError(RequestError):
+    """Too many files are being sent."""
+
+    code = "media-busy"
+    title = "Too many media files"
+    text = "Too many audio and video files are being sent. Try again shortly."
+
+
+class RangeNotSatisfiableError(RequestError):
+    """The requested part of a file starts after its end."""
+
+    code = "range-not-satisfiable"
+    title = "Range not satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file has {size} bytes, and the range starts after them.")
+        self.headers = MappingProxyType({"Content-Range": f"bytes */{size}"})
+
+
+class TicketInvalidError(RequestError):
+    """The ticket in an address is not valid: it is for another file, has expired, or its key was revoked."""
+
+    code = "ticket-invalid"
+    title = "Ticket invalid"
+    headers = KeyInvalidError.headers
+    text = "This address has expired. Search again to get a new one."

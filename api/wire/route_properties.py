@@ -19,6 +19,7 @@ RouteKind = Literal[
     "catalogue",  # reads the catalogue
     "page",  # a page for people, or a part of one
     "documentation",  # the OpenAPI document and its page
+    "media",  # an owner's audio and video files
     "asset",  # a script or a style sheet
     "probe",  # health, for machines that poll
     "metrics",
@@ -38,12 +39,14 @@ class RouteProperties(msgspec.Struct, frozen=True, kw_only=True):
     `key_scope`: the scope of the API key that a caller needs, if keys are in use; None: no key.
     `searches`: how many searches a request counts as for admission (`MAX_SEARCHES`). 0: always admitted.
     `checks_host`: whether `ALLOWED_HOSTS` applies. Kubelets and Prometheus send an address as the host.
+    `takes_ticket`: whether a ticket in the address can replace the key (`api.access.tickets`).
     `is_rate_limited`: whether requests count against the rate limits.
     `is_polled`: machines request it all the time, so it is logged at debug level and is not traced.
     """
 
     kind: RouteKind
     key_scope: KeyScope | None = None
+    takes_ticket: bool = False
     searches: int = 0
     errors: ErrorFormat = "problem"
     checks_host: bool = True
@@ -71,6 +74,8 @@ STATUS_ACTIVITY = RouteProperties(
     is_rate_limited=False,
     is_polled=True,
 )
+# A player sends many requests for one file, so they do not count against the rate limits.
+MEDIA = RouteProperties(kind="media", key_scope="search", takes_ticket=True, is_rate_limited=False)
 DOCUMENTATION = RouteProperties(kind="documentation", is_rate_limited=False)
 ASSET = RouteProperties(kind="asset", is_rate_limited=False)
 PROBE = RouteProperties(kind="probe", checks_host=False, is_rate_limited=False, is_polled=True)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.media.addresses import VideoAddresses
 from api.pages.search_form import SearchForm
 from api.pages.search_view import (
     BAR,
@@ -22,12 +23,13 @@ from retrieval.text.matching import Piece
 from tests.unit.api.fakes import MANIFEST, record
 
 FORM = SearchForm(query="telescope mirror")
+ADDRESSES = VideoAddresses(None)
 NOW = MANIFEST.built_at + timedelta(hours=3)
 
 
 def shown(*moments: Moment, thumbnails: bool = True, **fields: object) -> VideoView:
     video = FoundVideo(msgspec.structs.replace(record(), **fields), 20.0, moments)
-    return view_video(video, FORM, thumbnails=thumbnails)
+    return view_video(video, FORM, ADDRESSES, thumbnails=thumbnails)
 
 
 def said(text: str = "The mirror cools.", start: float | None = 65.5, end: float | None = 95.0) -> Moment:
@@ -110,7 +112,7 @@ def found(count: int) -> SearchResult:
 def test_a_page_of_results(
     count: int, offset: int, headline: str, previous: str | None, following: str | None
 ) -> None:
-    page = view_page(found(count), SearchForm(query="x", offset=offset))
+    page = view_page(found(count), SearchForm(query="x", offset=offset), ADDRESSES)
     assert (page.headline, page.previous, page.next) == (headline, previous, following)
     assert len(page.videos) == min(count, 10)
 
