@@ -55,14 +55,14 @@ up: ## Serve in containers, with a Qdrant server (settings: .env.example).
 down: ## Stop the containers and keep their volumes.
 	@$(COMPOSE) --profile cluster --profile ingest --profile observability down
 
-# A file or folder is mounted; the container's user must be able to read it. A YouTube channel is passed as it is.
-ingest: ## Load SOURCE (a path or youtube:CHANNEL) into the containers' index; ARGS=--prune adds options.
+# A file or folder is mounted; the container's user must be able to read it. A YouTube channel or address is passed as it is.
+ingest: ## Load SOURCE (a path or a YouTube channel) into the containers' index; ARGS=--prune adds options.
 	$(if $(SOURCE),,$(error usage: make ingest SOURCE=talks.parquet [ARGS=--prune]))
-	@case "$(SOURCE)" in youtube:*) ;; *) test -e "$(SOURCE)" || \
+	@case "$(SOURCE)" in youtube:*|*://*) ;; *) test -e "$(SOURCE)" || \
 		{ echo "SOURCE: $(SOURCE) does not exist. Check the path." >&2; exit 2; };; esac
 	@$(COMPOSE) --profile ingest build --quiet ingest
 	@case "$(SOURCE)" in \
-	youtube:*) $(COMPOSE) run --rm ingest sync $(ARGS) "$(SOURCE)";; \
+	youtube:*|*://*) $(COMPOSE) run --rm ingest sync $(ARGS) "$(SOURCE)";; \
 	*) source=$$(realpath -- "$(SOURCE)") && target="/source/$$(basename -- "$$source")" && \
 		$(COMPOSE) run --rm --volume "$$source:$$target:ro" ingest sync $(ARGS) "$$target";; \
 	esac

@@ -56,7 +56,7 @@ def create_app(
         _routes(settings),
         lifespan=[services.open],
         guards=[guard],
-        before_send=[complete_headers(settings.access, thumbnails=settings.page_thumbnails)],
+        before_send=[complete_headers(settings.access, thumbnails=settings.page_thumbnails != "off")],
         cors_config=cors_config(settings.access),
         dependencies=services.dependencies(),
         exception_handlers={Exception: problems.respond},

@@ -16,11 +16,13 @@ from api.access.key_commands import Command, describe_keys
 from api.access.settings import AccessSettings
 from api.app import create_app
 from api.observability.logs import configure_logging
+from api.server.announcement import CannotListenError
 from api.server.connections import counted_in
 from api.server.metrics_server import serving_metrics
-from api.server.server import GRACE_SECONDS, AnnouncingServer, CannotListenError
+from api.server.server import GRACE_SECONDS, AnnouncingServer
 from api.settings import SETTINGS, ApiSettings
 from api.wire.problems import first_cause
+from retrieval.command_names import as_typed_here
 from retrieval.declared_setting import SettingsError, describe_settings
 from retrieval.errors import VidsearchError
 
@@ -88,10 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Until the server installs its own handler: SIGTERM raises, so that everything that is open gets closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
-        prog="python -m api",
+        prog=as_typed_here("python -m api"),
         usage="%(prog)s [--open]\n       %(prog)s keys add|list|revoke ...",
         description="Serve video search over HTTP. The documentation is at /schema.",
-        epilog=_EPILOG,
+        epilog=as_typed_here(_EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -129,5 +131,5 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
 
 
 def _refuse(error: VidsearchError, code: int) -> int:
-    sys.stderr.write(f"{' '.join(str(error).split())}\n")
+    sys.stderr.write(f"{as_typed_here(' '.join(str(error).split()))}\n")
     return code

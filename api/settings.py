@@ -9,6 +9,7 @@ import msgspec
 from api.access.settings import ACCESS_SETTINGS, AccessSettings, is_loopback
 from api.observability.health import Expectations
 from api.observability.logs import LogFormat, LogLevel
+from api.pages.search_view import Thumbnails
 from retrieval.declared_setting import (
     FOLDER,
     HTTP_URL,
@@ -61,9 +62,10 @@ HEALTH_MOST_DAYS = Setting(
 )
 PAGE_THUMBNAILS = Setting(
     "PAGE_THUMBNAILS",
-    choice("on", "off"),
-    "on",
-    "off: the search page loads no thumbnails, which are on other hosts.",
+    choice(*get_args(Thumbnails)),
+    "catalogue",
+    "Thumbnails of the search page, which are on other hosts. catalogue: those that the catalogue names; on: "
+    "also YouTube's, for YouTube videos; off: none.",
     "api",
 )
 MEDIA_DIR = Setting(
@@ -133,7 +135,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the service. Raises SettingsError for values that cannot be used, alone or together.
 
     `drain_seconds`: how long the service reports that it stops before it accepts no more requests.
-    `page_thumbnails`: whether the search page shows images from the addresses in the catalogue.
+    `page_thumbnails`: which images from other hosts the search page shows.
     `media_dir` None: no files are served but the demo's clip.
     `metrics_port` None: `/metrics` is on the service's own port. `traces_endpoint` None: no traces.
     """
@@ -145,7 +147,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_searches: int = MAX_SEARCHES.default
     drain_seconds: int = DRAIN_SECONDS.default
     expected: Expectations = Expectations()
-    page_thumbnails: bool = True
+    page_thumbnails: Thumbnails = PAGE_THUMBNAILS.default
     media_dir: Path | None = MEDIA_DIR.default
     metrics_host: str = METRICS_HOST.default
     metrics_port: int | None = METRICS_PORT.default
@@ -188,7 +190,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
                 least_coverage=HEALTH_LEAST_COVERAGE.read(environment),
                 most_days=HEALTH_MOST_DAYS.read(environment),
             ),
-            page_thumbnails=PAGE_THUMBNAILS.read(environment) == "on",
+            page_thumbnails=PAGE_THUMBNAILS.read(environment),
             media_dir=MEDIA_DIR.read(environment),
             metrics_host=METRICS_HOST.read(environment),
             metrics_port=METRICS_PORT.read(environment),

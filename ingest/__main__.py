@@ -46,20 +46,30 @@ def _print_error(error: BaseException) -> None:
             cause = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
             report = "Please report it with the lines above."
             message = f"This is a defect in vidsearch ({cause}). {report} {_SEE_STATUS}"
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    _print(f"error: {message}")
+    if isinstance(error, SourceError) and error.hint:
+        _print(error.hint)
+
+
+def _print(message: str) -> None:
+    try:
+        from ingest.terminal import Terminal  # noqa: PLC0415 - it may be what is missing.
+
+        Terminal(stderr=True).print(message)
+    except ImportError:
+        print(message, file=sys.stderr)  # noqa: T201
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     # Imported here, so that a missing package does not end the process with exit code 1.
-    from rich.console import Console  # noqa: PLC0415
-
     from ingest.commands.command_line import parse  # noqa: PLC0415
     from ingest.commands.signals import restored_handlers  # noqa: PLC0415
+    from ingest.terminal import Terminal  # noqa: PLC0415
     from retrieval.settings import SearchSettings  # noqa: PLC0415
 
     args = parse(arguments)
     # With --json, standard output contains only the document.
-    console = Console(highlight=False, soft_wrap=True, stderr=getattr(args, "json", False))
+    console = Terminal(stderr=getattr(args, "json", False))
     settings = SearchSettings.from_environment(os.environ)
     with restored_handlers():
         try:

@@ -6,7 +6,14 @@ from retrieval.errors import VidsearchError
 
 
 class SourceError(VidsearchError):
-    """A source cannot be read: it is missing, damaged, of an unknown kind, or lacks a required column."""
+    """A source cannot be read: it is missing, damaged, of an unknown kind, or lacks a required column.
+
+    `hint` are further lines for the terminal, such as commands to copy; the log of runs does not store them.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class ExportError(VidsearchError):

@@ -13,13 +13,15 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from retrieval.catalogue.wording import duration
 
 _SECONDS_BETWEEN_LINES = 10.0
+_BAR_WIDTH = 20
+"""With its figures, a bar of so many columns fits into 80 columns."""
+
 _SLOW_RATE = 10
 """Rates below this have one decimal."""
 
@@ -35,10 +37,14 @@ def shown_step(
     if not console.is_terminal:
         yield _Lines(console, label, total, clock).advance
         return
-    known = (MofNCompleteColumn(), _Rate(), TimeRemainingColumn()) if total else (_Done(), _Rate())
+    known = (MofNCompleteColumn(), _Rate(), _Left()) if total else (_Done(), _Rate())
     # Without a total, a finished bar has nothing to show.
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), *known, console=console, transient=total is None
+        TextColumn("{task.description}"),
+        BarColumn(_BAR_WIDTH),
+        *known,
+        console=console,
+        transient=total is None,
     ) as progress:
         yield partial(progress.advance, progress.add_task(label, total=total))
 
@@ -51,8 +57,29 @@ class _Rate(ProgressColumn):
     """The recent rate in units per second."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
+        speed = _speed(task)
         return Text("" if speed is None else f"{_rate(speed)}/s")
+
+
+class _Left(ProgressColumn):
+    """The estimated time left."""
+
+    def render(self, task: Task) -> Text:
+        speed = _speed(task)
+        if not speed or task.finished or task.remaining is None:
+            return Text("")
+        return Text(f"{duration(round(task.remaining / speed))} left")
+
+
+def _speed(task: Task) -> float | None:
+    """Return the units per second, known from the first batch on.
+
+    The recent speed of rich needs two batches, and one may take a minute.
+    """
+    speed = task.finished_speed or task.speed
+    if speed is None and task.completed and task.elapsed:
+        return task.completed / task.elapsed
+    return speed
 
 
 class _Done(ProgressColumn):

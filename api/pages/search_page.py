@@ -14,7 +14,7 @@ from litestar.response import Template
 
 from api.media.addresses import VideoAddresses
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, SearchForm, list_filters
-from api.pages.search_view import describe_index, view_page, view_video
+from api.pages.search_view import Thumbnails, describe_index, view_page, view_video
 from api.wire.negotiation import PRIVATE_NO_CACHE
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
@@ -31,9 +31,9 @@ SIMILAR_VIDEOS = 6
 
 
 class PageChoices(msgspec.Struct, frozen=True):
-    """Whether pages load thumbnails from other hosts, and whether the catalogue requires a key."""
+    """Which thumbnails pages load from other hosts, and whether the catalogue requires a key."""
 
-    thumbnails: bool
+    thumbnails: Thumbnails
     asks_for_key: bool
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import reduce
 from itertools import islice
+from typing import Literal
 from zlib import crc32
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from api.pages.search_form import LAST_OFFSET, PAGE_VIDEOS, SearchForm
 from api.pages.wording import LONGEST_CHANNEL, ago, clock, cut, day, initials, language_code
 from api.wire.responses import AddressOf
-from retrieval.catalogue.links import Player, moment_url, player_at, web_address
+from retrieval.catalogue.links import Player, moment_url, player_at, web_address, youtube_picture
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.wording import counted, share
 from retrieval.index.hits import Moment
@@ -31,6 +32,9 @@ _SHORTEST_QUOTE = 60
 
 _LONGEST_PASSAGE = 4_000
 """Characters of a passage that are searched for a quote: enough for 120 words of any language."""
+
+Thumbnails = Literal["catalogue", "on", "off"]
+"""The pictures from other hosts: those that the catalogue names, also those of YouTube, or none."""
 
 COLORS = 8
 """The number of background colours of the placeholders for missing thumbnails."""
@@ -100,7 +104,7 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_page(
-    result: SearchResult, form: SearchForm, address_of: AddressOf, *, thumbnails: bool = True
+    result: SearchResult, form: SearchForm, address_of: AddressOf, *, thumbnails: Thumbnails = "catalogue"
 ) -> PageView:
     """Return a page of results. If the result has more videos than fit, there is a next page."""
     shown = result.videos[:PAGE_VIDEOS]
@@ -115,7 +119,7 @@ def view_page(
 
 
 def view_video(
-    video: FoundVideo, form: SearchForm, address_of: AddressOf, *, thumbnails: bool = True
+    video: FoundVideo, form: SearchForm, address_of: AddressOf, *, thumbnails: Thumbnails = "catalogue"
 ) -> VideoView:
     """Return a video that a search found, with its moments."""
     record = video.record
@@ -133,11 +137,18 @@ def view_video(
         length=clock(record.duration) if record.duration else None,
         language=language_code(record.language),
         url=url,
-        thumbnail=web_address(record.thumbnail_url) if thumbnails else None,
+        thumbnail=_thumbnail(record.thumbnail_url, url, thumbnails),
         page=form.video_address(record.video_id),
         moments=tuple(_view_moments(video, url, form)),
         has_more=record.passages > len(video.moments),
     )
+
+
+def _thumbnail(own: str | None, url: str | None, thumbnails: Thumbnails) -> str | None:
+    """Return the URL of a video's picture: its own, or YouTube's if the operator has asked for those."""
+    if thumbnails == "off":
+        return None
+    return web_address(own) or (youtube_picture(url) if thumbnails == "on" else None)
 
 
 def _headline(shown: int, offset: int, *, has_next: bool) -> str:

@@ -9,7 +9,7 @@ from litestar.params import SkipValidation
 from litestar.response import Template
 
 from api.access.live_keys import LiveKeys
-from api.observability.health import Expectations, check_health
+from api.observability.health import Expectations, check_health, manifest_if_any
 from api.observability.readiness import Readiness
 from api.observability.recent_searches import RecentSearches
 from api.pages.activity_view import ActivityView, view_activity
@@ -50,7 +50,14 @@ class StatusReader:
         """Read the public part of the page."""
         health = await check_health(self._searcher, self._readiness, self._expected)
         runs = await self._searcher.recent_runs()
-        return view_status(health, runs, self._visible_activity(), datetime.now(UTC))
+        manifest = await manifest_if_any(self._searcher)
+        return view_status(
+            health,
+            runs,
+            self._visible_activity(),
+            datetime.now(UTC),
+            timed_transcripts=manifest.timed_transcripts if manifest else None,
+        )
 
     def activity(self) -> ActivityView:
         """Read the last hour's searches."""

@@ -10,7 +10,15 @@ from api.pages.activity_view import ActivityView
 from api.pages.wording import ago, latency
 from api.wire.schemas import Health, HealthEntry, HealthStatus
 from retrieval.catalogue.runs import Run, RunOutcome
-from retrieval.catalogue.wording import counted, counts_text, duration, outcome_text, share, timestamp
+from retrieval.catalogue.wording import (
+    counted,
+    counts_text,
+    duration,
+    outcome_text,
+    share,
+    times_text,
+    timestamp,
+)
 
 SHOWN_RUNS = 5
 """The number of recent runs that are always visible. Earlier ones are folded."""
@@ -90,9 +98,20 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: str
 
 
-def view_status(health: Health, runs: Sequence[Run], activity: Activity, now: datetime) -> StatusView:
-    """Describe the health of a service, its recent runs (the last one first) and its activity."""
-    checks = _checks(health, now)
+def view_status(
+    health: Health,
+    runs: Sequence[Run],
+    activity: Activity,
+    now: datetime,
+    *,
+    timed_transcripts: int | None = None,
+) -> StatusView:
+    """Describe the health of a service, its recent runs (the last one first) and its activity.
+
+    `timed_transcripts` is the number of transcripts with times, None if it is unknown.
+    """
+    transcripts = health.index.videos_with_transcript if health.index else 0
+    checks = _checks(health, now, times_text(transcripts, timed_transcripts))
     views = [view_run(run, now) for run in runs]
     return StatusView(
         status=health.status,
@@ -122,11 +141,11 @@ def view_run(run: Run, now: datetime) -> RunView:
     )
 
 
-def _checks(health: Health, now: datetime) -> tuple[CheckView, ...]:
+def _checks(health: Health, now: datetime, lack: str | None) -> tuple[CheckView, ...]:
     views: dict[str, Callable[[HealthEntry], CheckView]] = {
         "backend:responseTime": _search,
         "index:age": lambda entry: _age(entry, now),
-        "index:transcriptCoverage": _coverage,
+        "index:transcriptCoverage": lambda entry: _coverage(entry, lack),
         "ingest:lastRun": lambda entry: _ingest(entry, now),
         "service:stopping": lambda entry: CheckView("Service", entry.status, str(entry.output)),
     }
@@ -145,10 +164,10 @@ def _age(entry: HealthEntry, now: datetime) -> CheckView:
     return CheckView("Index age", entry.status, f"{built} {entry.output or ''}".rstrip())
 
 
-def _coverage(entry: HealthEntry) -> CheckView:
+def _coverage(entry: HealthEntry, lack: str | None) -> CheckView:
     coverage = f"{share(float(entry.observed_value or 0))} of the videos have a transcript"
     too_few = "" if entry.status == "pass" else ", fewer than expected"
-    return CheckView("Transcripts", entry.status, f"{coverage}{too_few}.")
+    return CheckView("Transcripts", entry.status, " ".join(filter(None, (f"{coverage}{too_few}.", lack))))
 
 
 def _ingest(entry: HealthEntry, now: datetime) -> CheckView:

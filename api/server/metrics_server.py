@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from litestar import Litestar
 
+from api.server.announcement import listening_errors
 from api.server.connections import BoundedConnection
-from api.server.server import CannotListenError, address_of
 
 _GRACE_SECONDS = 1
 
@@ -24,13 +24,8 @@ class MetricsServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port. Raises CannotListenError."""
-        try:
+        with listening_errors(self.config.host, self.config.port, metrics=True):
             await super().startup(sockets)
-        except SystemExit as error:
-            address = address_of(self.config.host, self.config.port)
-            raise CannotListenError(
-                f"Cannot listen on {address}. Set another METRICS_HOST or METRICS_PORT."
-            ) from error
         self.listens.set()
 
     @contextlib.contextmanager

@@ -9,13 +9,12 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
 
-from retrieval.errors import VidsearchError
+from api.server.announcement import announce, listening_errors
 
 LAST_REQUESTS_SECONDS = 0.5
 """How long connected clients may still send a request after the port is closed: one may be on its way."""
@@ -36,17 +35,11 @@ class AnnouncingServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port, then print one line. Raises CannotListenError."""
-        address = address_of(self.config.host, self.config.port)
-        try:
+        """Open the port, then print the address. Raises CannotListenError."""
+        host, port = self.config.host, self.config.port
+        with listening_errors(host, port):
             await super().startup(sockets)
-        except SystemExit as error:
-            # uvicorn has logged the cause. SystemExit would end the process before the index is closed.
-            raise CannotListenError(f"Cannot listen on {address}. Set another HOST or PORT.") from error
-        sys.stdout.write(
-            f"vidsearch listens on {address}. Try: curl '{address}/v1/search?query=your+question'\n"
-        )
-        sys.stdout.flush()
+        announce(host, port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port, answer the clients that have connected by then, and close their connections.
@@ -118,12 +111,3 @@ def accept_pending(listening: int) -> list[socket.socket]:
                 connection.settimeout(0)
                 accepted.append(connection)
     return accepted
-
-
-class CannotListenError(VidsearchError):
-    """The address is in use, or does not belong to this machine."""
-
-
-def address_of(host: str, port: int) -> str:
-    """Format a host and a port as a URL."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,7 +1,6 @@
 """`ingest snapshot` and `ingest restore`."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -58,7 +57,6 @@ async def _snapshot(args: argparse.Namespace, settings: SearchSettings, console:
     console.print(
         f"Wrote {args.file}, {_megabytes(taken.size)}, in {duration(monotonic() - began)}: "
         f"{_describe(taken.manifest)}.",
-        markup=False,
     )
     return ExitCode.DONE
 
@@ -79,7 +77,7 @@ async def _restore_opened(
 ) -> int:
     from ingest.backup.restore import check_snapshot, restore, takes_files  # noqa: PLC0415 - as above.
 
-    show = partial(console.print, markup=False)
+    show = console.print
     contents = snapshot.snapshot
     show(
         f"{args.file}, {_megabytes(snapshot.size)}, taken {timestamp(contents.taken_at)}: "

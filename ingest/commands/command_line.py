@@ -1,6 +1,7 @@
 """The options of `python -m ingest` and its `--help`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -12,6 +13,8 @@ from ingest.commands.watch import watch
 from ingest.planning.gate import Rule
 from ingest.settings import SETTINGS
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
+from ingest.sources.youtube.addresses import source_of
+from retrieval.command_names import as_typed_here
 from retrieval.declared_setting import describe_settings
 
 _SECONDS_A_DAY = 86_400
@@ -19,11 +22,13 @@ _SECONDS_A_DAY = 86_400
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name.
 
 _EPILOG = """\
+Without a command, this help is shown.
+
 examples:
   python -m ingest sync talks.parquet
   python -m ingest sync talks.csv captions/ --prune --report report.html --report report.json
   python -m ingest sync talks.jsonl --dry-run
-  python -m ingest sync youtube:@handle --language de --language en
+  python -m ingest sync https://www.youtube.com/@handle --language de --language en
   python -m ingest watch uploads/ --every 60
   python -m ingest rollback
   python -m ingest snapshot /backup/talks.tar
@@ -42,9 +47,13 @@ environment:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse a command line; the result's `run` is the command. Exits with 2 if it is wrong."""
+    """Parse a command line; the result's `run` is the command.
+
+    Exits with 2 if it is wrong. If it is empty, prints the help and exits with 0.
+    """
     parser = _parser()
-    args = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    args = parser.parse_args(given or ["--help"])
     if getattr(args, "json", False) and not args.dry_run:
         parser.error("--json needs --dry-run")
     return args
@@ -52,9 +61,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ingest",
+        prog=as_typed_here("python -m ingest"),
         description="Load a catalogue of videos into the search index.",
-        epilog=f"{_EPILOG}{describe_settings(SETTINGS, 'ingest')}",
+        epilog=as_typed_here(f"{_EPILOG}{describe_settings(SETTINGS, 'ingest')}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -86,10 +95,11 @@ def _add_sync(commands: Commands) -> None:
     parser.add_argument(
         "sources",
         nargs="+",
-        type=Path,
+        type=source_of,
         metavar="SOURCE",
         help="a parquet, csv or jsonl file (also gzipped), a caption or Whisper file, a folder of caption "
-        "files or of yt-dlp downloads, youtube:CHANNEL_ID, or youtube:@handle",
+        "files or of yt-dlp downloads, or a YouTube channel: its URL, youtube:CHANNEL_ID or "
+        "youtube:@handle",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
     parser.add_argument(
@@ -112,7 +122,7 @@ def _add_watch(commands: Commands) -> None:
         epilog="--accept applies to every run of the watch, so it also accepts later damage. To accept a "
         "single change, run sync with --accept by hand: the watch then finds nothing to do.",
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="tables, caption files, or both")
+    parser.add_argument("folder", type=_folder, metavar="FOLDER", help="tables, caption files, or both")
     parser.add_argument(
         "--every",
         type=_seconds,
@@ -156,6 +166,12 @@ def _sync_options() -> argparse.ArgumentParser:
         "--device", choices=("cpu", "cuda"), default="cpu", help="device that embeds (default: cpu)"
     )
     return parser
+
+
+def _folder(text: str) -> Path:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is a URL; watch reads a folder on this machine")
+    return Path(text)
 
 
 def _rule(name: str) -> Rule:

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Awaitable, Callable
-from functools import partial
 from importlib import import_module
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.console import Console
 from ingest.errors import ExitCode
 from ingest.reports.text import describe_run
 from retrieval.catalogue.manifest import Manifest
-from retrieval.catalogue.wording import counted, share, timestamp
+from retrieval.catalogue.wording import counted, share, times_text, timestamp
 from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
 from retrieval.index.store import IndexStore
 from retrieval.opening import open_store
@@ -19,7 +18,7 @@ from retrieval.settings import SearchSettings
 
 async def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Show the live version, the previous one and the last runs."""
-    show = partial(console.print, markup=False)
+    show = console.print
     async with open_store(settings) as store:
         live = await _read(store.live)
         previous = await _read(store.previous) if live else None
@@ -32,11 +31,8 @@ async def status(_: argparse.Namespace, settings: SearchSettings, console: Conso
         show(f"previous: {_describe(previous)}")
     else:
         show(f"There is no index in {store.place}. Build one: python -m ingest sync SOURCE")
-    if isinstance(live, Manifest) and live.is_partial:
-        show(
-            "A run that writes into the live version has not ended, or left incomplete videos behind. If no "
-            "run is in progress, run the same sync again: it continues from there."
-        )
+    if isinstance(live, Manifest):
+        _show_faults(live, show)
     if unreadable:
         show(f"runs: {unreadable}. The next run starts a new log.")
     if runs:
@@ -49,6 +45,16 @@ async def status(_: argparse.Namespace, settings: SearchSettings, console: Conso
             "restore a snapshot: python -m ingest restore FILE"
         )
     return ExitCode.DONE
+
+
+def _show_faults(live: Manifest, show: Callable[[str], None]) -> None:
+    if lack := times_text(live.counts.videos_with_transcript, live.timed_transcripts):
+        show(f"note: {lack}")
+    if live.is_partial:
+        show(
+            "A run that writes into the live version has not ended, or left incomplete videos behind. If no "
+            "run is in progress, run the same sync again: it continues from there."
+        )
 
 
 async def readable_live(store: IndexStore) -> Manifest | None:
@@ -83,16 +89,14 @@ async def rollback(_: argparse.Namespace, settings: SearchSettings, console: Con
         before = await readable_live(store)
         live = await store.roll_back()
     kept = f" Version {before.index_version} is kept for rollback." if before else ""
-    console.print(f"Live: version {live.index_version}.{kept}", markup=False)
+    console.print(f"Live: version {live.index_version}.{kept}")
     return ExitCode.DONE
 
 
 def export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
     """Export the model that serves searches."""
-    console.print("Exporting the model and comparing its embeddings with sentence-transformers")
+    console.print("Exporting the model and checking its embeddings")
     export = import_module("ingest.model.export").export_model
     exported = export(settings.model_dir, args.model)
-    console.print(
-        f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.", markup=False
-    )
+    console.print(f"Exported {exported.identity.name} to {settings.model_dir}: {exported.proof}.")
     return ExitCode.DONE

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,15 @@ from ingest.reports.account import RunAccount, RunRequest
 from ingest.reports.documents import plan_document
 from ingest.reports.files import quarantining
 from ingest.reports.recording import recording, reporting
-from ingest.reports.text import estimate_line, left_behind_line, plan_lines, problem_lines, truncated_line
+from ingest.reports.text import (
+    estimate_line,
+    left_behind_line,
+    next_line,
+    plan_lines,
+    row_lines,
+    truncated_line,
+    untranscribed_lines,
+)
 from ingest.rows.row import file_name
 from ingest.settings import IngestSettings
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
@@ -42,7 +50,7 @@ async def sync(args: argparse.Namespace, settings: SearchSettings, console: Cons
     from ingest.embedding.encoders import load_model  # noqa: PLC0415 - `--help` must not load the model's library.
 
     job = _job(args)
-    show = partial(console.print, markup=False)
+    show = console.print
     request = RunRequest(tuple(map(file_name, job.sources)), job.gate.accepted, dry_run=args.dry_run)
     account = RunAccount(request)
     async with AsyncExitStack() as stack:
@@ -67,6 +75,11 @@ async def sync(args: argparse.Namespace, settings: SearchSettings, console: Cons
             await _publish(job, store, model, planned, account, console)
     if account.truncated:
         show(truncated_line(account.truncated))
+    _show_all(untranscribed_lines(account), show)
+    if account.published and not account.published.is_sample:
+        show(next_line(is_first=account.before is None, has_api=find_spec("api") is not None))
+    if account.times and not job.is_sample:
+        show(f"note: {account.times}")
     return ExitCode.SOME_REJECTED if account.counts.rejected else ExitCode.DONE
 
 
@@ -124,11 +137,11 @@ async def _plan(
     """Plan the sync. Show the plan and the problems of the rows, those also if planning fails."""
     from ingest.sync.planning import plan_sync  # noqa: PLC0415 - as above.
 
-    show = partial(console.print, markup=False)
+    show = console.print
     try:
         planned = await plan_sync(job, store, model, account, console)
     finally:
-        _show_all(problem_lines(account), show)
+        _show_all(row_lines(account), show)
         if account.quarantine_name:
             show(f"Rejected rows and the reasons: {account.quarantine_name}")
     if planned.start.why_not_kept:
@@ -156,10 +169,9 @@ async def _publish(
     console.print(
         f"Live: version {account.published.index_version} with {counted(counts.videos, 'video')} and "
         f"{counted(counts.passages, 'passage')}.",
-        markup=False,
     )
     if incomplete := left_behind(planned):
-        console.print(left_behind_line(incomplete), markup=False)
+        console.print(left_behind_line(incomplete))
 
 
 def _show_dry_run(planned: "PlannedSync", account: RunAccount, console: Console, *, as_json: bool) -> None:
@@ -168,7 +180,8 @@ def _show_dry_run(planned: "PlannedSync", account: RunAccount, console: Console,
         sys.stdout.write(f"{msgspec.json.encode(document).decode()}\n")
     if estimate := estimate_line(account, cores=usable_cores()):
         console.print(estimate)
-    console.print("Nothing was changed: this was a dry run.")
+    apply = "" if planned.plan.changes_nothing else " To carry out the plan, leave out --dry-run."
+    console.print(f"Nothing was changed: this was a dry run.{apply}")
 
 
 def _show_all(lines: Iterable[str], show: Callable[[str], None]) -> None:

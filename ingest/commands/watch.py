@@ -3,7 +3,6 @@
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -31,7 +30,7 @@ def watch(
         raise SourceError(f"{args.folder}: there is no such folder. Check the path")
     check_paths(args.report, [args.folder])
     stop_at_signals()
-    show = partial(console.print, markup=False)
+    show = console.print
     watch = Watch(
         args.folder,
         lambda found: run_sync(found.sources, sync_options(args, is_complete=not found.passed_over)),

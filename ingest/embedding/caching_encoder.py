@@ -4,7 +4,6 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -70,7 +69,7 @@ def caching(model: Model, folder: Path | None, console: Console) -> Iterator[Mod
 
     If the folder cannot be used, print a warning and yield the model unchanged.
     """
-    report = partial(console.print, markup=False)
+    report = console.print
     cache = _open(folder, model.identity.dimension, report) if folder else None
     if cache is None:
         yield model

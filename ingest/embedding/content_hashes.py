@@ -52,6 +52,7 @@ def stored_form(video: Video, model: ModelIdentity, settings: PassageSettings) -
         content_hash=_hash(inputs),
         record_hash=_hash(_shown(record_of(video))),
         transcribed=video.transcript is not None,
+        timed=bool(video.cues),
         title_hash=_short_hash(video.title),
         text_hash=_short_hash(_words_alone(video)) if video.transcript else "",
         characters=len(video.transcript or ""),

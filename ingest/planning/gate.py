@@ -88,6 +88,10 @@ LASTING = frozenset(
 again. Otherwise operators would put --accept into the nightly job and lose the rule."""
 
 
+REFUSED = "The run was refused."
+"""The first line of the message of a GateError."""
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """A rule that a run breaks, the reason as text, and the level in the unit of the rule's limit."""
 
@@ -140,8 +144,7 @@ class Gate(msgspec.Struct, frozen=True):
             reasons = "\n".join(map(str, standing))
             accept = " ".join(f"--accept {refusal.rule}" for refusal in standing)
             raise GateError(
-                f"The run was refused.\n{reasons}\nFix the sources. If this is intended, run it again with "
-                f"{accept}.",
+                f"{REFUSED}\n{reasons}\nFix the sources. If this is intended, run it again with {accept}.",
                 standing,
             )
 

@@ -4,7 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from ingest.planning.plan import Action
-from ingest.rows.row import DUPLICATE_ID, FETCH_FAILED, PLACEHOLDER_TRANSCRIPT, CheckedRow, Severity
+from ingest.rows.reasons import DUPLICATE_ID, FETCH_FAILED, PLACEHOLDER_TRANSCRIPT
+from ingest.rows.row import CheckedRow, Severity
 
 REJECTED = "rejected"
 
@@ -15,12 +16,14 @@ _CLOCK_DIFFERENCE = timedelta(days=1)
 class RowCounts:
     """Counts of the rows that were read so far.
 
-    `actions` counts rows by action or "rejected"; `reasons` counts problems by severity and reason code.
+    `actions` counts rows by action or "rejected"; `reasons` counts problems by severity and reason code,
+    `problems` also by field.
     `repeated` rows have the id of an earlier row. `invalid` rows were rejected for any reason other than that
     or a failed fetch. `placeholders` are ids of videos whose transcript is a placeholder such as "n/a";
     `in_future` are ids of videos with a future date. `rejected_ids` are the video ids of rejected rows, as
     far as they are known; `rejected_without_id` counts the others. `videos` and `transcribed` count videos,
-    and those with a transcript, by year of publication in UTC (None: no date).
+    and those with a transcript, by year of publication in UTC (None: no date). `timed` counts videos whose
+    transcript has times.
     """
 
     def __init__(self, now: datetime | None = None) -> None:
@@ -28,6 +31,7 @@ class RowCounts:
         self.now = now or datetime.now(UTC)
         self.actions: Counter[str] = Counter()
         self.reasons: Counter[tuple[Severity, str]] = Counter()
+        self.problems: Counter[tuple[Severity, str, str | None]] = Counter()
         self.repeated = 0
         self.invalid = 0
         self.placeholders: list[str] = []
@@ -36,6 +40,7 @@ class RowCounts:
         self.rejected_without_id = 0
         self.videos: Counter[int | None] = Counter()
         self.transcribed: Counter[int | None] = Counter()
+        self.timed = 0
 
     @property
     def rows(self) -> int:
@@ -51,6 +56,7 @@ class RowCounts:
         """Count a row; `action` is None if the row was rejected."""
         self.actions[REJECTED if action is None else str(action)] += 1
         self.reasons.update((problem.severity, problem.reason_code) for problem in row.problems)
+        self.problems.update((each.severity, each.reason_code, each.field) for each in row.problems)
         codes = {problem.reason_code for problem in row.problems}
         if row.video is None:
             ids = {problem.video_id for problem in row.problems if problem.video_id}
@@ -67,3 +73,4 @@ class RowCounts:
         year = video.published_at.year if video.published_at else None
         self.videos[year] += 1
         self.transcribed[year] += video.transcript is not None
+        self.timed += bool(video.cues)

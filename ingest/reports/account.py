@@ -16,13 +16,20 @@ from ingest.planning.plan import Action, Plan
 from ingest.planning.row_counts import REJECTED, RowCounts
 from ingest.reports.files import Quarantine, ReportFile, RowOutcome
 from ingest.rows.fields import clean_text
+from ingest.rows.reasons import NO_TRANSCRIPT, PLACEHOLDER_TRANSCRIPT
 from ingest.rows.row import CheckedRow, RowProblem, Severity, file_name
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import RESTORED, RunOutcome
-from retrieval.catalogue.wording import DRY_RUN
+from retrieval.catalogue.wording import DRY_RUN, times_text
 
 REJECTED_ROWS_KEPT: Final = 1_000
 """The number of rejected rows that a page lists."""
+
+UNTRANSCRIBED_KEPT: Final = 1_000
+"""The number of videos without a transcript that a report lists."""
+
+NOT_SHOWN: Final = frozenset({NO_TRANSCRIPT, PLACEHOLDER_TRANSCRIPT})
+"""The reasons of which the terminal shows no single case: it lists the videos instead."""
 
 _SHOWN = 10
 _SHOWN_NOTES = 3
@@ -53,13 +60,21 @@ class RejectedRow(msgspec.Struct, frozen=True):
     problems: tuple[RowProblem, ...]
 
 
+class UntranscribedVideo(msgspec.Struct, frozen=True):
+    """A video of the sources that has no transcript."""
+
+    video_id: str
+    title: str
+
+
 class RunAccount:
     """Everything about one run, updated while it works.
 
     `quarantine` gets the rejected rows, if it is set. `counts` covers the rows that were read. `plan` and
     `findings` are None until the run has a plan. `before` is the live version at the start (None: none, or
     only the sample catalogue), `published` the version that the run made live. `words` is
-    the number of transcript words to embed. `truncated` are the ids of videos with a passage that is longer
+    the number of transcript words to embed. `untranscribed` are the first videos without a transcript.
+    `truncated` are the ids of videos with a passage that is longer
     than the model's input. `outcome` is a RunOutcome or DRY_RUN, and `why` the reason if the run did not
     succeed; both are None until `end` is called.
     """
@@ -83,6 +98,7 @@ class RunAccount:
         self.first_problems: list[RowProblem] = []
         self.examples: dict[tuple[Severity, str], RowProblem] = {}
         self.rejected_rows: list[RejectedRow] = []
+        self.untranscribed: list[UntranscribedVideo] = []
 
     @property
     def actions(self) -> dict[str, int]:
@@ -104,8 +120,13 @@ class RunAccount:
         for problem in row.problems:
             kind = (problem.severity, problem.reason_code)
             self.examples.setdefault(kind, problem)
+            if problem.reason_code in NOT_SHOWN:
+                continue
             if self.counts.reasons[kind] <= (_SHOWN_NOTES if problem.severity == "note" else _SHOWN):
                 self.first_problems.append(problem)
+        video = row.video
+        if video and video.transcript is None and len(self.untranscribed) < UNTRANSCRIBED_KEPT:
+            self.untranscribed.append(UntranscribedVideo(video.video_id, clean_text(video.title)))
         if not self.files:
             return
         video_id = row.video.video_id if row.video else next((p.video_id for p in row.problems), None)
@@ -138,6 +159,14 @@ class RunAccount:
             # Some rules can only be checked on the new version.
             late = self._judged(error.refusals)
             self.findings += tuple(finding for finding in late if finding not in self.findings)
+
+    @property
+    def times(self) -> str | None:
+        """A sentence about transcripts without times: in the new version, or else in the sources."""
+        live = self.published
+        if live and live.timed_transcripts is not None:
+            return times_text(live.counts.videos_with_transcript, live.timed_transcripts)
+        return times_text(self.counts.transcribed.total(), self.counts.timed)
 
     @property
     def quarantine_name(self) -> str | None:

@@ -21,7 +21,8 @@ def summary_document(account: RunAccount) -> dict[str, Any]:
     `actions` and `rejected` count videos and rows as planned, whether or not the plan was carried out.
     `reasons` counts the problems of rows by severity and reason code. `findings` is None if the run ended
     before the gate was checked; all counts then cover only the rows read so far. `quarantine` and
-    `row_reports` are the files that contain every rejected row.
+    `row_reports` are the files that contain every rejected row. `without_transcript` counts the videos of the
+    sources without one and lists the first 1,000. `times` is a sentence about transcripts without times.
     """
     counts = account.counts
     return {
@@ -43,12 +44,18 @@ def summary_document(account: RunAccount) -> dict[str, Any]:
         "after": account.published.counts if account.published else None,
         "profile": {
             "coverage": {"videos": counts.videos.total(), "transcribed": counts.transcribed.total()},
+            "timed": counts.timed,
             "years": [
                 {"year": year, "videos": counts.videos[year], "transcribed": counts.transcribed[year]}
                 for year in sorted(year for year in counts.videos if year is not None)
             ],
             "undated": {"videos": counts.videos[None], "transcribed": counts.transcribed[None]},
         },
+        "without_transcript": {
+            "count": counts.videos.total() - counts.transcribed.total(),
+            "videos": account.untranscribed,
+        },
+        "times": account.times,
         "quarantine": account.quarantine_name,
         "row_reports": account.row_reports,
     }

@@ -13,7 +13,7 @@ import msgspec
 
 from ingest.errors import IngestError
 from ingest.rows.row import CheckedRow, file_name
-from ingest.sources.youtube.channel import PREFIX
+from ingest.sources.youtube.addresses import PREFIX
 
 _PAGES: Final = frozenset({".html", ".htm"})
 

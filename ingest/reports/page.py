@@ -73,6 +73,7 @@ def render_page(account: RunAccount) -> str:
         whole=_whole(account),
         has_years=any(year is not None for year in counts.videos),
         years=year_rows(counts.videos, counts.transcribed),
+        untranscribed=counts.videos.total() - counts.transcribed.total(),
         rejections=reasons["rejected"],
         reasons=[*reasons["warning"], *reasons["note"]],
         files=[file for file in (account.quarantine_name, *account.row_reports) if file],

@@ -1,38 +1,105 @@
 """The account of a run, and the stored log of runs, as lines of text for the terminal. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
-from ingest.planning.gate import some
+from ingest.planning.gate import REFUSED, some
 from ingest.planning.plan import Action
-from ingest.reports.account import RunAccount
+from ingest.planning.row_counts import REJECTED, RowCounts
+from ingest.reports.account import NOT_SHOWN, RunAccount
 from ingest.reports.documents import embedding_seconds, texts_to_embed
+from ingest.rows.reasons import MISSING, NO_TRANSCRIPT, counted_reason
+from ingest.rows.row import Severity
 from retrieval.catalogue.runs import Run
-from retrieval.catalogue.wording import counted, counts_text, duration, outcome_text, timestamp
+from retrieval.catalogue.wording import (
+    PLANNED_LABELS,
+    counted,
+    counts_text,
+    duration,
+    outcome_text,
+    timestamp,
+)
+
+SHOWN_UNTRANSCRIBED: Final = 10
+"""The number of videos without a transcript that the terminal lists."""
+
+Kind: TypeAlias = tuple[Severity, str, str | None]
+"""A kind of problem: its severity, reason code and field."""
 
 
-def problem_lines(account: RunAccount) -> Iterator[str]:
-    """List the first problems of each kind, and the number of each kind."""
+def row_lines(account: RunAccount) -> Iterator[str]:
+    """List the first problems of each kind, and count the rows by their result and reasons."""
+    counts = account.counts
     for problem in account.first_problems:
         yield f"{problem.severity}: {problem}"
-    for (severity, code), count in sorted(account.counts.reasons.items()):
-        yield f"{severity}: {code}: {count}"
-    if account.counts.reasons.total() > len(account.first_problems):
+    if sum(number for (_, code), number in counts.reasons.items() if code not in NOT_SHOWN) > len(
+        account.first_problems
+    ):
         yield "--report FILE.json lists all of them."
+    if counts.rows:
+        yield f"{counted(counts.rows, 'row')} read: {', '.join(_results(counts))}."
+    for severity in ("warning", "note"):
+        if reasons := _reasons(counts, severity):
+            yield f"{severity.capitalize()}s: {reasons}."
+
+
+def _results(counts: RowCounts) -> Iterator[str]:
+    for action, label in PLANNED_LABELS.items():
+        if action != REJECTED and (number := counts.actions[action]):
+            yield f"{number:,} {label}"
+    if counts.rejected:
+        yield f"{counts.rejected:,} rejected: {_reasons(counts, 'rejected')}"
+
+
+def _reasons(counts: RowCounts, severity: Severity) -> str:
+    """Count the reasons of a severity, the most frequent first."""
+    return ", ".join(
+        counted_reason(number, code, field)
+        for (of, code, field), number in _merged(counts.problems).most_common()
+        if of == severity and code != NO_TRANSCRIPT  # Those videos are listed at the end of the run.
+    )
+
+
+def _merged(problems: Counter[Kind]) -> Counter[Kind]:
+    """Leave out the field if the wording of a reason does not name it."""
+    merged: Counter[Kind] = Counter()
+    for (severity, code, field), number in problems.items():
+        merged[severity, code, field if code == MISSING else None] += number
+    return merged
 
 
 def plan_lines(account: RunAccount, *, prune: bool) -> Iterator[str]:
-    """List the actions of the plan with their first videos."""
+    """List the changes of the plan with their first videos."""
     if account.plan is None:
         return
     for action in Action:
-        if ids := account.plan.ids(action):
-            yield f"{action}: {len(ids)} ({some(ids)})"
+        if action is not Action.KEEP and (ids := account.plan.ids(action)):
+            yield f"{PLANNED_LABELS[action].capitalize()}: {len(ids):,} ({some(ids)})"
     unknown = account.counts.rejected_without_id
     if prune and unknown:
         yield (
             f"No video is removed: {counted(unknown, 'rejected row')} {'has' if unknown == 1 else 'have'} no "
             "video id (see above)."
         )
+
+
+def untranscribed_lines(account: RunAccount) -> Iterator[str]:
+    """List the first videos without a transcript."""
+    videos = account.counts.videos.total() - account.counts.transcribed.total()
+    if not videos:
+        return
+    has, them = ("has", "it") if videos == 1 else ("have", "them")
+    yield f"note: {counted(videos, 'video')} {has} no transcript; searches find {them} by title only:"
+    shown = account.untranscribed[:SHOWN_UNTRANSCRIBED]
+    for video in shown:
+        yield f"  {video.video_id}: {_on_one_line(video.title)}"
+    if more := videos - len(shown):
+        yield f"  and {more:,} more; --report FILE.json lists them"
+
+
+def _on_one_line(title: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in title).split())
 
 
 def estimate_line(account: RunAccount, *, cores: int) -> str | None:
@@ -42,6 +109,14 @@ def estimate_line(account: RunAccount, *, cores: int) -> str | None:
         return None
     time = duration(embedding_seconds(texts, cores))
     return f"Embedding about {counted(texts, 'text')} would take about {time} on this machine."
+
+
+def next_line(*, is_first: bool, has_api: bool) -> str:
+    """Say what to do after a version was published; `has_api`: the API can be started here."""
+    loads = "Next: a running API loads this version within two seconds."
+    if is_first and has_api:
+        return f"{loads} To start one and open its search page: python -m api"
+    return loads if is_first else f"{loads} To undo this run: python -m ingest rollback"
 
 
 def truncated_line(video_ids: Sequence[str]) -> str:
@@ -72,5 +147,7 @@ def describe_run(run: Run) -> str:
     took = duration((run.ended_at - run.began_at).total_seconds())
     version = f" {run.index_version}" if run.index_version else ""
     counts = counts_text(run.counts, run.outcome).lower()
-    reason = f": {'; '.join(line.removesuffix('.') for line in run.why.splitlines())}" if run.why else ""
+    # The outcome is in the line already.
+    reasons = [line.removesuffix(".") for line in (run.why or "").splitlines() if line != REFUSED]
+    reason = f": {'; '.join(reasons)}" if reasons else ""
     return f"{began}, {took}: {outcome}{version}{f'; {counts}' if counts else ''} {sources}{reason}"

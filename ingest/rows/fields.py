@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, get_args
 
+from ingest.rows.reasons import MISSING
 from retrieval.catalogue.video import CaptionKind, Cue
 
 MAX_ID_LENGTH: Final = 512
@@ -110,7 +111,7 @@ def read_title(value: object, warn: Warn) -> str:
     """Return the title as given."""
     title = read_text(value, warn)
     if not title.strip():
-        raise FieldError("missing", "contains no readable character; give every video a title")
+        raise FieldError(MISSING, "contains no readable character; give every video a title")
     return title
 
 

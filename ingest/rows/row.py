@@ -24,7 +24,9 @@ from ingest.rows.fields import (
     read_transcript,
 )
 from ingest.rows.media import read_media
-from retrieval.catalogue.video import NO_TRANSCRIPT, Cue, Video
+from ingest.rows.reasons import MISSING, NO_TRANSCRIPT, PLACEHOLDER_TRANSCRIPT
+from retrieval.catalogue.video import NO_TRANSCRIPT as NO_TRANSCRIPT_TEXT
+from retrieval.catalogue.video import Cue, Video
 
 REQUIRED_COLUMNS: Final = ("video_id", "title")
 
@@ -48,17 +50,11 @@ _OPTIONAL: Final[tuple[tuple[str, str, Callable[[Any, Warn], Any]], ...]] = (
 COLUMNS: Final = (*REQUIRED_COLUMNS, *(column for _, column, _ in _OPTIONAL))
 """All columns that are read; a source may leave out others."""
 
-DUPLICATE_ID: Final = "duplicate-id"
-PLACEHOLDER_TRANSCRIPT: Final = "placeholder-transcript"
-
-FETCH_FAILED: Final = "fetch-failed"
-"""The reason code of a row whose source failed this time: the index keeps its current copy of the video."""
-
 _LONGEST_PLACEHOLDER: Final = 10_000
 _LONGEST_FAILURE: Final = 1_000
 _UNSPOKEN: Final = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
 _NOTHING: Final = frozenset(
-    {"", NO_TRANSCRIPT, "na", "null", "none", "nan", "undefined", "no transcript", "not available"}
+    {"", NO_TRANSCRIPT_TEXT, "na", "null", "none", "nan", "undefined", "no transcript", "not available"}
 )
 
 _FAILURE: Final = re.compile(
@@ -170,7 +166,7 @@ def check_row(raw: Mapping[str, Any], *, place: Place, cues: tuple[Cue, ...] = (
     fields["transcript"] = spoken[0] if spoken else None
     if not spoken:
         fields["cues"] = ()
-        code = PLACEHOLDER_TRANSCRIPT if given else "no-transcript"
+        code = PLACEHOLDER_TRANSCRIPT if given else NO_TRANSCRIPT
         cells.add("transcript", code, "is missing; searches find this video by its title only", "note")
     return CheckedRow(place, Video(video_id=cells.video_id, title=title, **fields), tuple(cells.problems))
 
@@ -200,7 +196,7 @@ class _Cells:
         value = self._raw.get(column)
         if is_absent(value):
             if required:
-                self.add(column, "missing", f"is empty; give every video a {column}", "rejected")
+                self.add(column, MISSING, f"is empty; give every video a {column}", "rejected")
             return None
         try:
             return reader(value, lambda code, message: self.add(column, code, message, "warning"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from ingest.rows.row import DUPLICATE_ID, CheckedRow, Place, RowProblem, check_source_row
+from ingest.rows.reasons import DUPLICATE_ID
+from ingest.rows.row import CheckedRow, Place, RowProblem, check_source_row
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
 from ingest.sources.opening import open_source
 from ingest.sources.youtube.channel import YouTube

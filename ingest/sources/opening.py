@@ -12,7 +12,8 @@ from ingest.sources.folders.captions import CaptionFile
 from ingest.sources.folders.tree import FolderTree
 from ingest.sources.folders.ytdlp import INFO_ENDING
 from ingest.sources.tables.tables import TABLES
-from ingest.sources.youtube.channel import PREFIX, YouTube
+from ingest.sources.youtube.addresses import PREFIX
+from ingest.sources.youtube.channel import YouTube, missing_key
 
 _KINDS: Final = (
     f"give a file that ends in {', '.join(TABLES)} or, for captions, in {', '.join(CAPTION_SUFFIXES)}, "
@@ -43,16 +44,16 @@ def open_source(
 ) -> Source:
     """Open a table, a caption file, a folder of caption files (with or without yt-dlp's), or a channel.
 
-    A channel is `youtube:CHANNEL_ID` or `youtube:@handle` and is opened with `youtube`, which has its own
-    languages. Elsewhere, if a video has captions in several languages, the first available one of `languages`
-    is read.
+    A channel is `youtube:CHANNEL_ID`, `youtube:@handle` or `youtube:user/NAME` and is opened with `youtube`,
+    which has its own languages. Elsewhere, if a video has captions in several languages, the first available
+    one of `languages` is read.
 
     Raises SourceError for any other path, one that cannot be read, or a table without a required column.
     """
     # A file with such a name can be given by its absolute path.
     if str(path).startswith(PREFIX):
         if youtube is None:
-            raise SourceError(f"{path}: set YT_API_KEY to a key for the YouTube Data API v3")
+            raise missing_key(str(path))
         return youtube.channel(str(path))
     try:
         if not path.exists():

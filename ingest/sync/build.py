@@ -63,11 +63,22 @@ async def run_sync(
             settings=job.settings,
             is_sample=job.is_sample and start.live is None,
             is_partial=bool(left_behind(planned)),
+            timed_transcripts=timed_transcripts(planned),
             known=_known_titles(planned),
             gate=job.gate,
             refusals=planned.refusals,
             live=start.live,
         )
+
+
+def timed_transcripts(planned: PlannedSync) -> int | None:
+    """Count the videos of the new version whose transcript has times; None if an older release wrote some."""
+    removed = set(planned.plan.ids(Action.REMOVE))
+    videos = {**planned.start.stored, **planned.source}
+    of_transcripts = [
+        video.timed for video_id, video in videos.items() if video.transcribed and video_id not in removed
+    ]
+    return None if None in of_transcripts else sum(map(bool, of_transcripts))
 
 
 def left_behind(planned: PlannedSync) -> list[str]:

@@ -62,6 +62,13 @@ def web_address(url: str | None) -> str | None:
     return None if parts is None else url
 
 
+def youtube_picture(url: str | None) -> str | None:
+    """Return the URL of the picture (320 x 180) of a video on YouTube; None for any other URL."""
+    parts = _split(url)
+    youtube_id = _youtube_id(parts.hostname or "", parts.path, parts.query) if parts else None
+    return f"https://i.ytimg.com/vi/{youtube_id}/mqdefault.jpg" if youtube_id else None
+
+
 @lru_cache(4096)
 def player_at(url: str | None, start: float | None) -> Player | None:
     """Return the player that plays a video in a page from `start` seconds, or None if there is none."""

@@ -57,7 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     with in addition to the counts. `is_sample`: this is the sample catalogue, which the user's first
     catalogue replaces. `is_partial`: a run is writing into this version, and the counts are those from before
     the run; or a run was interrupted, and no source since contains the videos that it left unfinished. Each
-    unfinished video is marked.
+    unfinished video is marked. `timed_transcripts` is the number of videos whose transcript has times; None
+    is unknown, because an older release wrote some of the videos.
     """
 
     index_version: str
@@ -72,6 +73,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     peaks: dict[str, Peak] = msgspec.field(default_factory=dict)
     is_sample: bool = False
     is_partial: bool = False
+    timed_transcripts: int | None = None
     distance: str = DISTANCE
     schema_version: int = SCHEMA_VERSION
 

@@ -48,6 +48,11 @@ PLANNED_LABELS: Mapping[str, str] = MappingProxyType(
 )
 """Labels for the counts of a run that did not do what it planned."""
 
+HOW_TO_GET_TIMES = (
+    "To get times, sync caption files (yt-dlp --write-subs --write-auto-subs) or add a column cues: see "
+    "docs/ingest.md."
+)
+
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -87,6 +92,20 @@ def timestamp(at: datetime) -> str:
 def outcome_text(outcome: str | None) -> str:
     """Format the outcome of a run: a RunOutcome, None or NOT_ENDED, or DRY_RUN."""
     return _OUTCOMES[outcome or NOT_ENDED]
+
+
+def times_text(transcripts: int, timed: int | None) -> str | None:
+    """Report transcripts without times, and how to get times; None if all have times or it is unknown."""
+    if timed is None or timed >= transcripts:
+        return None
+    if timed == 0:
+        lack = f"{counted(transcripts, 'transcript')}, none with times: moments open at the beginning."
+    else:
+        lack = (
+            f"{counted(transcripts, 'transcript')}, {timed:,} with times: moments of the others open at the "
+            "beginning."
+        )
+    return f"{lack} {HOW_TO_GET_TIMES}"
 
 
 def is_done(outcome: str | None) -> bool:

@@ -160,8 +160,10 @@ class LiveIndex(IndexSource):
         if self._version and self._version.name == name:
             return
         index = await self._open_version(name)
+        # At the start, this is no event.
+        level = logging.INFO if self._follower else logging.DEBUG
         self._replace(_Version(index, self._closings))
-        _log.info("Serving index version %s", index.manifest.index_version)
+        _log.log(level, "Serving index version %s", index.manifest.index_version)
 
     def _replace(self, version: _Version | None) -> None:
         old, self._version = self._version, version

@@ -14,14 +14,16 @@ class StoredVideo(msgspec.Struct, frozen=True):
     """The data by which ingest decides whether a video in the index must be written again.
 
     `content_hash` covers everything from which the embeddings and passages were made, `record_hash` the
-    fields that are only displayed. `transcribed`: it has a transcript. The rest distinguishes damage at the
-    source from edits: hashes of the title and of the transcript's words, empty if there are none or unknown,
-    and the transcript's length in characters.
+    fields that are only displayed. `transcribed`: it has a transcript; `timed`: the transcript has times
+    (None: unknown, because an older release wrote the video). The rest distinguishes damage at the source
+    from edits: hashes of the title and of the transcript's words, empty if there are none or unknown, and the
+    transcript's length in characters.
     """
 
     content_hash: str
     record_hash: str
     transcribed: bool = True
+    timed: bool | None = None
     title_hash: str = ""
     text_hash: str = ""
     characters: int = 0

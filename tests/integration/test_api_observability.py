@@ -28,7 +28,7 @@ def scraped(address: str) -> Scrape:
 
 def lines(api: Api) -> list[dict[str, Any]]:
     told = api.log.read_text().splitlines()
-    return [json.loads(line) for line in told if not line.startswith("vidsearch listens on")]
+    return [json.loads(line) for line in told if line.startswith("{")]
 
 
 def requests(api: Api) -> list[dict[str, Any]]:
@@ -120,10 +120,7 @@ def test_figures_and_log_tell_of_every_request_and_never_what_was_asked(ingest: 
         assert line["timestamp"].endswith("Z")
     # A client that disconnects is not our error, nor is a request for an unknown path.
     assert not [line for line in lines(api) if line["level"] == "error"]
-    assert {line["logger"] for line in lines(api)} >= {
-        "api.observability.request_log",
-        "retrieval.index.live_index",
-    }
+    assert "api.observability.request_log" in {line["logger"] for line in lines(api)}
     assert "zebra" not in api.log.read_text()
 
 
@@ -172,6 +169,7 @@ def test_a_metrics_port_that_is_taken_is_named(ingest: Ingest) -> None:
         port = taken.getsockname()[1]
         finished = run_module("api", **ingest.environment, PORT=str(free_port()), METRICS_PORT=str(port))
     assert finished.returncode == 1
-    assert f"Cannot listen on http://127.0.0.1:{port}. Set another METRICS_HOST" in finished.stderr
+    choose = "Choose another one, for example: METRICS_PORT="
+    assert finished.stderr.startswith(f"Port {port} is in use. {choose}")
     assert finished.stdout == ""
     assert "Traceback" not in finished.stderr

@@ -96,10 +96,10 @@ def test_without_a_model_it_names_the_command_to_run(ingest: Ingest, folder: Pat
 
 
 def test_a_taken_port_is_reported(ingest: Ingest, small_api: Api) -> None:
-    finished = run_module("api", **ingest.environment, PORT=small_api.address.rpartition(":")[2])
+    port = small_api.address.rpartition(":")[2]
+    finished = run_module("api", **ingest.environment, PORT=port)
     assert finished.returncode == 1
-    assert f"Cannot listen on {small_api.address}" in finished.stderr
-    assert "Traceback" not in finished.stderr
+    assert finished.stderr == f"Port {port} is in use. Choose another one, for example: PORT=9000 make run\n"
     assert small_api.get("/livez").status_code == 200
 
 

@@ -133,7 +133,8 @@ def test_a_second_signal_does_not_stop_it_before_the_index_is_closed(again: int)
     )
     try:
         assert process.stdout
-        assert process.stdout.readline().startswith("vidsearch listens on")
+        while not process.stdout.readline().startswith("Stop: "):
+            assert process.poll() is None
         process.terminate()
         assert process.stdout.readline() == "closing\n"
         for _ in range(2):

@@ -63,6 +63,7 @@ def test_a_first_sync_indexes_everything(small_index: tuple[Path, str]) -> None:
     found = contents_of(index_dir)
     assert found.vectors.keys() == {row["video_id"] for row in ROWS}
     assert found.manifest.counts.videos_with_transcript == 4
+    assert found.manifest.timed_transcripts == 1
     assert found.record("bicycle")["passages"] == 0
     assert found.said("bicycle") == [None]
     assert len(found.said("engine")) > 2
@@ -80,7 +81,7 @@ def test_moments_have_their_times(small_index: tuple[Path, str]) -> None:
 def test_a_second_sync_embeds_and_writes_nothing(ingest: Ingest, catalogue: Path) -> None:
     before = files_of(ingest.index_dir)
     said = ingest.done("sync", catalogue)
-    assert "keep: 5 (" in said
+    assert "5 to keep" in said
     assert "Nothing to do: the index is already up to date." in said
     assert "Embedding" not in said
     assert "Live: version" not in said
@@ -96,7 +97,7 @@ def test_only_what_changed_is_embedded(edited: Edited) -> None:
         "wall": "add",
     }
     assert "Embedding videos: 3 of 3" in edited.said
-    for line in ("add: 1 (wall)", "re-embed: 2 (tomato, engine)", "update: 1 (bread)", "keep: 1 (stars)"):
+    for line in ("To add: 1 (wall)", "To re-embed: 2 (tomato, engine)", "To update: 1 (bread)"):
         assert line in edited.said.splitlines()
 
 
@@ -139,7 +140,7 @@ def test_videos_missing_in_the_source_stay_until_they_are_pruned(edited: Edited,
     ingest = Ingest(copied(edited.folder / "index", edited.folder / "pruned"), model_dir.resolve())
     report = edited.folder / "pruned.json"
     said = ingest.done("sync", edited.folder / "edited.jsonl", "--prune", "--report", report)
-    assert "remove: 1 (bicycle)" in said
+    assert "To remove: 1 (bicycle)" in said
     pruned = contents_of(ingest.index_dir)
     assert pruned.vectors.keys() == edited.after.vectors.keys() - {"bicycle"}
     assert pruned.said("bicycle") == []
@@ -157,7 +158,12 @@ def test_an_edited_index_equals_one_built_from_scratch(edited: Edited, empty: In
 def test_a_dry_run_shows_the_plan_and_changes_nothing(ingest: Ingest, catalogue: Path) -> None:
     before = files_of(ingest.index_dir)
     said = ingest.done("sync", write_jsonl(catalogue, EDITED), "--prune", "--dry-run")
-    for line in ("add: 1 (wall)", "re-embed: 2 (tomato, engine)", "update: 1 (bread)", "remove: 1 (bicycle)"):
+    for line in (
+        "To add: 1 (wall)",
+        "To re-embed: 2 (tomato, engine)",
+        "To update: 1 (bread)",
+        "To remove: 1 (bicycle)",
+    ):
         assert line in said.splitlines()
     assert "Nothing was changed: this was a dry run." in said
     assert files_of(ingest.index_dir) == before
@@ -229,7 +235,7 @@ def test_captions_that_were_not_downloaded_keep_the_indexed_ones(empty: Ingest, 
     (folder / "videos" / "kettle.en.vtt").unlink()
     finished = empty("sync", folder / "videos", "--prune")
     assert finished.returncode == 1
-    assert "rejected: fetch-failed: 1" in finished.stdout
+    assert "1 rejected: 1 not downloaded." in finished.stdout
     assert "Nothing to do: the index is already up to date." in finished.stdout
     after = contents_of(empty.index_dir)
     assert (after.version, after.said("kettle")) == (before.version, ["All about kettle."])

@@ -22,6 +22,7 @@ from ingest.errors import SourceError
 from ingest.rows.row import RawRow, RowProblem, check_source_row
 from ingest.sources.catalogue import read_catalogue
 from ingest.sources.opening import open_source
+from ingest.sources.youtube.addresses import source_of
 from ingest.sources.youtube.captions import BLOCKED_IN_A_ROW, CaptionFetcher
 from ingest.sources.youtube.channel import YouTube
 from ingest.sources.youtube.retries import RetryPolicy
@@ -39,6 +40,7 @@ from tests.support.youtube_server import (
     PORTAL,
     ROBOT,
     TOO_MANY,
+    USER_NAME,
     Answer,
     OnYouTube,
     Track,
@@ -176,6 +178,13 @@ def test_several_pages_are_read_in_order_and_the_same_again(server: YouTubeServe
     assert list(open_source(CHANNEL, youtube=opened).rows()) == first
     assert list(open_source(CHANNEL, youtube=opened).rows()) == first
     assert len(server.seen) == asked
+
+
+@pytest.mark.parametrize("path", [HANDLE, f"channel/{CHANNEL_ID}", f"user/{USER_NAME}"])
+def test_the_url_of_a_channel_opens_it(server: YouTubeServer, youtube: Open, path: str) -> None:
+    server.videos = [OnYouTube("aBcdefghi-1")]
+    source = source_of(f"https://www.youtube.com/{path}/videos")
+    assert [video.video_id for video in videos_of(open_source(source, youtube=youtube()).rows())]
 
 
 def test_every_column(server: YouTubeServer, youtube: Open) -> None:

@@ -114,7 +114,7 @@ def test_a_failed_fetch_keeps_the_video_in_the_index(
     assert runs.sync("--prune") == 1
     # The failed video is kept although --prune removes the deleted one.
     assert runs.outcomes() == {"new": "add", "kept": "keep", "failing": "rejected", "leaving": "remove"}
-    assert "rejected: fetch-failed: 1" in capsys.readouterr().out
+    assert "1 rejected: 1 not downloaded." in capsys.readouterr().out
     after = runs.stored()
     assert {video_id: after[video_id] for video_id in ("kept", "failing")} == {
         video_id: before[video_id] for video_id in ("kept", "failing")

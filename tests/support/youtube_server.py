@@ -20,6 +20,7 @@ LOOPBACK = "127.0.0.1"
 API_KEY = "AIzaTestKeyThatNobodyMayEverSee"
 CHANNEL_ID = "UC" + "c" * 22
 HANDLE = "@talks"
+USER_NAME = "TalksOfOld"
 UPLOADS = "UU" + "c" * 22
 _ENDLESS = 10**9
 _INNERTUBE_KEY = "innertube-key"
@@ -173,7 +174,8 @@ def _page(kind: str, items: list[dict[str, Any]], **more: object) -> Answer:
 
 
 def _channels(server: YouTubeServer, query: Mapping[str, str]) -> Answer:
-    if query.get("id") != CHANNEL_ID and query.get("forHandle") not in {HANDLE, HANDLE[1:]}:
+    named = {("id", CHANNEL_ID), ("forHandle", HANDLE), ("forHandle", HANDLE[1:]), ("forUsername", USER_NAME)}
+    if named.isdisjoint(query.items()):
         return _page("channel", [], pageInfo={"totalResults": 0, "resultsPerPage": 5})
     count = len(server.videos) if server.video_count is None else server.video_count
     channel = {

@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ingest.rows.row import FETCH_FAILED, Place, RawRow, file_name, rejected_row
+from ingest.rows.reasons import FETCH_FAILED
+from ingest.rows.row import Place, RawRow, file_name, rejected_row
 from ingest.sources.captions.caption_files import cues_problem
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES, CaptionTrack, order_tracks
 from ingest.sources.captions.decoding import CaptionFileError, FileProblem

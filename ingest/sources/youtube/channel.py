@@ -9,7 +9,9 @@ from typing import Final
 import msgspec
 
 from ingest.errors import SourceError
-from ingest.rows.row import FETCH_FAILED, Place, RawRow, rejected_row
+from ingest.rows.reasons import FETCH_FAILED
+from ingest.rows.row import Place, RawRow, rejected_row
+from ingest.sources.youtube.addresses import CHANNEL, PREFIX, channel_url, without_key
 from ingest.sources.youtube.caption_cache import CaptionCache, RowStore
 from ingest.sources.youtube.captions import CachedCaptions, CaptionFetcher, CaptionsFailedError
 from ingest.sources.youtube.data_api import (
@@ -26,13 +28,9 @@ from ingest.sources.youtube.retries import RetryPolicy
 from ingest.sources.youtube.transcript_api import TranscriptApi
 from ingest.sources.youtube.videos import can_be_watched, has_manual_captions, is_live, place_of, video_row
 
-PREFIX: Final = "youtube:"
-"""The start of the name of such a source; the id or handle of a channel follows."""
-
 LISTED_AT_MOST: Final = 20_000
 """The number of videos that the Data API lists of a channel, however many it has."""
 
-_CHANNEL: Final = re.compile(r"UC[A-Za-z0-9_-]{22}|@?[^\s/@:?#&]{3,100}")
 _API_KEY: Final = re.compile(r"[!-~]+")
 _NOT_INSTALLED: Final = (
     "the package youtube-transcript-api is not installed; run `make setup`, or "
@@ -93,7 +91,7 @@ class YouTube:
 
     def _open_channel(self, name: str) -> "YouTubeChannel":
         wanted = name.removeprefix(PREFIX)
-        if not _CHANNEL.fullmatch(wanted):
+        if not CHANNEL.fullmatch(wanted):
             raise SourceError(f"{name}: is not a channel; write {PREFIX}UC... (its id) or {PREFIX}@handle")
         api, captions = self._open(name)
         with _naming(name):
@@ -105,7 +103,7 @@ class YouTube:
     def _open(self, name: str) -> tuple[DataApi, CachedCaptions]:
         if self._opened is None:
             if not self._api_key:
-                raise SourceError(f"{name}: set YT_API_KEY to a key for the YouTube Data API v3")
+                raise missing_key(name)
             if not _API_KEY.fullmatch(self._api_key):
                 raise SourceError(
                     f"{name}: YT_API_KEY contains spaces or characters no key has; copy the key again"
@@ -125,6 +123,15 @@ class YouTube:
             raise SourceError(f"{name}: {_NOT_INSTALLED}") from e
         self._to_close.callback(fetcher.close)
         return fetcher
+
+
+def missing_key(name: str) -> SourceError:
+    """Build the error for a channel without YT_API_KEY."""
+    return SourceError(
+        f"{name}: set YT_API_KEY to a key for the YouTube Data API v3; you get one, free of charge, at "
+        "https://console.cloud.google.com/apis/library/youtube.googleapis.com",
+        hint=without_key(channel_url(name), "Without a key, let yt-dlp download the captions, and sync them"),
+    )
 
 
 class YouTubeChannel:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import httpx
 import msgspec
 
+from ingest.sources.youtube.addresses import USER, is_channel_id
 from ingest.sources.youtube.resources import ChannelPage, UploadPage, VideoPage, VideoResource
 from ingest.sources.youtube.retries import (
     RETRYABLE_STATUSES,
@@ -26,7 +27,6 @@ DATA_API_URL: Final = "https://www.googleapis.com/youtube/v3"
 PAGE_SIZE: Final = 50
 
 _LARGEST_ANSWER: Final = 32 * 1024 * 1024
-_CHANNEL_ID: Final = re.compile(r"UC[A-Za-z0-9_-]{22}")
 _OK, _NOT_FOUND = 200, 404
 _KEY_REFUSALS: Final = frozenset({401, 403})
 
@@ -79,12 +79,13 @@ class DataApi:
         self._client.close()
 
     def find_channel(self, name: str) -> Channel | None:
-        """Find a channel by its id (UC...) or handle (@name, the @ is optional). None if there is none.
+        """Find a channel by its id (UC...), handle (@name, the @ is optional) or user/NAME; None if none.
 
         Raises DataApiError.
         """
-        by = "id" if _CHANNEL_ID.fullmatch(name) else "forHandle"
-        page = self._get("channels", {"part": "contentDetails,statistics", by: name}, ChannelPage)
+        by = "id" if is_channel_id(name) else "forUsername" if name.startswith(USER) else "forHandle"
+        named = {"part": "contentDetails,statistics", by: name.removeprefix(USER)}
+        page = self._get("channels", named, ChannelPage)
         if not page.items:
             return None
         channel = page.items[0]

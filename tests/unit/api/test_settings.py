@@ -35,12 +35,12 @@ def test_reads_the_settings_of_metrics_logs_and_traces() -> None:
     assert settings.traces_endpoint == "http://collector:4318/"
 
 
-def test_thumbnails_are_on_unless_turned_off() -> None:
+def test_thumbnails_are_those_of_the_catalogue_unless_set() -> None:
     given = {value: ApiSettings.from_environment({"PAGE_THUMBNAILS": value}) for value in ("", "on", " OFF ")}
     assert {value: settings.page_thumbnails for value, settings in given.items()} == {
-        "": True,
-        "on": True,
-        " OFF ": False,
+        "": "catalogue",
+        "on": "on",
+        " OFF ": "off",
     }
 
 

@@ -87,11 +87,12 @@ def make_ingest(source: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_make_ingest_passes_a_youtube_channel_as_it_is() -> None:
-    lines = make_ingest("youtube:@x").stdout.splitlines()
+@pytest.mark.parametrize("source", ["youtube:@x", "https://www.youtube.com/@x"])
+def test_make_ingest_passes_a_youtube_channel_as_it_is(source: str) -> None:
+    lines = make_ingest(source).stdout.splitlines()
     assert lines == [
         "--profile ingest build --quiet ingest",
-        "run --rm ingest sync --prune youtube:@x",
+        f"run --rm ingest sync --prune {source}",
     ]
 
 

@@ -1,8 +1,10 @@
 import io
 
+import pytest
 from rich.console import Console
+from rich.progress import Progress
 
-from ingest.progress import shown_step
+from ingest.progress import _Left, shown_step
 from tests.support.clock import Clock
 
 
@@ -66,3 +68,14 @@ def test_a_terminal_has_a_bar() -> None:
     assert "Embedding videos" in out.getvalue()
     assert "8/8" in out.getvalue()
     assert "/s " in out.getvalue()
+
+
+@pytest.mark.parametrize(("batches", "left"), [([2], "12 s left"), ([2, 4], "1.0 s left"), ([2, 4, 2], "")])
+def test_a_bar_has_the_time_left_from_the_first_batch_on(batches: list[int], left: str, clock: Clock) -> None:
+    progress = Progress(_Left(), get_time=lambda: clock.now)
+    task = progress.add_task("Embedding videos", total=8)
+    assert str(_Left().render(progress.tasks[task])) == ""
+    for batch in batches:
+        clock.now += 4.0 if batch == 2 else 2.0
+        progress.advance(task, batch)
+    assert str(_Left().render(progress.tasks[task])) == left

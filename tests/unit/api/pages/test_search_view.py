@@ -11,6 +11,7 @@ from api.pages.search_view import (
     BAR,
     LONGEST_TITLE,
     Mark,
+    Thumbnails,
     VideoView,
     describe_index,
     view_page,
@@ -27,7 +28,7 @@ ADDRESSES = VideoAddresses(None)
 NOW = MANIFEST.built_at + timedelta(hours=3)
 
 
-def shown(*moments: Moment, thumbnails: bool = True, **fields: object) -> VideoView:
+def shown(*moments: Moment, thumbnails: Thumbnails = "catalogue", **fields: object) -> VideoView:
     video = FoundVideo(msgspec.structs.replace(record(), **fields), 20.0, moments)
     return view_video(video, FORM, ADDRESSES, thumbnails=thumbnails)
 
@@ -70,7 +71,18 @@ def test_only_web_addresses_become_links_thumbnails_or_players(address: str) -> 
 
 
 def test_thumbnails_can_be_disabled() -> None:
-    assert shown(thumbnail_url="https://i.example/1.jpg", thumbnails=False).thumbnail is None
+    assert shown(thumbnail_url="https://i.example/1.jpg", thumbnails="off").thumbnail is None
+
+
+def test_pictures_of_youtube_are_shown_only_if_they_are_asked_for() -> None:
+    picture = "https://i.ytimg.com/vi/tLf2bGhmWsI/mqdefault.jpg"
+    assert shown(thumbnails="on").thumbnail == picture
+    assert shown(thumbnails="catalogue").thumbnail is None
+    assert shown(thumbnails="off").thumbnail is None
+    own = "https://i.example/1.jpg"
+    assert shown(thumbnails="on", thumbnail_url=own).thumbnail == own
+    assert shown(thumbnails="on", thumbnail_url="javascript:x").thumbnail == picture
+    assert shown(thumbnails="on", url="https://videos.example.org/1.mp4").thumbnail is None
 
 
 def test_long_texts_are_cut() -> None:

@@ -136,3 +136,21 @@ def test_a_run_without_counts() -> None:
 def test_repeated_runs_are_one_entry() -> None:
     view = view_run(changed(times=5, since=RUN.began_at - timedelta(days=4)), RUN_NOW)
     assert view.repeated == "5 times in a row since 2024-05-27 11:00 UTC"
+
+
+@pytest.mark.parametrize(("timed", "reported"), [(0, 1), (1, 1), (2, 0), (None, 0)])
+def test_missing_times_are_reported_with_the_transcripts(timed: int | None, reported: int) -> None:
+    health = report_health(
+        is_ready=True,
+        canary_seconds=0.0042,
+        manifest=MANIFEST,
+        runs=(),
+        is_stopping=False,
+        expected=Expectations(),
+        now=NOW,
+    )
+    view = view_status(health, (), "on-metrics-port", NOW, timed_transcripts=timed)
+    (text,) = (check.text for check in view.checks if check.name == "Transcripts")
+    assert text.startswith("67% of the videos have a transcript.")
+    assert text.count("2 transcripts, ") == text.count("To get times, ") == reported
+    assert view.status == "pass"

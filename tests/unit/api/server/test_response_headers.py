@@ -68,7 +68,7 @@ def test_a_page_may_also_load_pictures_and_players(client: TestClient[Litestar],
 
 
 def test_a_page_without_thumbnails_loads_no_pictures_of_other_hosts() -> None:
-    with service(page_thumbnails=False) as client:
+    with service(page_thumbnails="off") as client:
         allowed = policy(client.get("/app").headers["content-security-policy"])
     assert allowed["img-src"] == ["'self'", "data:"]
 

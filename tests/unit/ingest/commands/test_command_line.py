@@ -18,6 +18,7 @@ from ingest.planning.gate import Rule
 from ingest.sync.job import SAMPLE_CATALOGUE
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.runs import KEPT_RUNS, RUNS_FILE, read_runs
+from retrieval.command_names import as_typed_here
 from retrieval.durable_files import file_lock
 from retrieval.edge.generations import Generations
 from tests.support.contents import contents_of, files_of
@@ -111,7 +112,6 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["sync"],
         ["sync", "a.csv", "--colour"],
         ["drop"],
@@ -128,7 +128,17 @@ def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureF
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert "usage: python -m ingest" in capsys.readouterr().err
+    assert f"usage: {as_typed_here('python -m ingest')}" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert capsys.readouterr().out == shown
 
 
 def test_the_error_about_an_unknown_rule_lists_the_rules(
@@ -260,7 +270,8 @@ def test_status_shows_the_last_runs_and_their_outcomes(
     run("sync", catalogue.with_name("none.jsonl"), code=3)
     use(word_model(RaisingEncoder(KeyboardInterrupt())))
     run("sync", write_jsonl(catalogue, [*ROWS, {"video_id": "d", "title": "Painting walls"}]), code=4)
-    heading, *runs = run("status").splitlines()[2:]
+    lack, heading, *runs = run("status").splitlines()[2:]
+    assert lack.startswith("note: 2 transcripts, none with times: moments open at the beginning. To get ")
     assert heading == "runs, newest first:"
     stopped, unreadable, refused, unchanged, published = runs  # A dry run is none.
     assert ": stopped; planned: 1 to add, 3 to keep (/" in stopped
@@ -328,6 +339,50 @@ def test_the_first_own_catalogue_replaces_the_sample(
     )
     assert contents_of(index_dir).vectors.keys() == {"a", "b", "c", "d"}
     assert live(index_dir).is_sample is False
+
+
+def test_a_sync_ends_with_what_to_do_next_and_what_is_missing(
+    run: Run, catalogue: Path, encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert encoder
+    assert "Next: " not in run("sync", SAMPLE_CATALOGUE)
+    *_, following, lack = run("sync", catalogue).splitlines()
+    assert following.startswith("Next: a running API loads this version within two seconds.")
+    assert following.endswith(f": {as_typed_here('python -m api')}")
+    assert lack.startswith("note: 2 transcripts, none with times: moments open at the beginning. ")
+    # The image of ingest does not contain the API.
+    monkeypatch.setattr("ingest.commands.sync.find_spec", lambda _: None)
+    said = run("sync", write_jsonl(catalogue, ROWS[:2]), "--prune")
+    assert said.splitlines()[-2].endswith(f"To undo this run: {as_typed_here('python -m ingest rollback')}")
+    assert run("sync", catalogue).splitlines()[-1] == lack
+
+
+def test_transcripts_with_times_are_counted_over_all_runs(
+    run: Run, catalogue: Path, index_dir: Path, encoder: WordEncoder
+) -> None:
+    assert encoder
+    cues = [{"start": 0, "end": 2, "text": "white paint"}]
+    more = catalogue.with_name("more.jsonl")
+    run("sync", catalogue)
+    assert live(index_dir).timed_transcripts == 0
+    run("sync", write_jsonl(more, [{"video_id": "d", "title": "Painting walls", "cues": cues}]))
+    assert live(index_dir).timed_transcripts == 1
+    assert "note: 3 transcripts, 1 with times: moments of the others open at the beginning." in run("status")
+
+    # An older release did not store whether a transcript has times.
+    pointer = Generations(index_dir).pointer()
+    assert pointer
+    (stored,) = (path for path in index_dir.rglob("stored.msgpack") if pointer.live in str(path))
+    videos = msgspec.msgpack.decode(stored.read_bytes())
+    for video in videos.values():
+        del video["timed"]
+    stored.write_bytes(msgspec.msgpack.encode(videos))
+    run("sync", write_jsonl(more, [{"video_id": "e", "title": "Painting doors", "cues": cues}]))
+    assert live(index_dir).timed_transcripts is None
+    assert "with times" not in run("status")
+    # A run that reads all sources knows it again.
+    run("sync", catalogue, write_jsonl(more, [{"video_id": "f", "title": "Fences", "cues": cues}]), "--prune")
+    assert live(index_dir).timed_transcripts == 1
 
 
 def test_another_model_needs_all_sources_and_prune(
@@ -403,8 +458,8 @@ def test_a_long_list_of_problems_is_shortened(run: Run, tmp_path: Path) -> None:
     assert len(told) == 10
     assert told[0].endswith("talks.jsonl, line 4, field title: is empty; give every video a title")
     assert "--report FILE.json lists all of them." in said
-    assert "rejected: missing: 12" in said
-    assert "note: placeholder-transcript: 1" in said
+    assert "15 rows read: 3 to add, 12 rejected: 12 without a title.\n" in said
+    assert "Notes: 1 with a placeholder instead of a transcript.\n" in said
     assert "Live: version " in said
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from ingest.__main__ import main
 from ingest.commands.command_line import parse
 from ingest.commands.signals import restored_handlers
 from ingest.commands.watch import sync_options, watch
+from ingest.terminal import Terminal
 from retrieval.settings import SearchSettings
 
 ALL = ("--prune", "--accept", "future-dates", "--language", "de", "--language", "en")
@@ -32,7 +32,7 @@ def watched(*arguments: str | Path) -> tuple[Sequence[Path], Sequence[str], str]
             raise KeyboardInterrupt
 
     args = parse(["watch", *map(str, arguments)])
-    console = Console(file=out, soft_wrap=True)
+    console = Terminal(file=out)
     with restored_handlers():
         assert watch(args, SearchSettings(), console, run=run, sleep=sleep) == 0
     ((sources, options),) = runs

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from ingest.embedding.caching_encoder import CachingEncoder, caching, fingerprint_of
 from ingest.embedding.encoders import Model
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.text.vectors import Embeddings
 from tests.support.documents import DIMENSION, WordEncoder, embedding_of, word_model
@@ -31,7 +31,7 @@ class Run:
         return self._out.getvalue().replace("\n", " ").strip()
 
     def embed(self, *calls: list[str]) -> list[Embeddings]:
-        with caching(self.model, self._folder, Console(file=self._out, soft_wrap=True)) as model:
+        with caching(self.model, self._folder, Terminal(file=self._out)) as model:
             return [model.catalogue_encoder.encode_documents(texts) for texts in calls]
 
 
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_created_is_one_warning(tmp_path: Path) -> None:
 
 def test_the_encoder_that_verifies_a_version_has_no_cache(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    with caching(run.model, tmp_path, Console(file=io.StringIO())) as model:
+    with caching(run.model, tmp_path, Terminal(file=io.StringIO())) as model:
         assert model.encoder is run.encoder
         assert isinstance(model.catalogue_encoder, CachingEncoder)
         assert model.catalogue_encoder.count_pieces("two words") == run.encoder.count_pieces("two words")

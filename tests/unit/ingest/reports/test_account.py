@@ -153,7 +153,11 @@ def test_a_published_run_stays_published_whatever_fails_afterwards() -> None:
 def test_the_first_problems_of_each_kind_are_kept_for_the_terminal() -> None:
     account = RunAccount()
     for number in range(1, 21):
-        account.row(row(number, video_id=f"n{number}", title="N", transcript=None), Action.ADD)
+        note = RowProblem(Place("talks.jsonl", number), None, None, "times-shifted", "was shifted", "note")
+        account.row(
+            CheckedRow(note.place, row(number, video_id=f"n{number}", title="N").video, (note,)), Action.ADD
+        )
+    account.row(row(20, video_id="n", title="N", transcript=None), Action.ADD)
     account.row(row(21, video_id="b", title="B", url="ftp://x"), Action.ADD)
     for number in range(22, 59):
         account.row(row(number, video_id=f"v{number}", title=None), None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.planning.gate import Rule
 from ingest.planning.plan import Action, Plan
-from ingest.reports.account import Finding, RejectedRow, RunAccount, RunRequest
+from ingest.reports.account import Finding, RejectedRow, RunAccount, RunRequest, UntranscribedVideo
 from ingest.reports.files import Quarantine, ReportFile
 from ingest.reports.page import MOST_YEARS, render_page, tiles_of, visible, year_rows
 from ingest.rows.row import Place, RowProblem
@@ -82,9 +82,11 @@ def page_of(text: str) -> Page:
         published=version(text, videos=2, transcribed=1),
         examples={("note", text): problem},
         rejected_rows=[rejected(text, field=text)],
+        untranscribed=[UntranscribedVideo(text, text)],
         quarantine=quarantine,
         files=[ReportFile(Path("report.json"), io.BytesIO())],
     )
+    account.counts.videos[2024] = 2
     account.counts.reasons.clear()
     account.counts.reasons.update({("rejected", text): 1, ("note", text): 1})
     return Page(render_page(account))
@@ -207,3 +209,12 @@ def test_early_years_are_summed_up() -> None:
     assert len(rows) == MOST_YEARS + 2
     assert (rows[0].label, rows[0].videos, rows[0].share) == ("1960 to 1984", 50, "50%")
     assert (rows[-1].label, rows[-1].width) == ("no date", "0.0")
+
+
+def test_missing_transcripts_and_times_are_reported() -> None:
+    account = account_of(untranscribed=[UntranscribedVideo("v1", "Unheard <b>")], published=None)
+    account.counts.videos[2024], account.counts.transcribed[2024] = 1202, 80
+    page = Page(render_page(account))
+    assert "80 transcripts, none with times: moments open at the beginning. To get times, " in page.text
+    assert "Videos without a transcript: 1,122, the first 1 of them" in page.text
+    assert "v1: Unheard <b>" in page.text

@@ -5,10 +5,11 @@ import pytest
 
 from ingest.planning.gate import Refusal, Rule
 from ingest.planning.plan import Action, Plan
-from ingest.reports.account import RunAccount
-from ingest.reports.documents import plan_document
-from ingest.reports.text import describe_run, estimate_line
+from ingest.reports.account import UNTRANSCRIBED_KEPT, RunAccount
+from ingest.reports.documents import plan_document, summary_document
+from ingest.reports.text import describe_run, estimate_line, row_lines, untranscribed_lines
 from ingest.rows.row import Place, check_row
+from ingest.sources.catalogue import reject_duplicates
 from retrieval.catalogue.runs import Run, RunOutcome
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -39,6 +40,45 @@ def test_the_document_of_a_dry_run_lists_changes_and_counts_the_rest() -> None:
     }
 
 
+def test_rows_are_counted_in_a_sentence() -> None:
+    rows = [
+        {"video_id": "a", "title": "A", "transcript": "words", "url": "ftp://x", "published_at": "soon"},
+        {"video_id": "b", "title": "B"},
+        {"video_id": "c", "title": "C", "transcript": "n/a"},
+        {"video_id": "a", "title": "A", "transcript": "words"},
+        {"video_id": "d"},
+    ]
+    account = RunAccount()
+    checked = (check_row(row, place=Place("a.csv", number)) for number, row in enumerate(rows, 1))
+    for row in reject_duplicates(checked):
+        account.row(row, Action.ADD if row.video else None)
+    *problems, sentence, warnings, notes = row_lines(account)
+    assert [problem.partition(":")[0] for problem in problems] == ["warning"] * 2 + ["rejected"] * 2
+    assert sentence == "5 rows read: 3 to add, 2 rejected: 1 repeated id, 1 without a title."
+    assert warnings == "Warnings: 1 unreadable date, 1 unusable address."
+    assert notes == "Notes: 1 with a placeholder instead of a transcript."
+    assert list(row_lines(RunAccount())) == []
+
+
+def test_the_first_videos_without_a_transcript_are_listed() -> None:
+    account = RunAccount()
+    assert list(untranscribed_lines(account)) == []
+    account.row(check_row({"video_id": "a", "title": "A\x1b[2J\nB"}, place=Place("a.csv", 1)), Action.ADD)
+    assert list(untranscribed_lines(account)) == [
+        "note: 1 video has no transcript; searches find it by title only:",
+        "  a: A [2J B",
+    ]
+    for number in range(2, 1203):
+        row = check_row({"video_id": f"v{number}", "title": "T"}, place=Place("a.csv", number))
+        account.row(row, Action.ADD)
+    lines = list(untranscribed_lines(account))
+    assert lines[0] == "note: 1,202 videos have no transcript; searches find them by title only:"
+    assert lines[10] == "  v10: T"
+    assert lines[11:] == ["  and 1,192 more; --report FILE.json lists them"]
+    listed = summary_document(account)["without_transcript"]
+    assert (listed["count"], len(listed["videos"])) == (1202, UNTRANSCRIBED_KEPT)
+
+
 def test_the_estimate_has_a_suitable_unit() -> None:
     assert "about 4 texts would take about 0.1 s" in str(estimate_line(planned(), cores=2))
     assert "about 4 h 37 min" in str(estimate_line(planned(words=90 * 1_000_000), cores=2))
@@ -49,7 +89,9 @@ def test_without_texts_to_embed_there_is_no_estimate() -> None:
 
 
 def run(hour: int, outcome: RunOutcome | None = RunOutcome.REFUSED, **others: object) -> Run:
-    begun = Run(began_at=NOON + timedelta(hours=hour), sources=("a.csv",), why="fewer-videos")
+    begun = Run(
+        began_at=NOON + timedelta(hours=hour), sources=("a.csv",), why="The run was refused.\nfewer-videos"
+    )
     if outcome:
         ended_at = begun.began_at + timedelta(seconds=12)
         begun = msgspec.structs.replace(begun, outcome=outcome, ended_at=ended_at)

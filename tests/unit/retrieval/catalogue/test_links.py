@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.catalogue.links import Player, PlayerKind, moment_url, player_at, watch_url, web_address
+from retrieval.catalogue.links import (
+    Player,
+    PlayerKind,
+    moment_url,
+    player_at,
+    watch_url,
+    web_address,
+    youtube_picture,
+)
 
 ID = "tLf2bGhmWsI"
 
@@ -163,3 +171,19 @@ def test_player_of_a_url(url: str, start: float | None, kind: PlayerKind, addres
 )
 def test_other_pages_have_no_player(url: str) -> None:
     assert player_at(url, 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "has_picture"),
+    [
+        (f"https://www.youtube.com/watch?v={ID}&t=9", True),
+        (f"https://youtu.be/{ID}", True),
+        ("https://www.youtube.com/@handle", False),
+        (f"https://example.org/watch?v={ID}", False),
+        (f"ftp://youtu.be/{ID}", False),
+        (None, False),
+    ],
+)
+def test_only_videos_on_youtube_have_its_picture(url: str | None, has_picture: object) -> None:
+    picture = f"https://i.ytimg.com/vi/{ID}/mqdefault.jpg"
+    assert youtube_picture(url) == (picture if has_picture else None)

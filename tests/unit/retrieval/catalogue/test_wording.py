@@ -5,12 +5,14 @@ import pytest
 from retrieval.catalogue.runs import RunOutcome
 from retrieval.catalogue.wording import (
     DRY_RUN,
+    HOW_TO_GET_TIMES,
     NOT_ENDED,
     counted,
     counts_text,
     duration,
     outcome_text,
     share,
+    times_text,
     timestamp,
 )
 
@@ -64,3 +66,22 @@ def test_counts_say_whether_they_were_only_planned() -> None:
     assert counts_text(counts, RunOutcome.FAILED).startswith("Planned: 12 to add, 3 to re-embed, ")
     assert counts_text({"restored": 5}, RunOutcome.PUBLISHED) == "5 restored"
     assert counts_text({}, RunOutcome.FAILED) == ""
+
+
+@pytest.mark.parametrize(
+    ("transcripts", "timed", "text"),
+    [
+        (80, 0, "80 transcripts, none with times: moments open at the beginning."),
+        (1, 0, "1 transcript, none with times: moments open at the beginning."),
+        (80, 12, "80 transcripts, 12 with times: moments of the others open at the beginning."),
+    ],
+)
+def test_missing_times_are_reported_with_the_remedy(transcripts: int, timed: int, text: str) -> None:
+    assert times_text(transcripts, timed) == f"{text} {HOW_TO_GET_TIMES}"
+
+
+@pytest.mark.parametrize(("transcripts", "timed"), [(80, 80), (0, 0), (80, None)])
+def test_nothing_is_reported_if_no_times_are_missing_or_it_is_unknown(
+    transcripts: int, timed: int | None
+) -> None:
+    assert times_text(transcripts, timed) is None

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ingest.errors import SourceError
-from ingest.rows.row import FETCH_FAILED, CheckedRow
+from ingest.rows.reasons import FETCH_FAILED
+from ingest.rows.row import CheckedRow
 from ingest.sources.opening import open_source
 from tests.support.caption_data import subtitle
 from tests.support.reading import checked_rows as check

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.rows.row import FETCH_FAILED, CheckedRow
+from ingest.rows.reasons import FETCH_FAILED
+from ingest.rows.row import CheckedRow
 from ingest.sources.captions.decoding import CaptionFileError
 from ingest.sources.folders import ytdlp_info as download_info
 from ingest.sources.folders.ytdlp_info import read_download_info
