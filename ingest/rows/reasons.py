@@ -31,6 +31,7 @@ REASONS: Final[Mapping[str, str | tuple[str, str]]] = MappingProxyType(
         "bad-date": ("unreadable date", "unreadable dates"),
         "bad-duration": ("unreadable duration", "unreadable durations"),
         "bad-url": ("unusable address", "unusable addresses"),
+        "bad-media": ("unusable media path", "unusable media paths"),
         "bad-tags": "with unreadable tags",
         "bad-cues": "with unreadable cues",
         "cue-times": "with cues that end before they start",

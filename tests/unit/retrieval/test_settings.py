@@ -73,7 +73,7 @@ def test_any_text_is_a_number_or_an_error(text: str) -> None:
     except SettingsError:
         assert not text.strip().isdecimal() or not text.isascii()
     else:
-        assert number == (int(text) if text.strip() else 5)
+        assert number == (int(text.strip()) if text.strip() else 5)
 
 
 SERVER = {"QDRANT_URL": "http://qdrant:6333"}
