@@ -203,6 +203,7 @@ def test_every_column(server: YouTubeServer, youtube: Open) -> None:
         "duration": 3723.0,
         "thumbnail_url": "https://i.ytimg.com/vi/aBcdefghi-1/maxres.jpg",
         "tags": ("bikes", "brakes"),
+        "media": None,
     }
 
 
