@@ -16,8 +16,11 @@ INDEX_DIR ?= $(DATA)/index
 MODEL_DIR ?= $(DATA)/model
 export PORT INDEX_DIR MODEL_DIR
 
+# What is installed: the product, its tests, torch with sentence-transformers, and the tools of `sbom`.
 INSTALLED := $(VENV)/product.installed
 TESTS := $(VENV)/tests.installed
+REFERENCE := $(VENV)/reference.installed
+INVENTORY := $(DATA)/inventory/installed
 MODEL := $(MODEL_DIR)/model.json
 INDEX := $(INDEX_DIR)/CURRENT
 
@@ -43,7 +46,7 @@ help: ## List the targets.
 
 setup: $(MODEL) ## Create the virtual environment, install the locked dependencies, export the model.
 
-reference: $(VENV)/reference.installed ## Install torch and sentence-transformers, for other models and GPUs (6 GB).
+reference: $(REFERENCE) ## Install torch and sentence-transformers, for other models and GPUs (6 GB).
 
 run: setup $(INDEX) ## Serve on 127.0.0.1:$PORT. Ingests the sample catalogue if there is no index.
 	@$(BIN)/python -m api
@@ -55,7 +58,7 @@ up: ## Serve in containers, with a Qdrant server (settings: .env.example).
 down: ## Stop the containers and keep their volumes.
 	@$(COMPOSE) --profile cluster --profile ingest --profile observability down
 
-# A file or folder is mounted; the container's user must be able to read it. A YouTube channel or address is passed as it is.
+# A file or folder is mounted; the container's user must be able to read it. A YouTube channel is passed as it is.
 ingest: ## Load SOURCE (a path or a YouTube channel) into the containers' index; ARGS=--prune adds options.
 	$(if $(SOURCE),,$(error usage: make ingest SOURCE=talks.parquet [ARGS=--prune]))
 	@case "$(SOURCE)" in youtube:*|*://*) ;; *) test -e "$(SOURCE)" || \
@@ -86,7 +89,7 @@ test-endurance: setup $(TESTS) ## Stop the API 20 times and switch its index 100
 		tests/integration/test_first_process.py tests/integration/test_without_network.py \
 		--stops 20 --switches 100 -rP
 
-test-reference: setup $(TESTS) reference ## Compare the models with sentence-transformers (2 minutes).
+test-reference: setup $(TESTS) $(REFERENCE) ## Compare the models with sentence-transformers (2 minutes).
 	@$(BIN)/python -m pytest tests/reference
 
 test-containers: $(TESTS) ## Build the images and check them (needs Docker; about 5 minutes).
@@ -97,8 +100,9 @@ axe: $(DATA)/node_modules/axe-core/axe.min.js ## Install axe-core (needs npm), w
 $(DATA)/node_modules/axe-core/axe.min.js:
 	@npm install --prefix $(DATA) --no-save --no-audit --no-fund axe-core@4.14.1
 
-coverage: setup $(TESTS) ## Run every test and list the branches that no test covers.
-	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+coverage: setup $(TESTS) $(REFERENCE) ## Run every test and list the branches that no test covers (installs torch).
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered tests/unit tests/contract tests/integration \
+		tests/reference
 
 # All of them run, even if one fails.
 fuzz: setup $(TESTS) ## Fuzz the API, its texts and the caption parsers (about 20 minutes).
@@ -116,13 +120,14 @@ format: $(TESTS) ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup $(TESTS) reference ## Measure every figure in the docs, on ../shared/data (about 40 minutes).
+benchmark: setup $(TESTS) $(REFERENCE) ## Measure every figure in the docs, on ../shared/data (about 40 minutes).
 	@$(BIN)/python -m benchmarks
 
-sbom: $(INSTALLED) $(DATA)/inventory/installed ## Write the SBOM and the licences of the product's packages to .data.
-	@requirements/inventory.sh $(DATA)/inventory/bin $(BIN)/python $(DATA)
+sbom: $(INSTALLED) $(INVENTORY) ## Write the SBOM and the licences of all packages in .venv to .data.
+	@requirements/inventory.sh $(dir $(INVENTORY))bin $(BIN)/python $(DATA)
 
-# reference.txt has no hashes and no packages of CUDA, because torch has other files for a CPU and for a GPU.
+# reference.txt has no hashes and no packages of CUDA, because torch has other files for a CPU and for a GPU. Without
+# configuration, so that it keeps the packages that [tool.uv] excludes from the product.
 lock: $(TESTS) ## Resolve pyproject.toml to the newest versions and write requirements/.
 	$(LOCK) --extra api --extra ingest --extra tracing --extra tests --output-file requirements/tests.lock
 	$(LOCK) --extra api $(NOT_IN_API:%=--no-emit-package %) --output-file requirements/api.lock $(AS_IN_TESTS)
@@ -137,7 +142,7 @@ audit: $(TESTS) ## Look up known vulnerabilities of every locked package.
 	done; test -z "$$failed" || { echo "The audit did not pass: the lines above name a vulnerability, or a package" \
 		"whose vulnerabilities could not be looked up (is the package index or pypi.org unreachable?)." >&2; exit 1; }
 
-model-assets: reference ## Write the graph and the golden embeddings of the default model.
+model-assets: $(REFERENCE) ## Write the graph and the golden embeddings of the default model.
 	@$(BIN)/python -m ingest.model.model_assets
 
 settings: $(INSTALLED) ## Write docs/settings.md and .env.example from the declared settings.
@@ -146,7 +151,7 @@ settings: $(INSTALLED) ## Write docs/settings.md and .env.example from the decla
 clean: ## Delete the virtual environment and everything under .data.
 	rm -rf $(VENV) $(DATA)
 
-$(VENV)/product.installed: requirements/api.lock requirements/ingest.lock
+$(INSTALLED): requirements/api.lock requirements/ingest.lock
 	@test -n "$(PYTHON)" || { echo "vidsearch needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and" \
 		"Ubuntu: python3-venv). Install it, or name another: make run PYTHON=/usr/bin/python3.12" >&2; exit 2; }
 	@echo "Creating the virtual environment in $(VENV)"
@@ -154,18 +159,18 @@ $(VENV)/product.installed: requirements/api.lock requirements/ingest.lock
 	@$(INSTALL) "Installing the dependencies" --require-hashes --no-deps $(^:%=--requirement %)
 	@touch $@
 
-$(VENV)/tests.installed: requirements/tests.lock | $(INSTALLED)
+$(TESTS): requirements/tests.lock | $(INSTALLED)
 	@$(INSTALL) "Installing the dependencies of the tests" --require-hashes --no-deps --requirement $<
 	@touch $@
 
-$(VENV)/reference.installed: requirements/reference.txt | $(INSTALLED)
+$(REFERENCE): requirements/reference.txt | $(INSTALLED)
 	@$(INSTALL) "Installing torch and sentence-transformers" --requirement $< \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
-$(DATA)/inventory/installed: requirements/inventory.lock
+$(INVENTORY): requirements/inventory.lock | $(INSTALLED)
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python requirements/install.py "Installing the tools" --require-hashes --no-deps --requirement $<
+	@$(@D)/bin/python requirements/install.py "Installing the tools that list packages" --require-hashes --no-deps --requirement $<
 	@touch $@
 
 $(MODEL): | $(INSTALLED)
