@@ -72,8 +72,8 @@ MEDIA_DIR = Setting(
     "MEDIA_DIR",
     _OPTIONAL_FOLDER,
     None,
-    "Folder of your own audio and video files, which the column `media` of the catalogue names. Whoever may "
-    "search can load them.",
+    "Folder of your own audio and video files, which the column `media` of the catalogue names. Everyone "
+    "with search access can load them.",
     "api",
     "none, no files",
 )

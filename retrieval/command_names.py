@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sys
-from pathlib import Path
 
 _PYTHON = re.compile(r"(?<![\w/])python (?=-m (?:api|ingest)\b)")
 
@@ -23,5 +22,5 @@ def _python() -> str:
     if not running or shutil.which("python") == running:
         return "python"
     # Not resolved: in a virtual environment, the link's own path selects the packages.
-    folder = os.path.relpath(running)
-    return running if folder.startswith(os.pardir) else str(Path(folder))
+    path = os.path.relpath(running)
+    return running if path.startswith(os.pardir) else path

@@ -1,6 +1,6 @@
-"""Tickets: permissions to load one file for some hours, which stand in the address of the file.
+"""Tickets: permissions to load one file for some hours, contained in the URL of the file.
 
-A browser's player sends no headers, so it cannot send a key, and a key never stands in an address. See
+A browser's player sends no headers, so it cannot send a key, and a URL never contains a key. See
 docs/decisions/0013-media-tickets.md.
 """
 
@@ -13,8 +13,8 @@ from api.access.keys import Keyring, StoredKey
 HOUR = 3600
 
 LIFETIME_HOURS = 12
-"""The shortest time that a ticket is valid. It ends with an hour, so that repeated searches give one address,
-which the browser's cache recognises."""
+"""The shortest time that a ticket is valid. It expires on the hour, so that repeated searches return the same
+URL, which the browser's cache recognises."""
 
 _TICKET = re.compile(rb"(?P<key_id>[0-9a-f]{12})\.(?P<hour>[0-9a-f]{1,8})\.(?P<code>[0-9a-f]{32})")
 

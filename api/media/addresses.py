@@ -10,9 +10,9 @@ from litestar.types import Scope
 from api.access.keys import StoredKey
 from api.access.tickets import make_ticket
 from api.media.files import MediaFiles
+from api.observability.health import manifest_if_any
 from retrieval.catalogue.links import watch_url
 from retrieval.catalogue.video import VideoRecord
-from retrieval.errors import VidsearchError
 from retrieval.search.searcher import Searcher
 
 MEDIA_PATH = "/media/"
@@ -47,10 +47,8 @@ async def find_addresses(scope: Scope, files: MediaFiles, searcher: Searcher) ->
 
 async def is_sample(searcher: Searcher) -> bool:
     """Whether the live index is the sample catalogue."""
-    try:
-        return (await searcher.manifest()).is_sample
-    except VidsearchError:
-        return False  # Without an index, there is nothing to play.
+    manifest = await manifest_if_any(searcher)
+    return manifest is not None and manifest.is_sample
 
 
 def _root(scope: Scope) -> str:

@@ -3,11 +3,10 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from api.media.conditions import Version
 from api.wire.errors import MediaBusyError, MediaNotFoundError
@@ -23,8 +22,6 @@ MOST_STREAMS = 64
 _THREADS = 8
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _SAMPLE_FOLDER = Path(__file__).parent
-
-_T = TypeVar("_T")
 
 
 class OpenFile:
@@ -43,7 +40,7 @@ class OpenFile:
         return await asyncio.wrap_future(self._reading)
 
     def close(self) -> None:
-        """Close the file once no thread reads it: its number may belong to another file then."""
+        """Close the file once no thread reads it, because the next file may get the number of its descriptor."""
         if self._reading is None:
             os.close(self._descriptor)
         else:
@@ -83,11 +80,20 @@ class MediaFiles:
         if folder is None or not is_media_path(path):
             raise MediaNotFoundError
         with self._stream():
-            file = await self._run(lambda: self._open(folder, path), abandon=OpenFile.close)
+            file = await self._open_in_thread(folder, path)
             try:
                 yield file
             finally:
                 file.close()
+
+    async def _open_in_thread(self, folder: Path, path: str) -> OpenFile:
+        """Open a file. If this task is cancelled meanwhile, the file is closed as soon as it is open."""
+        opening = self._threads.submit(self._open, folder, path)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(opening))
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)
+            raise
 
     def _open(self, folder: Path, path: str) -> OpenFile:
         try:
@@ -105,18 +111,10 @@ class MediaFiles:
         finally:
             self._streams -= 1
 
-    async def _run(self, call: Callable[[], _T], *, abandon: Callable[[_T], None]) -> _T:
-        """Run a call in a thread. If this task is cancelled meanwhile, `abandon` gets the late result."""
-        running = self._threads.submit(call)
-        try:
-            return await asyncio.shield(asyncio.wrap_future(running))
-        except asyncio.CancelledError:
-            running.add_done_callback(lambda done: abandon(done.result()) if _has_result(done) else None)
-            raise
 
-
-def _has_result(done: "Future[_T]") -> bool:
-    return not done.cancelled() and done.exception() is None
+def _close_opened(opening: Future[OpenFile]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _open_below(folder: Path, path: str) -> int:

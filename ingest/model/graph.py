@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ingest.model.weights import SERVED_WEIGHTS_FILE
 
-_OPSET = 20
+OPSET = 20
 """The first opset with GELU as one operator; onnxruntime does not fuse the operators of older ones."""
 
 _IR_VERSION = 10
@@ -97,7 +97,7 @@ def build_graph(weights: Path) -> bytes:
         helper.make_graph(
             graph.nodes, "all-MiniLM-L6-v2", [*rows, labels], [embeddings], [*graph.tensors.values()]
         ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
+        opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="vidsearch",
     )

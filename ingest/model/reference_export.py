@@ -18,13 +18,11 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ExportError
+from ingest.model.graph import OPSET
 from ingest.model.weights import weights_checksum
 from retrieval.catalogue.manifest import ModelIdentity
 from retrieval.text.exported_model import ExportedFile, ExportedModel, sha256_of
 from retrieval.text.vectors import Embeddings
-
-_OPSET = 20
-"""The first opset with GELU as one operator; onnxruntime does not fuse the operators of older ones."""
 
 
 def export_reference(model: str, scratch: Path, texts: Sequence[str]) -> tuple[ExportedModel, Embeddings]:
@@ -121,9 +119,8 @@ def _trace(encoder: _PackedEncoder, graph: Path) -> None:
     rows = {0: torch.export.Dim("rows"), 1: torch.export.Dim("pieces")}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # The exporter warns about its own deprecated code.
-        logging.getLogger("torch.onnx").setLevel(
-            logging.ERROR
-        )  # It reports that torchvision is missing, which is not needed.
+        # It reports that torchvision is missing, which is not needed.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
             encoder,
             (ids, torch.arange(9).repeat(2, 1), owners, torch.arange(1, 4)),
@@ -131,7 +128,7 @@ def _trace(encoder: _PackedEncoder, graph: Path) -> None:
             input_names=["input_ids", "position_ids", "owners", "labels"],
             output_names=["sentence_embeddings"],
             dynamic_shapes=(rows, rows, rows, {0: torch.export.Dim("texts")}),
-            opset_version=_OPSET,
+            opset_version=OPSET,
             dynamo=True,
             external_data=False,
             verbose=False,

@@ -19,6 +19,7 @@ GRAPH_FILE = Path(__file__).with_name("all-MiniLM-L6-v2.onnx")
 """The graph of PINNED_MODEL, which `make model-assets` writes. It refers to SERVED_WEIGHTS_FILE."""
 
 SERVED_WEIGHTS_FILE = f"weights-{PINNED_WEIGHTS_SHA256[:12]}.safetensors"
+"""The name of WEIGHTS_FILE next to an exported graph."""
 
 
 def pinned_weights() -> Path:

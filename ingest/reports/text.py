@@ -99,6 +99,7 @@ def untranscribed_lines(account: RunAccount) -> Iterator[str]:
 
 
 def _on_one_line(title: str) -> str:
+    # A control character could move the cursor or change colours.
     return " ".join("".join(c if c.isprintable() else " " for c in title).split())
 
 
@@ -112,7 +113,7 @@ def estimate_line(account: RunAccount, *, cores: int) -> str | None:
 
 
 def next_line(*, is_first: bool, has_api: bool) -> str:
-    """Say what to do after a version was published; `has_api`: the API can be started here."""
+    """Return the next step after a version was published; `has_api`: the API can be started here."""
     loads = "Next: a running API loads this version within two seconds."
     if is_first and has_api:
         return f"{loads} To start one and open its search page: python -m api"

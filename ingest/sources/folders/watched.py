@@ -51,7 +51,7 @@ def read_folder(folder: Path) -> WatchedFolder:
         sources=(*tables, *([folder] if captions else [])),
         state=frozenset(_stamp(path, folder) for path in read)
         | frozenset((path.name,) for path in lost)
-        # By their names: what is in them is not read.
+        # Only the names of media files, because ingest does not read their content.
         | frozenset((str(path.relative_to(folder)),) for one in inner for path in media_files(one)),
         passed_over=tuple(file_name(path) for path in lost),
         notice=_notice(tables, captions, unread),

@@ -1,4 +1,4 @@
-"""URLs as sources: that of a YouTube channel is read as the channel, others get an explanation."""
+"""URLs as sources: the URL of a YouTube channel names the channel; any other URL is refused."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ PREFIX: Final = "youtube:"
 """The start of the name of a channel as a source; its id, @handle or user/NAME follows."""
 
 USER: Final = "user/"
-"""The start of an old user name, which is not always the handle of the same channel."""
+"""Precedes an old user name, which may differ from the channel's handle."""
 
 _CHANNEL_ID: Final = re.compile(r"UC[A-Za-z0-9_-]{22}")
 CHANNEL: Final = re.compile(rf"{_CHANNEL_ID.pattern}|{USER}[A-Za-z0-9._-]{{1,100}}|@?[^\s/@:?#&]{{3,100}}")
@@ -45,7 +45,7 @@ def source_of(text: str) -> Path:
     return Path(f"{PREFIX}{_channel(text, url, parts)}")
 
 
-def without_key(url: str, sentence: str) -> str:
+def yt_dlp_hint(url: str, sentence: str) -> str:
     """Return a sentence and the commands that get captions without an API key, in lines of 80 columns."""
     return (
         f"{sentence}:\n"
@@ -88,7 +88,7 @@ def _channel(text: str, url: str, parts: SplitResult) -> str:
         problem = f"is the URL of a {kind}; give that of its channel"
     raise SourceError(
         f"{text}: {problem}, such as https://www.youtube.com/@handle",
-        hint=without_key(url, f"Or let yt-dlp download the captions of this {kind}, and sync them"),
+        hint=yt_dlp_hint(url, f"Or let yt-dlp download the captions of this {kind}, and sync them"),
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ingest.errors import SourceError
 from ingest.rows.reasons import FETCH_FAILED
 from ingest.rows.row import Place, RawRow, rejected_row
-from ingest.sources.youtube.addresses import CHANNEL, PREFIX, channel_url, without_key
+from ingest.sources.youtube.addresses import CHANNEL, PREFIX, channel_url, yt_dlp_hint
 from ingest.sources.youtube.caption_cache import CaptionCache, RowStore
 from ingest.sources.youtube.captions import CachedCaptions, CaptionFetcher, CaptionsFailedError
 from ingest.sources.youtube.data_api import (
@@ -130,7 +130,7 @@ def missing_key(name: str) -> SourceError:
     return SourceError(
         f"{name}: set YT_API_KEY to a key for the YouTube Data API v3; you get one, free of charge, at "
         "https://console.cloud.google.com/apis/library/youtube.googleapis.com",
-        hint=without_key(channel_url(name), "Without a key, let yt-dlp download the captions, and sync them"),
+        hint=yt_dlp_hint(channel_url(name), "Without a key, let yt-dlp download the captions, and sync them"),
     )
 
 
