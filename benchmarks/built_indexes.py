@@ -11,7 +11,6 @@ from pathlib import Path
 from time import perf_counter
 
 import msgspec
-from rich.console import Console
 
 from benchmarks.conditions import CACHE, ROOT, Options, cores, model_dir
 from benchmarks.datasets import catalogue_file
@@ -22,6 +21,7 @@ from ingest.reports.account import RunAccount
 from ingest.sync.build import run_sync
 from ingest.sync.job import SyncJob
 from ingest.sync.planning import plan_sync
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import PassageSettings
 from retrieval.edge.generations import POINTER_FILE, Generations
 from retrieval.edge.store import EdgeStore
@@ -86,7 +86,7 @@ async def _build(source: Path, folder: Path, encoder: OnnxEncoder) -> None:
     job = SyncJob(sources=(source,), prune=False)
     store = EdgeStore(Generations(folder))
     account = RunAccount()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     planned = await plan_sync(job, store, model, account, console)
     await run_sync(job, store, model, planned, account, console)
 

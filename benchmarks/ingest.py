@@ -10,7 +10,6 @@ from time import perf_counter
 
 import polars as pl
 import torch
-from rich.console import Console
 from sentence_transformers import SentenceTransformer
 
 from benchmarks.command_line import Run, ingest, versions_of
@@ -26,6 +25,7 @@ from ingest.sync.build import changed_videos
 from ingest.sync.job import SyncJob
 from ingest.sync.planning import plan_sync
 from ingest.sync.publish import publish
+from ingest.terminal import Terminal
 from retrieval.edge.generations import Generations
 from retrieval.edge.store import EdgeStore
 
@@ -94,7 +94,7 @@ async def _take_turns(
 ) -> tuple[list[float], list[float], list[int], float]:
     """Return our seconds and theirs per batch, its passages, and our seconds outside the batches."""
     began = perf_counter()
-    planned = await plan_sync(job, store, model, RunAccount(), Console(quiet=True))
+    planned = await plan_sync(job, store, model, RunAccount(), Terminal(quiet=True))
     embedder = Embedder(
         model.encoder, model=model.identity, settings=job.settings, max_pieces=model.max_pieces
     )

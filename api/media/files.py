@@ -40,7 +40,7 @@ class OpenFile:
         return await asyncio.wrap_future(self._reading)
 
     def close(self) -> None:
-        """Close the file once no thread reads it, because the next file may get the number of its descriptor."""
+        """Close the file once no thread reads it: the next file may get the same descriptor."""
         if self._reading is None:
             os.close(self._descriptor)
         else:

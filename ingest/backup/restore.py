@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
-from rich.console import Console
 
 from ingest.backup.packed_videos import unpack
 from ingest.backup.snapshot_file import ENGINE, VIDEOS, SnapshotFile
@@ -14,6 +13,7 @@ from ingest.planning.gate import Gate
 from ingest.planning.rules import measure_canaries
 from ingest.progress import shown_step
 from ingest.sync.publish import check_vectors, finds
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import IndexCounts, Manifest, ModelIdentity, check_servable
 from retrieval.catalogue.wording import counted
 from retrieval.index.file_parts import FilePart
@@ -23,7 +23,7 @@ from retrieval.index.writing import EmbeddedVideo, StoredVideo
 
 
 def check_snapshot(
-    snapshot: SnapshotFile, model: ModelIdentity | None, console: Console
+    snapshot: SnapshotFile, model: ModelIdentity | None, console: Terminal
 ) -> dict[str, StoredVideo]:
     """Read all videos of a snapshot, and return what the index will store of each, by video id.
 
@@ -63,7 +63,7 @@ async def restore(
     store: IndexStore,
     *,
     rebuild: bool,
-    console: Console,
+    console: Terminal,
 ) -> Manifest:
     """Build a version from a checked snapshot, verify it, and make it the live one.
 

@@ -11,12 +11,12 @@ from secrets import token_hex
 from typing import BinaryIO
 
 import msgspec
-from rich.console import Console
 
 from ingest.backup.packed_videos import pack
 from ingest.backup.snapshot_file import ENGINE, MEMBER_BYTES, VIDEOS, SnapshotWriter, snapshot_of
 from ingest.errors import IngestError
 from ingest.progress import shown_step
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import IndexCounts, Manifest, check_servable
 from retrieval.catalogue.wording import counted
 from retrieval.durable_files import sync_folder
@@ -30,7 +30,7 @@ class Taken(msgspec.Struct, frozen=True):
     size: int
 
 
-async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console: Console) -> Taken:
+async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console: Terminal) -> Taken:
     """Write the live version to a file, which appears under its name once it is complete.
 
     Raises IngestError if the file exists and `replace` is not set, if a run that writes into the live version
@@ -61,7 +61,7 @@ async def take_snapshot(store: IndexStore, path: Path, *, replace: bool, console
         return Taken(export.manifest, file.tell())
 
 
-async def _write_videos(export: VersionExport, writer: SnapshotWriter, console: Console) -> IndexCounts:
+async def _write_videos(export: VersionExport, writer: SnapshotWriter, console: Terminal) -> IndexCounts:
     passages = transcribed = 0
     members = _Members(writer, VIDEOS)
     with shown_step(console, "Writing videos", export.manifest.counts.videos) as advance:

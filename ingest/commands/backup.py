@@ -5,14 +5,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from ingest.commands.index import readable_live
 from ingest.commands.signals import stop_at_signals
 from ingest.errors import ExitCode
 from ingest.reports.account import RunAccount, RunRequest
 from ingest.reports.recording import recording
 from ingest.rows.row import file_name
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import Manifest, ModelIdentity
 from retrieval.catalogue.wording import counted, duration, timestamp
 from retrieval.opening import open_store
@@ -47,7 +46,7 @@ def add_backup_commands(commands: Any) -> None:
     restore.set_defaults(run=_restore)
 
 
-async def _snapshot(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def _snapshot(args: argparse.Namespace, settings: SearchSettings, console: Terminal) -> int:
     stop_at_signals()
     from ingest.backup.snapshot import take_snapshot  # noqa: PLC0415 - `--help` must not load the engine.
 
@@ -61,7 +60,7 @@ async def _snapshot(args: argparse.Namespace, settings: SearchSettings, console:
     return ExitCode.DONE
 
 
-async def _restore(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def _restore(args: argparse.Namespace, settings: SearchSettings, console: Terminal) -> int:
     from ingest.backup.snapshot_file import opened_snapshot  # noqa: PLC0415 - as above.
 
     stop_at_signals()
@@ -73,7 +72,7 @@ async def _restore(args: argparse.Namespace, settings: SearchSettings, console: 
 
 
 async def _restore_opened(
-    args: argparse.Namespace, settings: SearchSettings, snapshot: "SnapshotFile", console: Console
+    args: argparse.Namespace, settings: SearchSettings, snapshot: "SnapshotFile", console: Terminal
 ) -> int:
     from ingest.backup.restore import check_snapshot, restore, takes_files  # noqa: PLC0415 - as above.
 

@@ -4,10 +4,9 @@ import argparse
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 
-from rich.console import Console
-
 from ingest.errors import ExitCode
 from ingest.reports.text import describe_run
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.wording import counted, share, times_text, timestamp
 from retrieval.errors import IndexUnavailableError, UnreadableLogError, UnreadableVersionError
@@ -16,7 +15,7 @@ from retrieval.opening import open_store
 from retrieval.settings import SearchSettings
 
 
-async def status(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def status(_: argparse.Namespace, settings: SearchSettings, console: Terminal) -> int:
     """Show the live version, the previous one and the last runs."""
     show = console.print
     async with open_store(settings) as store:
@@ -83,7 +82,7 @@ def _describe(manifest: Manifest | UnreadableVersionError | None) -> str:
     )
 
 
-async def rollback(_: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def rollback(_: argparse.Namespace, settings: SearchSettings, console: Terminal) -> int:
     """Make the previous version live again."""
     async with open_store(settings) as store, store.exclusive():
         before = await readable_live(store)
@@ -93,7 +92,7 @@ async def rollback(_: argparse.Namespace, settings: SearchSettings, console: Con
     return ExitCode.DONE
 
 
-def export_model(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+def export_model(args: argparse.Namespace, settings: SearchSettings, console: Terminal) -> int:
     """Export the model that serves searches."""
     console.print("Exporting the model and checking its embeddings")
     export = import_module("ingest.model.export").export_model

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
 
 from ingest.commands.signals import stop_at_signals
 from ingest.errors import ExitCode, IngestError, SourceError
@@ -32,6 +31,7 @@ from ingest.rows.row import file_name
 from ingest.settings import IngestSettings
 from ingest.sources.captions.choice import DEFAULT_LANGUAGES
 from ingest.sources.youtube.channel import YouTube
+from ingest.terminal import Terminal
 from retrieval.catalogue.wording import counted
 from retrieval.index.store import IndexStore
 from retrieval.opening import open_store
@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # `--help` must not load these.
     from ingest.sync.planning import PlannedSync
 
 
-async def sync(args: argparse.Namespace, settings: SearchSettings, console: Console) -> int:
+async def sync(args: argparse.Namespace, settings: SearchSettings, console: Terminal) -> int:
     """Make the index equal to the sources."""
     stop_at_signals()
     check_paths(args.report, args.sources)
@@ -132,7 +132,7 @@ def _resolved(path: Path) -> Path | None:
 
 
 async def _plan(
-    job: "SyncJob", store: IndexStore, model: "Model", account: RunAccount, console: Console
+    job: "SyncJob", store: IndexStore, model: "Model", account: RunAccount, console: Terminal
 ) -> "PlannedSync":
     """Plan the sync. Show the plan and the problems of the rows, those also if planning fails."""
     from ingest.sync.planning import plan_sync  # noqa: PLC0415 - as above.
@@ -156,7 +156,7 @@ async def _publish(
     model: "Model",
     planned: "PlannedSync",
     account: RunAccount,
-    console: Console,
+    console: Terminal,
 ) -> None:
     """Carry out the plan and show the published version."""
     from ingest.embedding.caching_encoder import caching  # noqa: PLC0415 - as above.
@@ -174,7 +174,7 @@ async def _publish(
         console.print(left_behind_line(incomplete))
 
 
-def _show_dry_run(planned: "PlannedSync", account: RunAccount, console: Console, *, as_json: bool) -> None:
+def _show_dry_run(planned: "PlannedSync", account: RunAccount, console: Terminal, *, as_json: bool) -> None:
     if as_json:
         document = plan_document(account, planned.refusals, cores=usable_cores())
         sys.stdout.write(f"{msgspec.json.encode(document).decode()}\n")

@@ -5,19 +5,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from ingest.commands.signals import stop_at_signals
 from ingest.commands.sync import check_paths
 from ingest.errors import ExitCode, SourceError
 from ingest.rows.row import file_name
+from ingest.terminal import Terminal
 from retrieval.settings import SearchSettings
 
 
 def watch(
     args: argparse.Namespace,
     _: SearchSettings,
-    console: Console,
+    console: Terminal,
     *,
     run: Callable[[Sequence[Path], Sequence[str]], int] | None = None,
     sleep: Callable[[float], None] = time.sleep,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from rich.console import Console
 
 from ingest.embedding.embedder import are_unit_vectors
 from ingest.embedding.embedding_cache import EmbeddingCache
 from ingest.embedding.encoders import Model
+from ingest.terminal import Terminal
 from retrieval.text.vectors import DocumentEncoder, Embeddings
 
 
@@ -64,7 +64,7 @@ class CachingEncoder:
 
 
 @contextmanager
-def caching(model: Model, folder: Path | None, console: Console) -> Iterator[Model]:
+def caching(model: Model, folder: Path | None, console: Terminal) -> Iterator[Model]:
     """Yield the model with a catalogue encoder that caches its embeddings in a folder; None is no cache.
 
     If the folder cannot be used, print a warning and yield the model unchanged.

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
-
 from ingest.embedding.content_hashes import record_of, stored_form
 from ingest.embedding.embedder import CutVideo, Embedder
 from ingest.embedding.encoders import Model
@@ -16,6 +14,7 @@ from ingest.sources.catalogue import read_catalogue
 from ingest.sync.job import SyncJob
 from ingest.sync.planning import PlannedSync
 from ingest.sync.publish import check_counts, publish
+from ingest.terminal import Terminal
 from retrieval.catalogue.manifest import Manifest
 from retrieval.catalogue.video import Video
 from retrieval.index.store import IndexStore
@@ -30,7 +29,7 @@ async def run_sync(
     model: Model,
     planned: PlannedSync,
     account: RunAccount,
-    console: Console,
+    console: Terminal,
 ) -> Manifest:
     """Carry out the plan in a new version, verify it, and make it the live one.
 
@@ -140,7 +139,7 @@ async def _write_videos(
     planned: PlannedSync,
     writer: IndexWriter,
     account: RunAccount,
-    console: Console,
+    console: Terminal,
 ) -> None:
     """Embed and write every video with new texts."""
     total = len(planned.plan.ids(*EMBEDDED))

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Mapping
 
 import msgspec
-from rich.console import Console
 
 from ingest.embedding.content_hashes import stored_form
 from ingest.embedding.encoders import Model
@@ -21,6 +20,7 @@ from ingest.progress import shown_step
 from ingest.reports.account import RunAccount
 from ingest.sources.catalogue import read_catalogue
 from ingest.sync.job import Start, SyncJob, find_start
+from ingest.terminal import Terminal
 from retrieval.catalogue.wording import counted
 from retrieval.index.store import IndexStore
 from retrieval.index.writing import StoredVideo
@@ -51,7 +51,7 @@ class PlannedSync(msgspec.Struct, frozen=True):
 
 
 async def plan_sync(
-    job: SyncJob, store: IndexStore, model: Model, account: RunAccount, console: Console
+    job: SyncJob, store: IndexStore, model: Model, account: RunAccount, console: Terminal
 ) -> PlannedSync:
     """Read the sources once and decide the action for every video.
 
