@@ -17,7 +17,7 @@ _MOST_DIGITS = 18
 _NANOSECONDS = 1_000_000_000
 
 
-class Version(msgspec.Struct, frozen=True):
+class FileVersion(msgspec.Struct, frozen=True):
     """The size in bytes of a file, and the time of its last modification in nanoseconds."""
 
     size: int

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from api.media.conditions import Version
+from api.media.conditions import FileVersion
 from api.wire.errors import MediaBusyError, MediaNotFoundError
 from retrieval.catalogue.media_files import is_media_path
 from retrieval.declared_setting import SettingsError
@@ -29,7 +29,7 @@ class OpenFile:
 
     def __init__(self, descriptor: int, threads: ThreadPoolExecutor) -> None:
         found = os.fstat(descriptor)
-        self.version = Version(found.st_size, found.st_mtime_ns)
+        self.version = FileVersion(found.st_size, found.st_mtime_ns)
         self._descriptor = descriptor
         self._threads = threads
         self._reading: Future[bytes] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 
 from litestar.types import Receive, Scope, Send
 
-from api.media.conditions import Version
+from api.media.conditions import FileVersion
 from api.media.files import MediaFiles, OpenFile
 from retrieval.catalogue.media_files import media_type
 
@@ -52,7 +52,7 @@ class MediaResponse:
             if sent and not is_head:
                 await _until_disconnect(self._send(file, sent, send), receive)
 
-    def _headers(self, version: Version) -> dict[str, str]:
+    def _headers(self, version: FileVersion) -> dict[str, str]:
         return {
             "etag": version.tag,
             "last-modified": version.last_modified,

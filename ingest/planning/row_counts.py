@@ -17,7 +17,7 @@ class RowCounts:
     """Counts of the rows that were read so far.
 
     `actions` counts rows by action or "rejected"; `reasons` counts problems by severity and reason code,
-    `problems` also by field.
+    `reasons_by_field` also by field.
     `repeated` rows have the id of an earlier row. `invalid` rows were rejected for any reason other than that
     or a failed fetch. `placeholders` are ids of videos whose transcript is a placeholder such as "n/a";
     `in_future` are ids of videos with a future date. `rejected_ids` are the video ids of rejected rows, as
@@ -31,7 +31,7 @@ class RowCounts:
         self.now = now or datetime.now(UTC)
         self.actions: Counter[str] = Counter()
         self.reasons: Counter[tuple[Severity, str]] = Counter()
-        self.problems: Counter[tuple[Severity, str, str | None]] = Counter()
+        self.reasons_by_field: Counter[tuple[Severity, str, str | None]] = Counter()
         self.repeated = 0
         self.invalid = 0
         self.placeholders: list[str] = []
@@ -56,7 +56,9 @@ class RowCounts:
         """Count a row; `action` is None if the row was rejected."""
         self.actions[REJECTED if action is None else str(action)] += 1
         self.reasons.update((problem.severity, problem.reason_code) for problem in row.problems)
-        self.problems.update((each.severity, each.reason_code, each.field) for each in row.problems)
+        self.reasons_by_field.update(
+            (problem.severity, problem.reason_code, problem.field) for problem in row.problems
+        )
         codes = {problem.reason_code for problem in row.problems}
         if row.video is None:
             ids = {problem.video_id for problem in row.problems if problem.video_id}

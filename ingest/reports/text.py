@@ -56,15 +56,15 @@ def _reasons(counts: RowCounts, severity: Severity) -> str:
     """Count the reasons of a severity, the most frequent first."""
     return ", ".join(
         counted_reason(number, code, field)
-        for (of, code, field), number in _merged(counts.problems).most_common()
+        for (of, code, field), number in _merged(counts.reasons_by_field).most_common()
         if of == severity and code != NO_TRANSCRIPT  # Those videos are listed at the end of the run.
     )
 
 
-def _merged(problems: Counter[Kind]) -> Counter[Kind]:
-    """Leave out the field if the wording of a reason does not name it."""
+def _merged(reasons_by_field: Counter[Kind]) -> Counter[Kind]:
+    """Merge the counts of a reason over its fields, unless its wording names the field."""
     merged: Counter[Kind] = Counter()
-    for (severity, code, field), number in problems.items():
+    for (severity, code, field), number in reasons_by_field.items():
         merged[severity, code, field if code == MISSING else None] += number
     return merged
 
