@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import time
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import msgspec
@@ -60,8 +60,9 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """List the versions of the software in one line."""
-    packages = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    """List the versions of the software in one line. Those of the extra `reference` may be missing."""
+    installed = {distribution.name for distribution in distributions()}
+    packages = ", ".join(f"{package} {version(package)}" for package in _PACKAGES if package in installed)
     return f"Linux {platform.release()}, Python {platform.python_version()}, {packages}"
 
 

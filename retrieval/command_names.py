@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 
-_PYTHON = re.compile(r"(?<![\w/])python (?=-m (?:api|ingest)\b)")
+_PYTHON = re.compile(r"(?<![\w/])python (?=-m (?:api|ingest|pip)\b)")
 
 
 def as_typed_here(message: str) -> str:
