@@ -1,4 +1,4 @@
-"""Install a lock file with pip and show one line: a progress bar on a terminal, otherwise only the label.
+"""Install pinned requirements with pip, and show a progress bar, or without a terminal only the label.
 
 Usage: python requirements/install.py LABEL PIP_ARGUMENT... This script uses only the
 standard library, because nothing is installed yet. If pip fails, its output is printed.
@@ -15,7 +15,7 @@ KEPT_LINES = 40
 
 def main(label: str, *arguments: str) -> int:
     """Run pip and return its exit code."""
-    total = sum(count_pins(Path(name)) for name in arguments if name.endswith(".lock"))
+    total = sum(count_pins(Path(name)) for name in arguments if name.endswith((".lock", ".txt")))
     bar = Bar(label, total, shown=sys.stdout.isatty())
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *arguments]
     output: deque[str] = deque(maxlen=KEPT_LINES)
@@ -32,9 +32,9 @@ def main(label: str, *arguments: str) -> int:
     return pip.returncode
 
 
-def count_pins(lock: Path) -> int:
-    """Count the packages in a lock file."""
-    return sum("==" in line for line in lock.read_text().splitlines())
+def count_pins(file: Path) -> int:
+    """Count the packages in a file of pinned requirements."""
+    return sum("==" in line for line in file.read_text().splitlines())
 
 
 class Bar:

@@ -5,7 +5,7 @@ import pytest
 
 from retrieval.command_names import as_typed_here
 
-MESSAGE = "Run python -m ingest sync SOURCE, PORT=80 python -m api or python -m pip install x. See python -m x."
+MESSAGE = "Run python -m ingest sync X, PORT=80 python -m api or python -m pip install x. See python -m x."
 
 
 def venv(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -20,7 +20,7 @@ def test_in_a_checkout_commands_name_its_environment(tmp_path: Path, monkeypatch
     venv(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert as_typed_here(MESSAGE) == (
-        "Run .venv/bin/python -m ingest sync SOURCE, PORT=80 .venv/bin/python -m api or "
+        "Run .venv/bin/python -m ingest sync X, PORT=80 .venv/bin/python -m api or "
         ".venv/bin/python -m pip install x. See python -m x."
     )
     assert as_typed_here(as_typed_here(MESSAGE)) == as_typed_here(MESSAGE)
