@@ -9,7 +9,7 @@ import msgspec
 from retrieval.catalogue.display_text import clean_for_display
 from retrieval.catalogue.links import watch_url
 from retrieval.catalogue.manifest import ModelIdentity, PassageSettings
-from retrieval.catalogue.video import NO_TRANSCRIPT, Video, VideoRecord
+from retrieval.catalogue.video import NO_TRANSCRIPT_TEXT, Video, VideoRecord
 from retrieval.index.writing import StoredVideo
 
 _PARTICULAR = re.compile(r"https?://\S+|\d+")
@@ -22,7 +22,7 @@ CUTTING_VERSION = 1
 
 def embedded_transcript(video: Video) -> str:
     """Return the text whose embedding is the transcript half of a video's vector."""
-    return NO_TRANSCRIPT if video.transcript is None else video.transcript
+    return NO_TRANSCRIPT_TEXT if video.transcript is None else video.transcript
 
 
 def record_of(video: Video) -> VideoRecord:

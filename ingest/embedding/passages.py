@@ -13,7 +13,7 @@ import msgspec
 
 from retrieval.catalogue.display_text import clean_for_display
 from retrieval.catalogue.manifest import PassageSettings
-from retrieval.catalogue.video import NO_TRANSCRIPT, Cue, Passage, Video
+from retrieval.catalogue.video import NO_TRANSCRIPT_TEXT, Cue, Passage, Video
 
 LONG_CUE = 10.0
 """Seconds. In a longer cue, the time of a word is derived from its position among the cue's words."""
@@ -98,7 +98,7 @@ def cut_passages(
             "the overlap must be 0 or more and less than the size."
         )
     words = _words_of(video)
-    if not words.texts or [text.casefold() for text in words.texts] == [NO_TRANSCRIPT]:
+    if not words.texts or [text.casefold() for text in words.texts] == [NO_TRANSCRIPT_TEXT]:
         return []
     marks = count_pieces("")
     pieces = {text: count_pieces(text) - marks for text in set(words.texts)}

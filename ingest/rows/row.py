@@ -25,8 +25,7 @@ from ingest.rows.fields import (
 )
 from ingest.rows.media import read_media
 from ingest.rows.reasons import MISSING, NO_TRANSCRIPT, PLACEHOLDER_TRANSCRIPT
-from retrieval.catalogue.video import NO_TRANSCRIPT as NO_TRANSCRIPT_TEXT
-from retrieval.catalogue.video import Cue, Video
+from retrieval.catalogue.video import NO_TRANSCRIPT_TEXT, Cue, Video
 
 REQUIRED_COLUMNS: Final = ("video_id", "title")
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-NO_TRANSCRIPT = "n/a"
+NO_TRANSCRIPT_TEXT = "n/a"
 """The text that is embedded for a missing transcript.
 
 The tutorial stores the embedding of this text for such videos, and its distances must be reproduced.
