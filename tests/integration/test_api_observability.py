@@ -27,8 +27,14 @@ def scraped(address: str) -> Scrape:
 
 
 def lines(api: Api) -> list[dict[str, Any]]:
-    told = api.log.read_text().splitlines()
-    return [json.loads(line) for line in told if line.startswith("{")]
+    """Return the events of the log. Every other line of the output must be one of the announcement."""
+    events = []
+    for line in api.log.read_text().splitlines():
+        if line.startswith("{"):
+            events.append(json.loads(line))
+        else:
+            assert line.startswith(("Search page: ", "API documentation: ", "Try: ", "Stop: ")), line
+    return events
 
 
 def requests(api: Api) -> list[dict[str, Any]]:
