@@ -29,7 +29,9 @@ SMOKE := tests/integration/test_smoke.py
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 INSTALL = $(BIN)/python requirements/install.py
-UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock"
+# Without --upgrade, uv would keep the versions of the lock that it overwrites.
+UV = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	--custom-compile-command "make lock"
 LOCK = $(UV) pyproject.toml --generate-hashes
 AS_IN_TESTS := --constraint requirements/tests.lock
 # litestar needs rich for its command line only. ingest needs it for its own.
@@ -133,8 +135,8 @@ lock: $(TESTS) ## Resolve pyproject.toml to the newest versions and write requir
 	$(LOCK) --extra api $(NOT_IN_API:%=--no-emit-package %) --output-file requirements/api.lock $(AS_IN_TESTS)
 	$(LOCK) --extra ingest --output-file requirements/ingest.lock $(AS_IN_TESTS)
 	$(UV) --generate-hashes --group inventory --output-file requirements/inventory.lock $(AS_IN_TESTS)
-	$(UV) pyproject.toml --no-config --extra reference $(AS_IN_TESTS) | grep -vE '^(cuda|nvidia|triton)-?' \
-		> requirements/reference.txt
+	$(UV) pyproject.toml --no-config --extra reference --output-file $(VENV)/reference.txt $(AS_IN_TESTS)
+	grep -vE '^(cuda|nvidia|triton)-?' $(VENV)/reference.txt > requirements/reference.txt
 
 audit: $(TESTS) ## Look up known vulnerabilities of every locked package.
 	@for lock in requirements/*.lock requirements/reference.txt; do echo "$$lock"; \
