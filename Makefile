@@ -153,11 +153,12 @@ settings: $(INSTALLED) ## Write docs/settings.md and .env.example from the decla
 clean: ## Delete the virtual environment and everything under .data.
 	rm -rf $(VENV) $(DATA)
 
+# A working environment keeps its Python: another version cannot be installed over it. Delete it to change the version.
 $(INSTALLED): requirements/api.lock requirements/ingest.lock
 	@test -n "$(PYTHON)" || { echo "vidsearch needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and" \
 		"Ubuntu: python3-venv). Install it, or name another: make run PYTHON=/usr/bin/python3.12" >&2; exit 2; }
-	@echo "Creating the virtual environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c "import pip" 2>/dev/null || { echo "Creating the virtual environment in $(VENV)"; \
+		$(PYTHON) -m venv --clear $(VENV); }
 	@$(INSTALL) "Installing the dependencies" --require-hashes --no-deps $(^:%=--requirement %)
 	@touch $@
 
