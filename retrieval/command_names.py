@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -24,4 +25,4 @@ def _python() -> str:
         return "python"
     # Not resolved: in a virtual environment, the link's own path selects the packages.
     folder = os.path.relpath(running)
-    return running if folder.startswith(os.pardir) else str(Path(folder))
+    return shlex.quote(running if folder.startswith(os.pardir) else str(Path(folder)))
