@@ -1,8 +1,11 @@
 # All commands of the project. They need Python 3.11, 3.12 or 3.13, make and a package index.
 
-# The newest supported version that is installed, with what `python -m venv` needs.
+# Whether a Python has a supported version and what `python -m venv` needs.
+SUPPORTED = -c "import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12), (3, 13)])" \
+	2>/dev/null
+# The newest one that is installed.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11; do \
-	$$python -c "import ensurepip, venv" 2>/dev/null && { echo $$python; break; }; done)
+	$$python $(SUPPORTED) && { echo $$python; break; }; done)
 PORT ?= 8080
 # A package index for torch only, such as PyTorch's index of CPU wheels. On x86-64 Linux, PyPI serves the CUDA build.
 TORCH_INDEX ?=
@@ -155,7 +158,7 @@ clean: ## Delete the virtual environment and everything under .data.
 
 # A working environment keeps its Python: another version cannot be installed over it. Delete it to change the version.
 $(INSTALLED): requirements/api.lock requirements/ingest.lock
-	@test -n "$(PYTHON)" || { echo "vidsearch needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and" \
+	@test -n "$(PYTHON)" && $(PYTHON) $(SUPPORTED) || { echo "vidsearch needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and" \
 		"Ubuntu: python3-venv). Install it, or name another: make run PYTHON=/usr/bin/python3.12" >&2; exit 2; }
 	@$(BIN)/python -c "import pip" 2>/dev/null || { echo "Creating the virtual environment in $(VENV)"; \
 		$(PYTHON) -m venv --clear $(VENV); }

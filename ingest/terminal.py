@@ -4,7 +4,9 @@ The first word of a message names its kind, and has a colour if the terminal has
 off). Lines are wrapped at the width of a terminal, between words only. In a pipe they are not wrapped.
 """
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -28,6 +30,9 @@ _STYLES = MappingProxyType(
     }
 )
 _KIND = re.compile(r"(?:error|rejected|warning|note): ")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""The control characters, such as those of ANSI escapes, that a file name may contain."""
+
 _HANGING = 2
 """The additional indentation of the further lines of a message that begins with its kind, in columns."""
 
@@ -63,8 +68,17 @@ class Terminal(Console):
         """Print a message, or anything that rich can print."""
         super().print(*(self._shaped(o) if isinstance(o, str) else o for o in objects), **options)
 
+    @override
+    def on_broken_pipe(self) -> None:
+        """Discard further output. A reader that closes the pipe early, such as `head`, must not end a run."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        # What is still buffered is written when the process ends.
+        os.dup2(nowhere, (sys.stderr if self.stderr else sys.stdout).fileno())
+        os.close(nowhere)
+
     def _shaped(self, message: str) -> str:
-        message = as_typed_here(message)
+        message = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", as_typed_here(message))
         return wrapped(message, self.width) if self.is_terminal else message
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sys
 
@@ -23,4 +24,4 @@ def _python() -> str:
         return "python"
     # Not resolved: in a virtual environment, the link's own path selects the packages.
     path = os.path.relpath(running)
-    return running if path.startswith(os.pardir) else path
+    return shlex.quote(running if path.startswith(os.pardir) else path)

@@ -15,6 +15,8 @@ _MOST_DIGITS = 18
 """A longer number is beyond the end of every file."""
 
 _NANOSECONDS = 1_000_000_000
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999."""
 
 
 class FileVersion(msgspec.Struct, frozen=True):
@@ -35,7 +37,8 @@ class FileVersion(msgspec.Struct, frozen=True):
 
     @property
     def _modified(self) -> datetime:
-        return datetime.fromtimestamp(self.modified_ns // _NANOSECONDS, UTC)
+        # A file system can store a time that no HTTP date can express. The tag is still exact.
+        return datetime.fromtimestamp(min(max(self.modified_ns // _NANOSECONDS, 0), _LAST_SECOND), UTC)
 
     def is_known_to(self, headers: Mapping[str, str]) -> bool:
         """Whether the client has this version already (If-None-Match, else If-Modified-Since)."""
@@ -80,6 +83,6 @@ def _date(text: str | None) -> datetime | None:
         return None
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # A year or a zone of 20 digits is too large for datetime.
         return None
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date

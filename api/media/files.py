@@ -1,6 +1,8 @@
 """The files that the service sends: those below MEDIA_DIR, and the clip of the sample catalogue."""
 
 import asyncio
+import errno
+import logging
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +24,11 @@ MOST_STREAMS = 64
 _THREADS = 8
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _SAMPLE_FOLDER = Path(__file__).parent
+
+_NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
+"""The errors of paths that lead to no file that is served, such as a link in a circle."""
+
+_logger = logging.getLogger(__name__)
 
 
 class OpenFile:
@@ -59,11 +66,8 @@ class MediaFiles:
     @asynccontextmanager
     async def available(self) -> AsyncIterator[None]:
         """Check the folder, and keep the threads until the block ends. Raises SettingsError."""
-        if self.folder is not None and not await asyncio.to_thread(os.path.isdir, self.folder):
-            raise SettingsError(
-                f"MEDIA_DIR is {str(self.folder)!r}, but there is no such folder. Set it to the folder of "
-                "your audio and video files, or unset it."
-            )
+        if self.folder is not None:
+            await asyncio.to_thread(_check, self.folder)
         try:
             yield
         finally:
@@ -99,6 +103,9 @@ class MediaFiles:
         try:
             return OpenFile(_open_below(folder, path), self._threads)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE:
+                # A client cannot change it, but the operator can.
+                _logger.warning("A media file cannot be opened: %s", os.strerror(error.errno or 0))
             raise MediaNotFoundError from error
 
     @contextmanager
@@ -115,6 +122,19 @@ class MediaFiles:
 def _close_opened(opening: Future[OpenFile]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
+
+
+def _check(folder: Path) -> None:
+    if not folder.is_dir():
+        problem = "there is no such folder"
+    elif not os.access(folder, os.R_OK | os.X_OK):
+        problem = "this user may not read it"
+    else:
+        return
+    raise SettingsError(
+        f"MEDIA_DIR is {str(folder)!r}, but {problem}. Set it to the folder of your audio and video files, "
+        "or unset it."
+    )
 
 
 def _open_below(folder: Path, path: str) -> int:

@@ -5,6 +5,7 @@ it. A failure leaves the old model in use. The default model needs no torch: its
 sentence-transformers ship with this package. Any other model needs the extra `reference`.
 """
 
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from ingest.model.weights import (
     pinned_weights,
 )
 from retrieval.catalogue.manifest import ModelIdentity
-from retrieval.durable_files import LOCK_FILE, file_lock, replace_file, sync_folder, sync_tree
+from retrieval.durable_files import file_lock, replace_file, sync_folder, sync_tree
 from retrieval.errors import ModelUnavailableError
 from retrieval.settings import usable_cores
 from retrieval.text.exported_model import DESCRIPTION_FILE, ExportedFile, ExportedModel, sha256_of
@@ -35,6 +36,12 @@ from retrieval.text.vectors import Embeddings
 
 MAX_DIFFERENCE = 1e-5
 """The largest absolute difference of a coordinate that the proof allows."""
+
+_LEFT_OVER = re.compile(
+    r"(?:graph-[0-9a-f]{12}\.onnx|tokenizer-[0-9a-f]{12}\.json|weights-[0-9a-f]{12}\.safetensors"
+    rf"|exporting-\w+|\.{re.escape(DESCRIPTION_FILE)}\.[0-9]+)"
+)
+"""The names of the files of an older export, and of a killed run. Other files in the folder are not ours."""
 
 _DIMENSION = 384
 _MAX_PIECES = 256
@@ -46,6 +53,16 @@ def export_model(target: Path, model: str | None = None) -> ExportedModel:
     `model` is the folder or hub name of a sentence-transformers model; None is the pinned package, whose
     checksum is verified. Raises ExportError; the previous export in `target` then stays in use.
     """
+    try:
+        return _export(target, model)
+    except OSError as e:
+        raise ExportError(
+            f"The model cannot be exported to {target} ({e.strerror or e}). Set MODEL_DIR to a folder that "
+            "can be written. A previous export stays in use."
+        ) from e
+
+
+def _export(target: Path, model: str | None) -> ExportedModel:
     with file_lock(target), tempfile.TemporaryDirectory(dir=target, prefix="exporting-") as name:
         scratch, texts = Path(name), golden_texts()
         if model is None:
@@ -104,7 +121,7 @@ def _prove(scratch: Path, texts: Sequence[str], expected: Embeddings) -> float:
 
 
 def _put_in_place(exported: ExportedModel, scratch: Path, target: Path) -> ExportedModel:
-    """Move the files next to the current export, switch to them with one rename, then delete old files."""
+    """Move the files next to the current export, switch to them with one rename, then delete old ones."""
     graph = ExportedFile(f"graph-{exported.graph.sha256[:12]}.onnx", exported.graph.sha256)
     tokenizer = ExportedFile(f"tokenizer-{exported.tokenizer.sha256[:12]}.json", exported.tokenizer.sha256)
     sync_tree(scratch)
@@ -113,9 +130,8 @@ def _put_in_place(exported: ExportedModel, scratch: Path, target: Path) -> Expor
         (scratch / file.name).replace(target / new.name)
     sync_folder(target)
     replace_file(target / DESCRIPTION_FILE, msgspec.json.format(msgspec.json.encode(description)))
-    kept = {DESCRIPTION_FILE, scratch.name, LOCK_FILE, *(file.name for file in description.files)}
-    for left_over in target.iterdir():
-        if left_over.name not in kept:
-            # An older export, or a file of a killed run.
-            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+    kept = {scratch.name, *(file.name for file in description.files)}
+    for found in target.iterdir():
+        if _LEFT_OVER.fullmatch(found.name) and found.name not in kept:
+            shutil.rmtree(found) if found.is_dir() else found.unlink()
     return description

@@ -15,6 +15,8 @@ from retrieval.errors import ModelUnavailableError
 
 DESCRIPTION_FILE = "model.json"
 
+EXPORT_AGAIN = "Export the model again: python -m ingest export-model"
+
 
 class ExportedFile(msgspec.Struct, frozen=True):
     """A file of the export: its name in the folder and the sha256 of its bytes."""
@@ -56,11 +58,12 @@ def read_exported_model(folder: Path) -> ExportedModel:
             f"There is no exported model in {folder}. Export it: python -m ingest export-model"
         ) from e
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise ModelUnavailableError(
-            f"{path} cannot be read ({e}). Export the model again: python -m ingest export-model"
-        ) from e
+        raise ModelUnavailableError(f"{path} cannot be read ({e}). {EXPORT_AGAIN}") from e
     for file in exported.files:
-        check_sha256(folder / file.name, file.sha256)
+        try:
+            check_sha256(folder / file.name, file.sha256)
+        except ModelUnavailableError as e:
+            raise ModelUnavailableError(f"{e} {EXPORT_AGAIN}") from e
     return exported
 
 
@@ -69,7 +72,7 @@ def check_sha256(path: Path, expected: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as e:
-        raise ModelUnavailableError(f"The model file {path} cannot be read: {e.strerror or e}") from e
+        raise ModelUnavailableError(f"The model file {path} cannot be read: {e.strerror or e}.") from e
     if found != expected:
         raise ModelUnavailableError(
             f"The model file {path} is damaged or not the expected one: its sha256 is {found}, and "

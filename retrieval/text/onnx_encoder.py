@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from retrieval.errors import ModelUnavailableError
-from retrieval.text.exported_model import ExportedModel, read_exported_model
+from retrieval.text.exported_model import EXPORT_AGAIN, ExportedModel, read_exported_model
 from retrieval.text.vectors import Embeddings
 
 _PIECES_A_BATCH = 1024
@@ -39,7 +39,7 @@ class OnnxEncoder:
         Raises ModelUnavailableError if the folder contains no complete export.
         """
         self.exported: ExportedModel = read_exported_model(folder)
-        self._tokenizer = Tokenizer.from_file(str(folder / self.exported.tokenizer.name))
+        self._tokenizer = _open_tokenizer(folder / self.exported.tokenizer.name)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._session = _open_session(folder / self.exported.graph.name)
@@ -120,7 +120,18 @@ def _open_session(graph: Path) -> onnxruntime.InferenceSession:
             str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
         )
     except Exception as e:  # onnxruntime has its own exception types for each kind of invalid graph.
-        raise ModelUnavailableError(f"The model file {graph} cannot be loaded: {e}") from e
+        raise _cannot_load(graph, e) from e
+
+
+def _open_tokenizer(file: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as e:  # tokenizers raises nothing more specific.
+        raise _cannot_load(file, e) from e
+
+
+def _cannot_load(file: Path, error: Exception) -> ModelUnavailableError:
+    return ModelUnavailableError(f"The model file {file} cannot be loaded: {error}. {EXPORT_AGAIN}")
 
 
 def _groups(

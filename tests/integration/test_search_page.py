@@ -407,7 +407,7 @@ def test_a_service_that_does_not_respond_is_given_up(page: WatchedPage) -> None:
         "const timeout = AbortSignal.timeout; AbortSignal.timeout = ms => timeout.call(AbortSignal, ms / 100)"
     )
     page.open("/app")
-    HeldRequests(page.page, "**/app/search?*")
+    HeldRequests(page.page, "**/app/search?*", times_out=True)
     page.page.fill("#query", "telescope")
     wait_for_headline(page, "No response")
 

@@ -143,10 +143,15 @@ class WatchedPage:
 
 
 class HeldRequests:
-    """Requests of a page that match a pattern. They wait until the test continues, fulfils or aborts them."""
+    """Requests of a page that match a pattern. They wait until the test continues, fulfils or aborts them.
 
-    def __init__(self, page: Any, pattern: str) -> None:
+    The page does not give them up, however busy the machine is, unless `times_out`.
+    """
+
+    def __init__(self, page: Any, pattern: str, *, times_out: bool = False) -> None:
         self._page = page
+        if not times_out:
+            page.evaluate("AbortSignal.timeout = () => new AbortController().signal")
         self._routes: list[Any] = []
 
         def hold(route: Any) -> None:

@@ -18,10 +18,13 @@ class MediaFolder:
     def __init__(self, folder: Path, source: Path) -> None:
         """List the files of `folder`, which is in `source`. Raises OSError."""
         self._paths: dict[str, str] = {}
+        named: dict[str, str] = {}
         files = [file for file in media_files(folder) if file.is_file()]
         # The preferred kind last, so that it replaces the others.
         for file in sorted(files, key=lambda file: _PREFERENCE[file.suffix.lower()], reverse=True):
-            self._paths[file.stem] = file.relative_to(source).as_posix()
+            named[file.name] = self._paths[file.stem] = file.relative_to(source).as_posix()
+        # Some programs write the captions of talk.mp4 to talk.mp4.srt.
+        self._paths = named | self._paths
 
     def added(self, stem: str, row: RawRow) -> RawRow:
         """Return the row of the video with this stem, with its file unless the row has one."""

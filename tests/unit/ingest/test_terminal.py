@@ -1,4 +1,7 @@
 import io
+import subprocess
+import sys
+from subprocess import PIPE
 
 import pytest
 from hypothesis import given
@@ -54,6 +57,37 @@ def test_each_kind_has_a_word_everywhere_and_a_colour_on_a_terminal(
     assert shown.getvalue().endswith(f"m{kind}:\x1b[0m {message.partition(' ')[2]}\n")
     for colour in range(30, 38):
         assert f"{colour}m" not in plain.getvalue()
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_control_characters_are_shown_and_not_sent(is_terminal: bool) -> None:  # noqa: FBT001
+    out = io.StringIO()
+    Terminal(file=out, force_terminal=is_terminal, color_system=None).print("a\x1b[31m\x07\x9b\r.csv\nb")
+    assert out.getvalue() == "a\\x1b[31m\\x07\\x9b\\x0d.csv\nb\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_leaves_early_does_not_end_the_run(stream: str) -> None:
+    script = (
+        "import sys\n"
+        "from ingest.terminal import Terminal\n"
+        f"console = Terminal(stderr={stream == 'stderr'})\n"
+        "sys.stdin.read()\n"
+        "for _ in range(5):\n"
+        "    console.print('one more line')\n"
+        "sys.exit(7)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        read, other = (process.stdout, process.stderr)[:: 1 if stream == "stdout" else -1]
+        read.close()
+        process.stdin.close()
+        assert other.read() == ""
+        assert process.wait() == 7
 
 
 def test_colours_differ() -> None:

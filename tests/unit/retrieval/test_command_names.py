@@ -33,6 +33,13 @@ def test_elsewhere_they_name_its_path(tmp_path: Path, monkeypatch: pytest.Monkey
     assert as_typed_here("python -m ingest status") == f"{python} -m ingest status"
 
 
+def test_a_path_with_a_space_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = venv(tmp_path / "my checkout", monkeypatch)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert as_typed_here("python -m ingest status") == f"'{python}' -m ingest status"
+
+
 @pytest.mark.parametrize("executable", ["on the path", ""])
 def test_in_an_active_environment_they_stay(
     executable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

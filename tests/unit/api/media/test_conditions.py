@@ -16,6 +16,19 @@ def test_a_version_has_a_tag_and_a_date() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "date"),
+    [
+        (-(10**15), "Thu, 01 Jan 1970 00:00:00 GMT"),
+        (10**15, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ],
+)
+def test_a_time_that_no_date_can_express_is_shortened(seconds: int, date: str) -> None:
+    version = FileVersion(size=1000, modified_ns=seconds * 10**9)
+    assert version.last_modified == date
+    assert version.is_known_to({"if-modified-since": date})
+
+
+@pytest.mark.parametrize(
     ("sent", "part"),
     [
         ("bytes=0-", range(1000)),
@@ -88,6 +101,8 @@ def test_a_range_past_the_end_of_another_version_gives_the_whole_file() -> None:
         ({"if-modified-since": "Fri, 31 May 2024 11:59:59 GMT"}, False),
         ({"if-modified-since": "Sat, 01 Jun 2024 12:00:00 -0000"}, True),
         ({"if-modified-since": "yesterday"}, False),
+        ({"if-modified-since": f"Fri, 31 May {'9' * 20} 12:00:00 GMT"}, False),
+        ({"if-modified-since": f"Fri, 31 May 2024 12:00:00 -{'9' * 20}"}, False),
         # The tag is more exact, so the date does not count next to it.
         ({"if-none-match": '"a"', "if-modified-since": DATE}, False),
     ],

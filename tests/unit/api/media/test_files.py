@@ -1,6 +1,7 @@
 """What happens to open files if a client leaves, the disk is slow, or a file changes while it is sent."""
 
 import asyncio
+import errno
 import os
 import threading
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from api.media import files, response
 from api.media.files import MediaFiles
 from api.media.response import MediaResponse
-from api.wire.errors import MediaBusyError
+from api.wire.errors import MediaBusyError, MediaNotFoundError
+from retrieval.declared_setting import SettingsError
 
 pytestmark = pytest.mark.anyio
 
@@ -121,3 +123,39 @@ async def test_a_slow_disk_blocks_neither_the_loop_nor_a_client_that_leaves(
     client = Client()
     await answer(opened, client)
     assert client.body == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("number", "is_logged"), [(errno.EACCES, True), (errno.EIO, True), (errno.ENOENT, False)]
+)
+async def test_the_operator_learns_why_a_file_cannot_be_opened(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    is_logged: bool,  # noqa: FBT001
+) -> None:
+    def refuse(_folder: Path, _path: str) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files, "_open_below", refuse)
+    with pytest.raises(MediaNotFoundError):
+        await answer(MediaFiles(folder), Client())
+    warning = f"A media file cannot be opened: {os.strerror(number)}"
+    assert caplog.messages == ([warning] if is_logged else [])
+
+
+@pytest.mark.parametrize(
+    ("readable", "problem"), [(True, "there is no such folder"), (False, "may not read it")]
+)
+async def test_a_folder_that_cannot_be_served_is_refused_at_the_start(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    readable: bool,  # noqa: FBT001
+    problem: str,
+) -> None:
+    # The superuser, who may run the tests, can read every folder.
+    monkeypatch.setattr(os, "access", lambda _path, _mode: readable)
+    with pytest.raises(SettingsError, match=rf"MEDIA_DIR is .*{problem}"):
+        async with MediaFiles(folder / "missing" if readable else folder).available():
+            pass

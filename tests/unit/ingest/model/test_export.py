@@ -1,5 +1,7 @@
 """The export of the default model, which needs no torch."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +65,38 @@ def test_the_previous_export_is_deleted(in_use: Path) -> None:
         (in_use / name).write_bytes(b"old")
     export_model(in_use)
     assert files_of(in_use).keys().isdisjoint(previous)
+
+
+def test_what_a_killed_export_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    """The folder may contain other files: a user can set MODEL_DIR to any folder."""
+    (tmp_path / "exporting-a1b_2c3d").mkdir()
+    (tmp_path / ".model.json.4711").touch()
+    others = ("index", "graph-notes.onnx", "tokenizer.json", "notes.txt")
+    (tmp_path / "index").mkdir()
+    for name in others[1:]:
+        (tmp_path / name).write_text("not ours")
+    exported = export_model(tmp_path)
+    ours = {file.name for file in exported.files} | {"lock", "model.json"}
+    assert files_of(tmp_path).keys() == ours | set(others)
+
+
+@pytest.mark.parametrize("target", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match=r"cannot be exported to .*Set MODEL_DIR to a folder"):
+        export_model(tmp_path / target)
+
+
+def test_a_full_disk_at_the_last_step_leaves_the_previous_model_in_use(
+    in_use: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(export, "replace_file", full)
+    with pytest.raises(ExportError, match="No space left on device"):
+        export_model(in_use)
+    OnnxEncoder(in_use).encode_queries(["still served"])
 
 
 def test_the_embeddings_are_those_of_the_golden_set(model_dir: Path) -> None:

@@ -66,10 +66,10 @@ def test_a_missing_truncated_or_changed_file_is_refused(folder: Path, name: str)
     whole = path.read_bytes()
     for damaged in (whole[:-1], whole + b" ", b"x" + whole[1:], whole[:-1] + b"x", b""):
         path.write_bytes(damaged)
-        with pytest.raises(ModelUnavailableError, match=rf"{name} is damaged"):
+        with pytest.raises(ModelUnavailableError, match=rf"{name} is damaged .*ingest export-model"):
             read_exported_model(folder)
     path.unlink()
-    with pytest.raises(ModelUnavailableError, match=rf"{name} cannot be read"):
+    with pytest.raises(ModelUnavailableError, match=rf"{name} cannot be read.*python -m ingest export-model"):
         read_exported_model(folder)
 
 

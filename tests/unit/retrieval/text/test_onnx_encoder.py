@@ -122,3 +122,15 @@ def test_an_invalid_graph_with_the_right_checksum_is_refused(model_dir: Path, tm
     (tmp_path / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(description))
     with pytest.raises(ModelUnavailableError, match=r"graph\.onnx cannot be loaded"):
         OnnxEncoder(tmp_path)
+
+
+def test_an_invalid_tokenizer_with_the_right_checksum_is_refused(model_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model_dir, tmp_path / "model")
+    tokenizer = folder / "tokenizer.json"
+    tokenizer.write_bytes(b"\xff")
+    description = msgspec.structs.replace(
+        read_exported_model(folder), tokenizer=ExportedFile(tokenizer.name, sha256_of(tokenizer))
+    )
+    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(description))
+    with pytest.raises(ModelUnavailableError, match=r"tokenizer\.json cannot be loaded: .*export-model"):
+        OnnxEncoder(folder)

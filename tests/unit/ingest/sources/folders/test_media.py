@@ -26,6 +26,12 @@ def test_a_file_with_the_same_stem_belongs_to_the_captions(tmp_path: Path) -> No
     assert media_of(filled(tmp_path, *names)) == {"a talk": "a talk.MP4", "b": None, "d": None}
 
 
+def test_captions_may_be_named_after_the_whole_file(tmp_path: Path) -> None:
+    names = ("a.mp4", "a.mp4.vtt", "b.webm", "b.webm.en.vtt", "c.mp4", "c.mp4.vtt", "c.mp4.webm")
+    found = media_of(filled(tmp_path, *names))
+    assert sorted(filter(None, found.values())) == ["a.mp4", "b.webm", "c.mp4.webm"]
+
+
 def test_the_path_is_relative_to_the_folder_of_the_source(tmp_path: Path) -> None:
     names = ("one/two/talk.vtt", "one/two/talk.webm", "other.vtt", "talk.webm", "one/two/talk.d/x.mp4")
     assert media_of(filled(tmp_path, *names)) == {"other": None, "talk": "one/two/talk.webm"}

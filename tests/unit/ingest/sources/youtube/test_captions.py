@@ -345,7 +345,14 @@ def test_pauses_grow_and_retries_end() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [(None, None), ("12", 12.0), ("soon", None), ("-1", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+    [
+        (None, None),
+        ("12", 12.0),
+        ("soon", None),
+        ("-1", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        (f"Wed, 21 Oct {'9' * 20} 07:28:00 GMT", None),
+    ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     assert read_retry_after(header) == seconds
