@@ -33,7 +33,7 @@ LISTED_AT_MOST: Final = 20_000
 
 _API_KEY: Final = re.compile(r"[!-~]+")
 _NOT_INSTALLED: Final = (
-    "the package youtube-transcript-api is not installed; run `make setup`, or "
+    "the package youtube-transcript-api is not installed; run "
     "`python -m pip install youtube-transcript-api`, or rebuild the ingest image, which contains it"
 )
 
