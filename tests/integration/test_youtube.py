@@ -533,8 +533,7 @@ def test_a_missing_package_is_named_with_commands_that_install_it(
     commands = re.findall("`([^`]+)`", str(caught.value))
     assert commands == ["python -m pip install youtube-transcript-api"]
     assert "rebuild the ingest image" in str(caught.value)
-    # The commands work: the target exists, and the package is the one that the project declares.
-    assert re.search("^setup:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    # The command works: the package is the one that the project declares.
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert any(line.startswith("youtube-transcript-api") for line in extras["ingest"])
 
