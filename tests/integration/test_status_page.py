@@ -75,6 +75,18 @@ def headline(page: WatchedPage) -> str:
     return text
 
 
+def wait_until_working(page: WatchedPage) -> None:
+    """Reload until a canary search was answered within its time limit. On a busy machine, some are not."""
+
+    def works() -> bool | None:
+        if headline(page) == "Everything works":
+            return True
+        page.page.reload()
+        return None
+
+    eventually(works, within=PATIENCE)
+
+
 def announced(page: WatchedPage) -> str:
     text: str = page.page.locator("[role=status]").inner_text()
     return text
@@ -105,8 +117,8 @@ RUNS = [
 
 
 def test_the_searches_of_the_last_hour_are_shown(page: WatchedPage) -> None:
+    wait_until_working(page)
     page.screenshot("status")
-    assert headline(page) == "Everything works"
     assert page.page.title() == "Everything works \u2013 vidsearch"
     charts = page.page.get_by_role("img")
     assert charts.count() == 2
@@ -255,8 +267,8 @@ def test_if_keys_are_required_a_metrics_key_shows_the_charts(look_at: OpenPage, 
     page.allows_failures = True
     field = page.page.locator("#key")
     field.wait_for()
+    wait_until_working(page)
     page.screenshot("status-key")
-    assert headline(page) == "Everything works"
     assert "enter a key with the metrics scope" in page.page.locator("#activity").inner_text()
     page.check_accessibility()
     field.press_sequentially("vs_hal")
@@ -294,8 +306,8 @@ def test_the_key_of_the_search_page_shows_the_charts_too(look_at: OpenPage, lock
 def test_without_javascript_the_page_reloads_itself(look_at: OpenPage, searched: Api) -> None:
     page = look_at(searched.address, java_script_enabled=False)
     page.open("/status")
+    wait_until_working(page)
     page.screenshot("status-without-javascript")
-    assert headline(page) == "Everything works"
     assert page.page.get_by_role("img").count() == 2
     assert page.page.locator("#refreshed").inner_text().startswith("As of ")
     assert page.page.locator("noscript meta[http-equiv=refresh]").get_attribute("content") == "30"
