@@ -77,6 +77,11 @@ def guard_access(settings: AccessSettings, keys: LiveKeys, limits: RateLimits) -
     return guard
 
 
+def sent_host(scope: Scope) -> str:
+    """Return the host that a request names, unchecked; empty if it names none."""
+    return next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+
+
 class _Hosts:
     """The host names that the service serves. Without any, it serves every host name."""
 
@@ -89,9 +94,8 @@ class _Hosts:
         """Raise HostNotAllowedError unless the request names an allowed host."""
         if not self._names and not self._suffixes:
             return
-        sent = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         # The port is not compared: a proxy may publish the service on another port.
-        match = _HOST.fullmatch(sent.lower())
+        match = _HOST.fullmatch(sent_host(scope).lower())
         name = match["name"].rstrip(".") if match else ""
         if name not in self._names and not name.endswith(self._suffixes):
             raise HostNotAllowedError

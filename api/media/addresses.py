@@ -5,8 +5,10 @@ from time import time
 from urllib.parse import quote
 
 import msgspec
+from litestar.di import NamedDependency
 from litestar.types import Scope
 
+from api.access.guard import sent_host
 from api.access.keys import StoredKey
 from api.access.tickets import make_ticket
 from api.media.files import MediaFiles
@@ -39,6 +41,9 @@ class VideoAddresses(msgspec.Struct, frozen=True):
         return watch_url(record.video_id, record.url)
 
 
+Addresses = NamedDependency[VideoAddresses]
+
+
 async def find_addresses(scope: Scope, files: MediaFiles, searcher: Searcher) -> VideoAddresses:
     """Determine the addresses for one request, whose key was checked."""
     serves = files.folder is not None or await is_sample(searcher)
@@ -52,7 +57,7 @@ async def is_sample(searcher: Searcher) -> bool:
 
 
 def _root(scope: Scope) -> str:
-    sent = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    sent = sent_host(scope)
     host = sent if _HOST.fullmatch(sent) else _server(scope)
     return f"{scope['scheme']}://{host}{quote(scope.get('root_path', '').rstrip('/'))}"
 

@@ -12,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 from litestar.response import Template
 
-from api.media.addresses import VideoAddresses
+from api.media.addresses import Addresses
 from api.pages.search_form import LAST_OFFSET, NO_LABELS, SearchForm, list_filters
 from api.pages.search_view import Thumbnails, describe_index, view_page, view_video
 from api.wire.negotiation import PRIVATE_NO_CACHE
@@ -39,7 +39,6 @@ class PageChoices(msgspec.Struct, frozen=True):
 
 Search = NamedDependency[SkipValidation[Searcher]]
 Choices = NamedDependency[PageChoices]
-Addresses = NamedDependency[VideoAddresses]
 Field = Annotated[str, QueryParameter()]
 
 _EMPTY_FORM = SearchForm()

@@ -15,7 +15,7 @@ from litestar.params import BodyKwarg, QueryParameter, SkipValidation
 
 from api.access.guard import ASKS_FOR_KEY
 from api.access.rate_limits import count_searches
-from api.media.addresses import VideoAddresses
+from api.media.addresses import Addresses, VideoAddresses
 from api.routes.documentation import SEARCH_EXAMPLE, TEXT_EXAMPLE
 from api.wire.bodies import JsonRequest, check_body
 from api.wire.errors import BodyTooSlowError, UnsupportedBodyError
@@ -50,7 +50,6 @@ BATCH_BYTES = 1_048_576
 
 BATCH = msgspec.structs.replace(SEARCH, searches=BATCH_CONCURRENCY)
 
-Addresses = NamedDependency[VideoAddresses]
 QueryText = Annotated[
     str,
     QueryParameter(

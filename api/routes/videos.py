@@ -9,7 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, SkipValidation
 
 from api.access.guard import ASKS_FOR_KEY
-from api.routes.search import Addresses, QueryText, VideoLimit
+from api.media.addresses import Addresses
+from api.routes.search import QueryText, VideoLimit
 from api.wire.parameters import check_query
 from api.wire.paths import decode_video_id
 from api.wire.problems import NEEDS_INDEX, NEEDS_KEY, TAKES_PARAMETERS, TAKES_QUERY, error_responses

@@ -108,7 +108,7 @@ def test_only_the_files_of_the_service_are_copied(images: Images) -> None:
         "run", "--rm", "--network", "none", images.api, "ls", "-A", "/app", "/model"
     ).stdout.split()
     assert files[:3] == ["/app:", "api", "retrieval"]
-    assert [name.partition("-")[0] for name in files[4:]] == ["graph", "model.json", "tokenizer"]
+    assert [name.partition("-")[0] for name in files[4:]] == ["graph", "model.json", "tokenizer", "weights"]
 
 
 def test_build_secrets_are_in_no_image(images: Images) -> None:
