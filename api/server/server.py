@@ -6,15 +6,21 @@ the overrides before raising the cap.
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
+import struct
+import sys
 from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
 
 from api.server.announcement import announce, listening_errors
+
+HANDSHAKE_SECONDS = 0.2
+"""How long clients that began to connect before the port closes may take to finish: about a round trip."""
 
 LAST_REQUESTS_SECONDS = 0.5
 """How long connected clients may still send a request after the port is closed: one may be on its way."""
@@ -23,6 +29,17 @@ GRACE_SECONDS = 5
 """How long requests in flight may take after that. In total, the service stops within 9 seconds."""
 
 _POLL_SECONDS = 0.02
+
+_SO_ATTACH_FILTER = 26
+"""The option of Linux; Python's socket module does not name it."""
+
+_DROP_SYN = (
+    (0x30, 0, 0, 13),  # Load the byte of the TCP header that holds the flags.
+    (0x45, 0, 1, 0x02),  # If SYN is not set, skip one instruction.
+    (0x06, 0, 0, 0),  # Drop the packet.
+    (0x06, 0, 0, 0xFFFFFFFF),  # Keep all of it.
+)
+"""A classic BPF program: (operation, jump if true, jump if false, operand) of each instruction."""
 
 
 class AnnouncingServer(uvicorn.Server):
@@ -72,10 +89,12 @@ class AnnouncingServer(uvicorn.Server):
         yield
 
     async def _close_port(self) -> None:
-        accepted = []
+        ports = [listening.fileno() for server in self.servers for listening in server.sockets]
+        for port in ports:
+            refuse_handshakes(port)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        accepted = [client for port in ports for client in accept_pending(port)]
         for server in self.servers:
-            for listening in server.sockets:
-                accepted += accept_pending(listening.fileno())
             server.close()
         loop = asyncio.get_running_loop()
         for client in accepted:
@@ -99,11 +118,27 @@ class AnnouncingServer(uvicorn.Server):
             await asyncio.sleep(_POLL_SECONDS)
 
 
+def refuse_handshakes(listening: int) -> None:
+    """Let no further client begin to connect to a port (a file descriptor); Linux only.
+
+    Otherwise a client can connect between the last `accept` and the close, which resets its connection after
+    it has sent a request. A client whose SYN is dropped sends it again a second later, and is refused.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _DROP_SYN))
+    with _duplicate(listening) as port, contextlib.suppress(OSError):  # A sandbox may forbid the option.
+        port.setsockopt(
+            socket.SOL_SOCKET,
+            _SO_ATTACH_FILTER,
+            struct.pack("HP", len(_DROP_SYN), ctypes.addressof(program)),
+        )
+
+
 def accept_pending(listening: int) -> list[socket.socket]:
     """Accept the clients that have connected to a port (a file descriptor) and were not accepted yet."""
     accepted = []
-    # A second socket object on the same port: the event loop does not expose its own.
-    with socket.socket(fileno=os.dup(listening)) as port:
+    with _duplicate(listening) as port:
         port.settimeout(0)
         with contextlib.suppress(OSError):  # No client is left, or no file descriptor.
             while True:
@@ -111,3 +146,8 @@ def accept_pending(listening: int) -> list[socket.socket]:
                 connection.settimeout(0)
                 accepted.append(connection)
     return accepted
+
+
+def _duplicate(listening: int) -> socket.socket:
+    """Another socket object on the same port: the event loop does not expose its own."""
+    return socket.socket(fileno=os.dup(listening))

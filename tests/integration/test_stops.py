@@ -1,7 +1,9 @@
 """SIGTERM under load: every request on an open connection is answered."""
 
 import asyncio
+import errno
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -13,7 +15,7 @@ import pytest
 import uvicorn
 
 from api.server.connections import BoundedConnection
-from api.server.server import AnnouncingServer
+from api.server.server import AnnouncingServer, refuse_handshakes
 from tests.support.processes import PATIENCE, REPOSITORY, Ingest, environment, free_port, running_api
 from tests.support.stopped_clients import Crowd, Said, searches
 
@@ -98,6 +100,22 @@ async def test_requests_that_arrived_before_the_port_closed_are_answered() -> No
     await server.shutdown()
     assert ends_with_an_answer(idle)
     assert ends_with_an_answer(waiting)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can drop the packets that open a connection")
+def test_a_client_that_begins_to_connect_before_the_port_closes_is_refused_and_not_reset() -> None:
+    port = socket.create_server(("127.0.0.1", 0))
+    with port, socket.create_connection(port.getsockname()) as earlier, socket.socket() as later:
+        refuse_handshakes(port.fileno())
+        later.settimeout(0)
+        assert later.connect_ex(port.getsockname()) == errno.EINPROGRESS
+        accepted, _ = port.accept()
+        port.close()
+        with accepted:
+            earlier.sendall(b"a request")
+            assert accepted.recv(100) == b"a request"
+        assert select.select([], [later], [], PATIENCE)[1]
+        assert later.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 
 
 # Closes its index when a line arrives on standard input.
