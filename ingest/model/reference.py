@@ -20,5 +20,5 @@ def import_reference(module: str, *, needed_for: str) -> ModuleType:
             raise
         raise IngestError(
             f"{needed_for} needs torch and sentence-transformers, but {e.name} is not installed. "
-            "Install them: make reference"
+            "Install them in a checkout: make reference"
         ) from e

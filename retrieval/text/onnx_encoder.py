@@ -42,7 +42,7 @@ class OnnxEncoder:
         self._tokenizer = _open_tokenizer(folder / self.exported.tokenizer.name)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._session = _open_session(folder / self.exported.graph.name)
+        self._session = _open_session(folder, self.exported)
         self._document_threads = document_threads
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
@@ -110,17 +110,22 @@ class OnnxEncoder:
         return embeddings
 
 
-def _open_session(graph: Path) -> onnxruntime.InferenceSession:
+def _open_session(folder: Path, exported: ExportedModel) -> onnxruntime.InferenceSession:
+    graph = folder / exported.graph.name
     options = onnxruntime.SessionOptions()
     # One thread per call: several calls run in parallel instead.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
         )
     except Exception as e:  # onnxruntime has its own exception types for each kind of invalid graph.
         raise _cannot_load(graph, e) from e
+    found, stated = session.get_outputs()[0].shape[-1], exported.identity.dimension
+    if found != stated:
+        raise _cannot_load(graph, f"its embeddings have {found} dimensions, and {stated} are expected")
+    return session
 
 
 def _open_tokenizer(file: Path) -> Tokenizer:
@@ -130,7 +135,7 @@ def _open_tokenizer(file: Path) -> Tokenizer:
         raise _cannot_load(file, e) from e
 
 
-def _cannot_load(file: Path, error: Exception) -> ModelUnavailableError:
+def _cannot_load(file: Path, error: object) -> ModelUnavailableError:
     return ModelUnavailableError(f"The model file {file} cannot be loaded: {error}. {EXPORT_AGAIN}")
 
 

@@ -33,7 +33,8 @@ def source_of(text: str) -> Path:
 
     Raises SourceError for any other URL.
     """
-    url = f"https://{text}" if _WITHOUT_SCHEME.match(text) and not Path(text).exists() else text
+    pasted = text.strip()
+    url = f"https://{pasted}" if _WITHOUT_SCHEME.match(pasted) and not Path(text).exists() else pasted
     if not _SCHEME.match(url):
         return Path(text)
     parts = _split(url)
@@ -78,7 +79,10 @@ def _channel(text: str, url: str, parts: SplitResult) -> str:
         return second
     if first == "user" and second:
         return f"{USER}{second}"
-    if first == "c":
+    if first == "channel":
+        problem = "contains no channel id (UC and 22 characters); copy it again, or give the @handle"
+        kind = "channel"
+    elif first == "c":
         problem = (
             "is an old channel URL, which YouTube's Data API cannot look up; give the @handle on that page"
         )

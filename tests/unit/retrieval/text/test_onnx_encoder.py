@@ -134,3 +134,15 @@ def test_an_invalid_tokenizer_with_the_right_checksum_is_refused(model_dir: Path
     (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(description))
     with pytest.raises(ModelUnavailableError, match=r"tokenizer\.json cannot be loaded: .*export-model"):
         OnnxEncoder(folder)
+
+
+def test_a_description_of_another_dimension_is_refused(model_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model_dir, tmp_path / "model")
+    exported = read_exported_model(folder)
+    other = msgspec.structs.replace(exported.identity, dimension=385)
+    description = msgspec.structs.replace(exported, identity=other)
+    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.encode(description))
+    with pytest.raises(
+        ModelUnavailableError, match=r"have 384 dimensions, and 385 are expected.*export-model"
+    ):
+        OnnxEncoder(folder)

@@ -19,6 +19,8 @@ COMMAND = "yt-dlp --skip-download --write-info-json --write-subs --write-auto-su
         ("HTTPS://WWW.YOUTUBE.COM/@Handle", "@Handle"),
         ("www.youtube.com/@handle", "@handle"),
         ("youtube.com/@handle", "@handle"),
+        (" https://www.youtube.com/@handle\n", "@handle"),
+        (" youtube.com/@handle", "@handle"),
         ("https://www.youtube.com/@%E6%9D%B1%E4%BA%AC%E9%83%BD", "@東京都"),
         (f"https://www.youtube.com/channel/{CHANNEL_ID}", CHANNEL_ID),
         (f"https://www.youtube.com/channel/{CHANNEL_ID}/streams", CHANNEL_ID),
@@ -44,7 +46,7 @@ def test_the_url_of_a_channel_is_that_channel(text: str, name: str) -> None:
         ("https://www.youtube.com/live/abc?x=1&y=2", "is the URL of a video;"),
         ("https://www.youtube.com/c/Name?x=1&y=2", "is an old channel URL"),
         ("https://www.youtube.com/?x=1&y=2", "is the URL of a page;"),
-        ("https://www.youtube.com/channel/short?x=1&y=2", "is the URL of a page;"),
+        ("https://www.youtube.com/channel/short?x=1&y=2", "contains no channel id"),
     ],
 )
 def test_other_youtube_urls_are_named_and_the_message_gives_what_works(text: str, problem: str) -> None:
