@@ -47,6 +47,8 @@ async def open_searcher(settings: SearchSettings) -> AsyncIterator[Searcher]:
             run_log = RunLog(partial(asyncio.to_thread, read_runs, settings.index_dir))
         stack.push_async_callback(run_log.close)
         stack.push_async_callback(live.close)
+        # Begins to read the log, so that the first health report contains the last run.
+        await run_log.recent()
         await live.start()
         give_back_freed_memory()
         yield Searcher(encoder=batcher, source=live, cached_results=settings.cached_results, run_log=run_log)

@@ -129,14 +129,16 @@ def _worst(checks: Mapping[str, Sequence[HealthEntry]]) -> HealthStatus:
     return "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
 
 
-async def check_health(searcher: Searcher, readiness: Readiness, expected: Expectations) -> Health:
+async def check_health(
+    readiness: Readiness, expected: Expectations, manifest: Manifest | None, runs: Sequence[Run]
+) -> Health:
     """Run every check and build the report. Known failures become part of the report, not errors."""
     return report_health(
         is_ready=await _is_ready(readiness),
         is_stopping=readiness.is_stopping,
         canary_seconds=readiness.seconds,
-        manifest=await manifest_if_any(searcher),
-        runs=await searcher.recent_runs(),
+        manifest=manifest,
+        runs=runs,
         expected=expected,
         now=datetime.now(UTC),
     )

@@ -48,9 +48,8 @@ class StatusReader:
 
     async def status(self) -> StatusView:
         """Read the public part of the page."""
-        health = await check_health(self._searcher, self._readiness, self._expected)
-        runs = await self._searcher.recent_runs()
-        manifest = await manifest_if_any(self._searcher)
+        manifest, runs = await manifest_if_any(self._searcher), await self._searcher.recent_runs()
+        health = await check_health(self._readiness, self._expected, manifest, runs)
         return view_status(
             health,
             runs,

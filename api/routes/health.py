@@ -9,7 +9,7 @@ from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
-from api.observability.health import Expectations, check_health
+from api.observability.health import Expectations, check_health, manifest_if_any
 from api.observability.readiness import Readiness
 from api.routes.documentation import operation_id
 from api.wire.errors import StoppingError, TaskEndedError
@@ -85,5 +85,6 @@ async def health(
     expected: NamedDependency[SkipValidation[Expectations]],
 ) -> Response[Health]:
     """Report the health of the service, the index that it serves, and the outcome of the last ingest run."""
-    report = await check_health(searcher, readiness, expected)
+    manifest, runs = await manifest_if_any(searcher), await searcher.recent_runs()
+    report = await check_health(readiness, expected, manifest, runs)
     return Response(report, status_code=503 if report.status == "fail" else 200)
