@@ -51,7 +51,7 @@ def test_without_an_index_it_waits_for_one(empty: Ingest, catalogue: Path) -> No
         empty.done("sync", catalogue)
         found = eventually(lambda: found_by(api, "growing tomatoes"))
         assert found[0] == "tomato"
-        eventually(lambda: api.get("/readyz").status_code == 200 or None)
+        api.wait_until_ready()
         classic = api.get("/search", query="growing tomatoes").json()
         assert classic["video_id"][0] == "tomato"
         assert classic["title"][0] == "Growing tomatoes"
@@ -78,7 +78,7 @@ def test_a_version_of_another_model_is_not_served(ingest: Ingest, api: Api) -> N
     after = api.get("/v1/search", query="baking bread").json()
     assert after["index_version"] == before["index_version"]
     assert after["videos"] == before["videos"]
-    assert api.get("/readyz").status_code == 200
+    api.wait_until_ready()
 
 
 def refused(ingest: Ingest, **own: str) -> Finished:

@@ -48,7 +48,7 @@ def test_a_snapshot_is_restored(ingest: Ingest, folder: Path) -> None:
 
 def test_the_api_answers_and_stops(ingest: Ingest) -> None:
     with running_api(ingest.index_dir, ingest.model_dir) as api:
-        assert api.get("/readyz").status_code == 200
+        api.wait_until_ready()
         assert api.get("/").json() == {"health_check": "OK"}
         assert api.get("/search", query="growing tomatoes").json()["video_id"][0] == "tomato"
         (best, *_) = api.get("/v1/search", query="rings of Saturn").json()["videos"]

@@ -86,6 +86,10 @@ class Api(msgspec.Struct):
     def get(self, path: str, **parameters: str) -> httpx.Response:
         return httpx.get(f"{self.address}{path}", params=parameters, timeout=PATIENCE)
 
+    def wait_until_ready(self) -> None:
+        """Wait until a canary search succeeds in time: on a busy machine, some do not."""
+        eventually(lambda: self.get("/readyz").status_code == httpx.codes.OK or None)
+
     def stop(self) -> int:
         """Send SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
