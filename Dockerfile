@@ -29,7 +29,7 @@ FROM builder AS inventory
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
-COPY requirements/inventory.lock requirements/inventory.sh ./
+COPY requirements/inventory.lock requirements/inventory.sh requirements/install_image.sh ./
 RUN python -m venv /opt/inventory \
     && /opt/inventory/bin/python -m pip install --require-hashes --no-deps --requirement inventory.lock
 
@@ -39,10 +39,7 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 COPY requirements/ingest.lock ./
-# The tests inside the packages take space, and nothing imports them. The licences and the SBOM stay in /opt/venv.
-RUN python -m pip --python /opt/venv/bin/python install --require-hashes --no-deps --requirement ingest.lock \
-    && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} + \
-    && ./inventory.sh /opt/inventory/bin /opt/venv/bin/python /opt/venv
+RUN ./install_image.sh /build/ingest.lock
 
 
 FROM ingest-dependencies AS model
@@ -65,9 +62,7 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 COPY requirements/api.lock ./
-RUN python -m pip --python /opt/venv/bin/python install --require-hashes --no-deps --requirement api.lock \
-    && find /opt/venv/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} + \
-    && ./inventory.sh /opt/inventory/bin /opt/venv/bin/python /opt/venv
+RUN ./install_image.sh /build/api.lock
 
 
 FROM ${BASE_IMAGE} AS runtime

@@ -4,7 +4,9 @@ import csv
 import http.client
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import SERVICE_UNAVAILABLE
 from urllib.parse import urlencode
 
 from tests.containers.docker_cli import REPOSITORY
@@ -12,11 +14,15 @@ from tests.containers.docker_cli import REPOSITORY
 CLIENTS = 8
 REQUESTS_EACH = 250
 _BATCH = 32
-_QUERIES = REPOSITORY / "tests" / "benchmarks" / "queries" / "sample.csv"
+_PAUSE = 0.1
+_QUERIES = REPOSITORY / "benchmarks" / "queries" / "sample.csv"
 
 
 def send_searches(port: int) -> list[int]:
-    """Send CLIENTS x REQUESTS_EACH searches, every tenth a full batch; return the statuses."""
+    """Send CLIENTS x REQUESTS_EACH searches, every tenth a full batch; return the statuses.
+
+    Eight batches at once are more than the service accepts, so a request that is refused is sent again.
+    """
     with _QUERIES.open(newline="") as file:
         queries = [row["query"] for row in csv.DictReader(file)]
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -32,14 +38,23 @@ def _send(port: int, queries: list[str], seed: int) -> list[int]:
         for number in range(REQUESTS_EACH):
             if number % 10:
                 path = ("/search", "/v1/search")[number % 2]
-                connection.request("GET", f"{path}?{urlencode({'query': choose.choice(queries)})}")
+                request = ("GET", f"{path}?{urlencode({'query': choose.choice(queries)})}", None, {})
             else:
                 batch = [{"query": query, "limit": 50} for query in choose.sample(queries, _BATCH)]
                 body = json.dumps({"requests": batch})
-                connection.request("POST", "/v1/search/batch", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
-            statuses.append(answer.status)
+                request = ("POST", "/v1/search/batch", body, {"Content-Type": "application/json"})
+            while (status := _status(connection, *request)) == SERVICE_UNAVAILABLE:
+                time.sleep(_PAUSE)
+            statuses.append(status)
     finally:
         connection.close()
     return statuses
+
+
+def _status(
+    connection: http.client.HTTPConnection, method: str, path: str, body: str | None, headers: dict[str, str]
+) -> int:
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.containers.docker_cli import BASE_IMAGE, REPOSITORY, Images, docker, inspected
 
@@ -93,10 +94,11 @@ def test_an_image_lists_its_packages_and_their_licences(images: Images, name: st
     image = images.api if name == "api" else images.ingest
     sbom = json.loads(printed(image, "/opt/venv/sbom.cdx.json"))
     assert sbom["bomFormat"] == "CycloneDX"
-    assert {part["name"]: part["version"] for part in sbom["components"]} == locked(name)
+    assert {canonicalize_name(part["name"]): part["version"] for part in sbom["components"]} == locked(name)
     notices = printed(image, "/opt/venv/third-party-notices.txt")
     assert "Apache License" in notices
-    assert locked(name).keys() <= set(re.findall(r"^[\w-]+$", notices, re.MULTILINE))
+    named = map(canonicalize_name, re.findall(r"^[\w.-]+$", notices, re.MULTILINE))
+    assert locked(name).keys() <= set(named)
 
 
 def test_nothing_is_left_to_compile_when_a_container_starts(images: Images) -> None:

@@ -52,7 +52,7 @@ def test_a_running_api_serves_the_version_that_the_job_publishes(
         api.wait_for("/livez")
         assert api.get(QUESTION)[0] == 503
         assert ingest(images, volume, "sync", "/source/talks.jsonl", source=catalogue).returncode == 0
-        until(lambda: api.get(QUESTION)[0] == 200, or_say=api.observability.logs)
+        until(lambda: api.get(QUESTION)[0] == 200, or_say=api.logs)
 
 
 def test_the_command_line_is_the_images_own(images: Images, volume: str) -> None:
